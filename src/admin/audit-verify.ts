@@ -1,0 +1,60 @@
+// `hallpass audit verify [DIR]`: 0 intact, 1 broken. Needs no server and no lock: the files, and the audit's public keys
+// where they are at hand.
+import { readFile } from 'node:fs/promises'
+import type { VerifyCheckpoint } from '../audit/read-checkpoints.js'
+import { type AuditVerification, verifyAuditDirectory } from '../audit/verify-chain.js'
+import { createCheckpointVerifier } from '../signing/checkpoint-tokens.js'
+import { publicPart } from '../signing/file-keyset.js'
+import { keyFilePath, readKeyFile } from '../signing/key-file.js'
+import type { CommandOutput } from './command-output.js'
+
+export interface AuditVerifyCommand {
+  /** One chain's folder, or the one that holds them (`audit.directory` of the configuration). */
+  directory: string
+  /** `keys.directory` of the configuration: the audit's keys are read there when they are. */
+  keysDirectory?: string
+  /** A JWKS file with the audit's public keys, for whoever has no business with the private ones. Goes before the directory. */
+  publicKeysFile?: string
+}
+
+/** Verifies and prints. Returns the exit code: 0 intact, 1 broken or unreadable. */
+export async function verifyAudit(command: AuditVerifyCommand, output: CommandOutput): Promise<number> {
+  try {
+    const verifyCheckpoint = await findVerifier(command, output)
+    const result = await verifyAuditDirectory(command.directory, verifyCheckpoint ? { verifyCheckpoint } : {})
+    output.print(result, describe(command.directory, result))
+    return result.ok ? 0 : 1
+  } catch (error) {
+    output.note(`hallpass: the audit cannot be verified: ${error instanceof Error ? error.message : String(error)}`)
+    return 1
+  }
+}
+
+async function findVerifier(command: AuditVerifyCommand, output: CommandOutput): Promise<VerifyCheckpoint | null> {
+  const { publicKeysFile, keysDirectory } = command
+  if (publicKeysFile !== undefined) {
+    const jwks = JSON.parse(await readFile(publicKeysFile, 'utf8')) as { keys: [] }
+    return createCheckpointVerifier(jwks.keys)
+  }
+  if (keysDirectory === undefined) return null
+  try {
+    const { keys } = await readKeyFile(keyFilePath(keysDirectory, 'audit'))
+    return createCheckpointVerifier(keys.map(publicPart))
+  } catch (error) {
+    // An auditor's machine has no private keys; the chain itself still tells. The result says that signatures were left out.
+    output.note(
+      `hallpass: checkpoints are not checked by signature: ${error instanceof Error ? error.message : String(error)}`,
+    )
+    return null
+  }
+}
+
+function describe(directory: string, result: AuditVerification): string {
+  const { ok, chains, segments, records, checkpoints, problems, notes } = result
+  const counts = `${records} records in ${segments} files of ${chains} chains, ${checkpoints} checkpoints`
+  return [
+    `${ok ? 'intact' : 'BROKEN'}: ${directory}: ${counts}`,
+    ...problems.map(({ file, line, sequence, message }) => `${file}:${line}: record ${sequence}: ${message}`),
+    ...notes.map((note) => `note: ${note}`),
+  ].join('\n')
+}

@@ -1,0 +1,131 @@
+// `hallpass doctor`: what is wrong and what to do, for each server, issuer and provider. Changes nothing.
+import { access, constants, mkdir } from 'node:fs/promises'
+import { createProviders } from '../compose-providers.js'
+import { composeRules } from '../compose-rules.js'
+import { loadConfig } from '../config/load.js'
+import { ConfigError, formatProblem } from '../config/problems.js'
+import type { Settings } from '../config/schema.js'
+import type { Environment } from '../config/yaml-source.js'
+import { systemClock } from '../core/clock.js'
+import { PolicySetError } from '../policy/policy-set.js'
+import type { Provider } from '../providers/provider.js'
+import { type FileKeyset, openFileKeyset } from '../signing/file-keyset.js'
+import type { CommandOutput } from './command-output.js'
+import { diagnoseRedis } from './doctor-redis.js'
+import { recipesOf } from './recipes-of.js'
+
+export interface DoctorCommand {
+  readonly config: string
+  readonly env?: Environment
+}
+
+interface Finding {
+  readonly part: string
+  readonly problems: readonly string[]
+  /** What was seen to be well. */
+  readonly seen?: string
+}
+
+/** Returns the exit code: 0 when all is well, 1 when anything is not. */
+export async function runDoctor(command: DoctorCommand, output: CommandOutput): Promise<number> {
+  const findings = await examine(command)
+  const ill = findings.filter((one) => one.problems.length > 0)
+  output.print({ well: ill.length === 0, findings }, findings.map(describe).join('\n'))
+  return ill.length === 0 ? 0 : 1
+}
+
+const describe = ({ part, problems, seen }: Finding) =>
+  problems.length === 0
+    ? `ok    ${part}${seen ? `: ${seen}` : ''}`
+    : problems.map((problem) => `WRONG ${part}: ${problem}`).join('\n')
+
+async function examine(command: DoctorCommand): Promise<Finding[]> {
+  const found: Finding[] = []
+  try {
+    const loaded = await loadConfig(command.config, command.env)
+    const { settings } = loaded
+    found.push({ part: 'configuration', problems: [], seen: loaded.file })
+    const rules = await composeRules(settings, loaded.file, systemClock)
+    found.push({ part: 'policies', problems: [], seen: `policy set ${rules.rules.policy.hash.slice(0, 12)}` })
+    const keys = await diagnoseKeys(settings)
+    found.push(keys.finding, await diagnoseAudit(settings), await diagnoseRedis(settings))
+    for (const issuer of rules.issuers.issuers) found.push(await diagnoseIssuer(issuer))
+    if (keys.keyset) found.push(...(await diagnoseProviders(settings, keys.keyset)))
+    keys.keyset?.close()
+  } catch (error) {
+    if (!(error instanceof ConfigError || error instanceof PolicySetError)) throw error
+    const part = error instanceof ConfigError ? 'configuration' : 'policies'
+    found.push({ part, problems: error.problems.map(formatProblem) })
+  }
+  return found
+}
+
+async function diagnoseKeys(settings: Settings): Promise<{ finding: Finding; keyset: FileKeyset | null }> {
+  try {
+    const keyset = await openFileKeyset({ directory: settings.keys.directory })
+    return { finding: { part: 'keys', problems: [], seen: settings.keys.directory }, keyset }
+  } catch (error) {
+    return { finding: { part: 'keys', problems: [`${messageOf(error)}; run hallpass keys create`] }, keyset: null }
+  }
+}
+
+async function diagnoseAudit(settings: Settings): Promise<Finding> {
+  const { directory } = settings.audit
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await access(directory, constants.W_OK)
+    return { part: 'audit', problems: [], seen: directory }
+  } catch (error) {
+    return {
+      part: 'audit',
+      problems: [`${directory} cannot be written (${messageOf(error)}); give it to the user that runs Hallpass`],
+    }
+  }
+}
+
+async function diagnoseIssuer(issuer: {
+  name: string
+  refresh(): Promise<number>
+  status(): { skippedKeys: readonly string[] }
+}): Promise<Finding> {
+  const part = `issuer ${issuer.name}`
+  try {
+    const usable = await issuer.refresh()
+    const skipped = issuer.status().skippedKeys.map((why) => `a key is not used: ${why}`)
+    if (usable === 0) return { part, problems: ['publishes no usable key, so all its tokens are refused', ...skipped] }
+    return { part, problems: skipped, seen: `${usable} usable ${usable === 1 ? 'key' : 'keys'}` }
+  } catch (error) {
+    return {
+      part,
+      problems: [`its keys cannot be had: ${messageOf(error)}; check its address, or give its keys as a file`],
+    }
+  }
+}
+
+async function diagnoseProviders(settings: Settings, keyset: FileKeyset): Promise<Finding[]> {
+  const providers = createProviders({
+    settings,
+    clock: systemClock,
+    keyset,
+    isActive: async () => false,
+    lockRole: (_key, work) => work(),
+  })
+  const findings = [...providers.values()].map(async (provider) => {
+    // Vault is asked about the paths of every recipe that can be named before there is a lease.
+    for (const { grant, recipe } of recipesOf(settings, provider.name)) provider.validate(recipe, validated(grant))
+    return { part: `provider ${provider.name}`, problems: await diagnosis(provider), seen: provider.kind }
+  })
+  const all = await Promise.all(findings)
+  await Promise.all([...providers.values()].map((provider) => provider.close()))
+  return all
+}
+
+const validated = (grant: { action: string; standing: boolean; ttl: { maxSeconds: number } }) => ({
+  name: grant.action,
+  standing: grant.standing,
+  maxTtlSeconds: grant.ttl.maxSeconds,
+})
+
+const diagnosis = (provider: Provider) => provider.diagnose().catch((error: unknown) => [messageOf(error)])
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,27 @@
+// Fields that several calls share. Everything is bounded: what is not bounded here is a way to fill our memory.
+import { z } from 'zod'
+
+const noControls = /^[^\p{Cc}\p{Cs}]*$/u
+
+export const purpose = z.string().min(1).max(500).regex(noControls, 'expected text without control characters')
+export const reason = z.string().min(1).max(500).regex(noControls, 'expected text without control characters')
+export const actionName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/, 'expected an action such as database.query')
+  .max(128)
+export const resourceId = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]*:[a-z0-9][a-z0-9._/@-]*$/, 'expected type:id in lower case, such as repo:acme/web')
+  .max(256)
+export const ttlSeconds = z.int().min(1).max(31_536_000)
+export const timestamp = z.iso.datetime()
+export const idOf = (prefix: string) =>
+  z.string().regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`), `expected an id that starts with ${prefix}_`)
+export const limit = z.coerce.number().int().min(1).max(1000)
+export const cursor = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(/^[A-Za-z0-9_-]+$/, 'expected a cursor from an earlier answer')
+export const waitSeconds = z.coerce.number().int().min(0).max(60)
+export const idempotencyKey = z.string().regex(/^[\x21-\x7e]{1,128}$/, 'expected 1 to 128 visible ASCII characters')

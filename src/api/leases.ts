@@ -1,0 +1,71 @@
+import { z } from 'zod'
+import * as fields from './fields.js'
+
+export const leaseState = z.enum([
+  'reserved',
+  'active',
+  'revoking',
+  'revoked',
+  'expired',
+  'released',
+  'void',
+  'failed',
+  'abandoned',
+])
+export type LeaseState = z.infer<typeof leaseState>
+
+export const receipt = z.object({
+  lease_id: z.string(),
+  outcome: z.enum(['confirmed', 'pending', 'expires_at', 'not_revocable', 'failed']),
+  at: fields.timestamp,
+  evidence: z.enum(['probe_dead', 'gone_at_provider', 'natural_end', 'none']),
+  expires_at: fields.timestamp,
+  sessions: z.enum(['ended', 'may_continue']),
+})
+export type Receipt = z.infer<typeof receipt>
+
+export const lease = z.object({
+  id: z.string(),
+  task_id: z.string(),
+  principal: z.string(),
+  account: z.string(),
+  action: z.string(),
+  access: z.enum(['read', 'write', 'deploy', 'admin']),
+  resource: z.string(),
+  provider: z.string(),
+  state: leaseState,
+  revocation: z.enum(['immediate', 'deny_policy', 'natural_expiry', 'standing']),
+  issued_at: fields.timestamp.nullable(),
+  expires_at: fields.timestamp,
+  provider_expires_at: fields.timestamp.nullable(),
+  provider_ref: z.string().nullable(),
+  follows: z.string().nullable(),
+  ended_at: fields.timestamp.nullable(),
+  end_reason: z.string().nullable(),
+  receipt: receipt.nullable(),
+})
+export type Lease = z.infer<typeof lease>
+
+export const leaseFilter = z.strictObject({
+  state: leaseState.or(z.literal('live')).optional(),
+  principal: z.string().max(2048).optional(),
+  account: z.string().max(2048).optional(),
+  session: z.string().max(2048).optional(),
+  task: fields.idOf('task').optional(),
+  action: fields.actionName.optional(),
+  resource: fields.resourceId.optional(),
+  provider: z.string().max(128).optional(),
+  policy: z.string().max(256).optional(),
+  issued_after: fields.timestamp.optional(),
+  issued_before: fields.timestamp.optional(),
+  fingerprint: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
+    .optional(),
+})
+export type LeaseFilter = z.infer<typeof leaseFilter>
+
+export const leaseQuery = leaseFilter.extend({ cursor: fields.cursor.optional(), limit: fields.limit.optional() })
+export const leaseList = z.object({ leases: z.array(lease), next_cursor: z.string().nullable() })
+export const releaseAnswer = z.object({ receipt })
+export const waitQuery = z.strictObject({ wait_seconds: fields.waitSeconds.optional() })

@@ -1,0 +1,45 @@
+import { z } from 'zod'
+import { credentialAnswer, credentialRequest } from './credentials.js'
+import * as fields from './fields.js'
+import { receipt } from './leases.js'
+
+export const task = z.object({
+  id: z.string(),
+  principal: z.string(),
+  account: z.string(),
+  instance: z.string().nullable(),
+  parent: z.string().nullable(),
+  depth: z.int(),
+  purpose: z.string(),
+  state: z.enum(['open', 'ended']),
+  outcome: z.string().nullable(),
+  opened_at: fields.timestamp,
+  expires_at: fields.timestamp,
+  ended_at: fields.timestamp.nullable(),
+})
+export type Task = z.infer<typeof task>
+
+export const openTaskRequest = z.strictObject({
+  purpose: fields.purpose,
+  ttl_seconds: fields.ttlSeconds.optional(),
+  credentials: z.array(credentialRequest).min(1).max(20).optional(),
+})
+export type OpenTaskRequest = z.infer<typeof openTaskRequest>
+
+export const openTaskAnswer = z.object({
+  task,
+  task_token: z.string(),
+  credentials: z.array(credentialAnswer).optional(),
+})
+export type OpenTaskAnswer = z.infer<typeof openTaskAnswer>
+
+export const completeRequest = z.strictObject({ outcome: z.enum(['succeeded', 'failed', 'cancelled']).optional() })
+export const completeAnswer = z.object({ task, receipts: z.array(receipt) })
+export type CompleteAnswer = z.infer<typeof completeAnswer>
+
+export const taskQuery = z.strictObject({
+  state: z.enum(['open', 'ended']).optional(),
+  cursor: fields.cursor.optional(),
+  limit: fields.limit.optional(),
+})
+export const taskList = z.object({ tasks: z.array(task), next_cursor: z.string().nullable() })

@@ -1,0 +1,46 @@
+// What stands in the audit. The writer adds `seq`, `time`, `instance` and `prev`; everything else is the caller's.
+import type { Json } from '../core/canonical-json.js'
+
+export type AuditEvent =
+  | 'broker.started'
+  | 'broker.stopped'
+  | 'audit.healed'
+  | 'task.opened'
+  | 'task.ended'
+  | 'decision.denied'
+  | 'decision.approval_required'
+  | 'request.refused'
+  | 'callers.refused'
+  | 'lease.reserved'
+  | 'lease.issued'
+  | 'lease.ending'
+  | 'lease.ended'
+  | 'lease.revocation_failed'
+  | 'lease.shown'
+  | 'revocation.ordered'
+  | 'operator.refused'
+  | 'lock.set'
+  | 'lock.removed'
+  | 'rules.loaded'
+  | 'rules.refused'
+
+export interface AuditRecord {
+  readonly event: AuditEvent
+  readonly principal?: string
+  readonly account?: string
+  readonly task?: string
+  readonly request_id?: string
+  /** Who acted where it was not the principal: an operator, `worker`, `local:<user>`. */
+  readonly actor?: string
+  /** Any further members; canonical JSON, never a secret. */
+  readonly [member: string]: Json | undefined
+}
+
+/** What the stories need of the audit; `audit-log.ts` is the real one. */
+export interface AuditSink {
+  /**
+   * Resolves once the record is flushed to disk (fsync, shared by a group), with its sequence.
+   * Throws BrokerError `audit_unavailable` within a bounded wait when it cannot be.
+   */
+  append(record: AuditRecord): Promise<number>
+}

@@ -1,0 +1,187 @@
+// The commands against a running broker. Each is imported when it runs, so that none waits for another's packages.
+import type { Command } from 'commander'
+import type { ExecOptions } from '../cli/exec.js'
+import type { LeaseListOptions } from '../cli/lease.js'
+import type { RequestOptions } from '../cli/request.js'
+import type { RevokeOptions } from '../cli/revoke.js'
+import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../cli/task.js'
+import type { AddCommand } from './command-line.js'
+
+const collect = (value: string, earlier: string[] = []) => [...earlier, value]
+
+export function addClientCommands(root: Command, add: AddCommand): void {
+  addExec(root, add)
+  addRequest(root, add)
+  addTask(root, add)
+  addLease(root, add)
+  addRevoke(root, add)
+}
+
+function addCredentialOptions(command: Command): Command {
+  return command
+    .option('--action <action>', 'what is to be done, such as database.query')
+    .option('--resource <resource>', 'to what, such as database:orders')
+    .option('--ttl <duration>', 'for how long, such as 5m (default: the grant says)')
+    .option('--context <k=v>', 'what is declared about the change; k:=1 and k:=true for what is not text', collect)
+    .option('--purpose <text>', 'why, for the audit and for people; never for policy')
+    .option('--task <id>', 'inside this task instead of a new one')
+}
+
+function addExec(root: Command, add: AddCommand): void {
+  const command = add(
+    root,
+    'exec',
+    {
+      summary: 'run a command with credentials in its environment and take them back when it ends',
+      examples: [
+        'hallpass exec --action database.query --resource database:orders -- psql -c "select 1"',
+        'hallpass exec --action object.read --resource bucket:reports --ttl 20m -- aws s3 ls s3://acme-reports',
+        'hallpass exec --credential db:database.query=database:orders --credential repo.read=repo:acme/web \\\n' +
+          '      --env PGPASSWORD=db.password -- ./report.sh',
+      ],
+    },
+    async (io, operands, options: ExecOptions) => (await import('../cli/exec.js')).runExec(options, operands, io),
+  )
+  addCredentialOptions(command)
+    .option(
+      '--credential <[name:]action=resource>',
+      'a further credential; its name goes in front of its variables',
+      collect,
+    )
+    .option('--env <NAME=field>', 'one more variable: a field of the credential (name.field for a named one)', collect)
+    .option('--settle <duration>', 'how long to wait for the credentials to be confirmed dead', '10s')
+    .option('--require-revoked', 'fail (125) unless every credential is confirmed dead')
+    .option('--keep-identity', "leave our own token in the command's environment")
+    .argument('<command...>', 'the command, after --')
+    .passThroughOptions()
+}
+
+function addRequest(root: Command, add: AddCommand): void {
+  const command = add(
+    root,
+    'request',
+    {
+      summary: 'ask for one credential and print it',
+      examples: [
+        'hallpass request --action database.query --resource database:orders',
+        'eval "$(hallpass request --action object.read --resource bucket:reports --format env)"',
+        'credential_process = hallpass request --action object.read --resource bucket:reports --format aws',
+        "git config credential.helper '!hallpass request --action repo.read --resource repo:acme/web --format git'",
+      ],
+    },
+    async (io, [operation], options: RequestOptions) =>
+      (await import('../cli/request.js')).runRequest(options, operation, io),
+  )
+  addCredentialOptions(command)
+    .option(
+      '--format <format>',
+      'json, env (for a shell), aws (credential_process), git or kubernetes (ExecCredential)',
+      'json',
+    )
+    .option('--dry-run', 'only say what would be decided; needs --task')
+    .argument('[operation]', 'what git adds: get, store or erase')
+}
+
+function addTask(root: Command, add: AddCommand): void {
+  const task = root.command('task').description('tasks by hand')
+  const tasks = () => import('../cli/task.js')
+  add(
+    task,
+    'open',
+    { summary: 'open a task', examples: ['hallpass task open --purpose "nightly report" --ttl 30m'] },
+    async (io, _, options: TaskOpenOptions) => (await tasks()).runTaskOpen(options, io),
+  )
+    .requiredOption('--purpose <text>', 'why, for the audit and for people')
+    .option('--ttl <duration>', 'its deadline from now (default: 1h)')
+  add(
+    task,
+    'show [id]',
+    { summary: 'show a task (without an id: HALLPASS_TASK)', examples: ['hallpass task show'] },
+    async (io, [id]) => (await tasks()).runTaskShow(id, io),
+  )
+  add(
+    task,
+    'complete [id]',
+    {
+      summary: 'end a task and every credential in it',
+      examples: ['hallpass task complete --outcome succeeded --wait 30s'],
+    },
+    async (io, [id], options: TaskCompleteOptions) => (await tasks()).runTaskComplete(id, options, io),
+  )
+    .option('--outcome <outcome>', 'succeeded, failed or cancelled')
+    .option('--wait <duration>', 'how long to wait for the receipts', '10s')
+  const list = add(
+    task,
+    'list',
+    {
+      summary: 'list tasks: your own, or as an operator what you may see',
+      examples: ['hallpass task list --state open'],
+    },
+    async (io, _, options: TaskListOptions) => (await tasks()).runTaskList(options, io),
+  ).option('--state <state>', 'open or ended')
+  addPaging(list)
+}
+
+function addLease(root: Command, add: AddCommand): void {
+  const lease = root.command('lease').description('leases: the records of issued credentials')
+  const leases = () => import('../cli/lease.js')
+  const list = add(
+    lease,
+    'list',
+    { summary: 'list leases (operators)', examples: ['hallpass lease list --state live --resource database:orders'] },
+    async (io, _, options: LeaseListOptions) => (await leases()).runLeaseList(options, io),
+  )
+  list.option('--state <state>', 'a state, or live')
+  for (const name of ['principal', 'account', 'session', 'task', 'action', 'resource', 'provider', 'policy']) {
+    list.option(`--${name} <${name}>`, `only this ${name}'s`)
+  }
+  list.option('--issued-after <time>', 'RFC 3339, UTC').option('--issued-before <time>', 'RFC 3339, UTC')
+  addPaging(list)
+  add(
+    lease,
+    'show <id>',
+    { summary: 'show a lease', examples: ['hallpass lease show lease_01hzy3v5q8k2m4n6p8r0s2t4v6'] },
+    async (io, [id = '']) => (await leases()).runLeaseShow(id, io),
+  )
+  add(
+    lease,
+    'find <source>',
+    {
+      summary:
+        'whose is this? "-" reads a leaked secret from stdin, hashes it here and asks with the fingerprint alone',
+      examples: ['hallpass lease find - < leaked.txt'],
+    },
+    async (io, [source = '']) => (await leases()).runLeaseFind(source, io),
+  )
+  add(
+    lease,
+    'release <id>',
+    { summary: 'end a lease early', examples: ['hallpass lease release lease_01hzy3v5q8k2m4n6p8r0s2t4v6'] },
+    async (io, [id = ''], options: { wait: string }) => (await leases()).runLeaseRelease(id, options, io),
+  ).option('--wait <duration>', 'how long to wait for the receipt', '10s')
+}
+
+function addRevoke(root: Command, add: AddCommand): void {
+  add(
+    root,
+    'revoke <kind> [id]',
+    {
+      summary:
+        'end every lease of a lease, task, principal, account, issuer, action, resource, provider, or all (operators)',
+      examples: [
+        'hallpass revoke account github:1296269 --reason "runner compromised" --dry-run',
+        'hallpass revoke resource database:orders --reason "incident 4711" --wait',
+        'hallpass revoke all --reason "drill"',
+      ],
+    },
+    async (io, [kind = '', id], options: RevokeOptions) =>
+      (await import('../cli/revoke.js')).runRevoke(kind, id, options, io),
+  )
+    .requiredOption('--reason <text>', 'why, for the audit')
+    .option('--dry-run', 'only say how many live leases it would reach')
+    .option('--wait', 'until every lease has a receipt')
+}
+
+function addPaging(command: Command): void {
+  command.option('--limit <n>', 'at most this many, 1 to 1000').option('--cursor <cursor>', 'go on from here')
+}

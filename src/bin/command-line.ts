@@ -1,0 +1,109 @@
+// From words to a story and its exit code. Stories are handed everything they touch; nothing here decides anything.
+import { existsSync, readFileSync } from 'node:fs'
+import { Command, CommanderError, Option } from 'commander'
+import type { SignalSource } from '../cli/child-process.js'
+import type { ExecIo } from '../cli/exec.js'
+import { exitCodeOf, exitCodes } from '../cli/exit-codes.js'
+import { createOutput, type OutputFormat, printError } from '../cli/output.js'
+import type { Environment } from '../client/index.js'
+import { addClientCommands } from './client-commands.js'
+import { addProgramCommands } from './program-commands.js'
+
+/** The process around us, so that a test can be one. */
+export interface Surroundings {
+  readonly environment: Environment
+  stdout(text: string): void
+  stderr(text: string): void
+  readStdin(): Promise<string>
+  readonly signals: SignalSource
+  readonly onTerminal: boolean
+}
+
+/** What a command does: `operands` are its arguments in order, `options` its options as commander names them. */
+export type Story<Options> = (io: ExecIo, operands: string[], options: Options) => Promise<number>
+
+/** Makes one command of the table. */
+export type AddCommand = <Options extends object>(
+  parent: Command,
+  usage: string,
+  about: { summary: string; examples: readonly string[] },
+  story: Story<Options>,
+) => Command
+
+/** Runs one command line (without `node` and the script) and gives its exit code. Never throws. */
+export async function runCommandLine(argv: readonly string[], around: Surroundings): Promise<number> {
+  let exitCode: number = exitCodes.done
+  const root = createRoot(around)
+  const addCommand: AddCommand = (parent, usage, { summary, examples }, story) => {
+    const command = parent.command(usage).description(summary)
+    command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`)
+    command.addOption(
+      new Option('--output <format>', 'how results are printed').choices(['text', 'json']).default('text'),
+    )
+    command.action(async () => {
+      exitCode = await runStory(story, command, around)
+    })
+    return command
+  }
+  addClientCommands(root, addCommand)
+  addProgramCommands(root, addCommand)
+  try {
+    await root.parseAsync([...argv], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    // Asked for, help and version are a success; everything else that commander throws is about how it was called.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
+    throw error
+  }
+}
+
+async function runStory<Options extends object>(
+  story: Story<Options>,
+  command: Command,
+  around: Surroundings,
+): Promise<number> {
+  const options = command.opts<Options & { output: OutputFormat }>()
+  const output = createOutput(options.output, around)
+  try {
+    const { environment, readStdin, signals, onTerminal } = around
+    return await story({ environment, output, readStdin, signals, onTerminal }, command.args, options)
+  } catch (error) {
+    printError(error, output)
+    return exitCodeOf(error)
+  }
+}
+
+function createRoot(around: Surroundings): Command {
+  return new Command('hallpass')
+    .description('Just-in-time credentials for software that acts on its own')
+    .version(packageVersion())
+    .enablePositionalOptions()
+    .exitOverride()
+    .showHelpAfterError('(--help shows what there is)')
+    .configureOutput({ writeOut: (text) => around.stdout(text), writeErr: (text) => around.stderr(text) })
+    .addHelpText('after', environmentHelp)
+}
+
+const environmentHelp = `
+Environment, for the commands that talk to a broker:
+  HALLPASS_URL         the broker's address
+  HALLPASS_CA          PEM file of the roots to trust for it
+  HALLPASS_TOKEN       who you are: a token of an issuer that the broker trusts
+  HALLPASS_TOKEN_FILE  the same in a file, read anew for each call
+                       (without either: GitHub Actions, GitLab's HALLPASS_ID_TOKEN, Kubernetes)
+
+Exit codes:
+  0 done   2 usage   3 not authenticated   4 denied   5 approval wanting
+  6 broker or provider unavailable   7 a revocation failed   1 anything else
+  exec: its command's own, or 125 for its own failures`
+
+/** Of the package that this file is part of, wherever it was built to. */
+function packageVersion(): string {
+  for (const up of ['../../', '../../../']) {
+    const file = new URL(`${up}package.json`, import.meta.url)
+    if (!existsSync(file)) continue
+    const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as { name?: string; version?: string }
+    if (name === 'hallpass' && version !== undefined) return version
+  }
+  return 'unknown'
+}

@@ -1,0 +1,50 @@
+// Commands on files: what they need of the configuration, and nothing more of it.
+import { existsSync } from 'node:fs'
+import { verifyAudit } from '../admin/audit-verify.js'
+import { createKeys, rotateKeyPurposes } from '../admin/keys.js'
+import { UsageError } from '../cli/exit-codes.js'
+import type { Output } from '../cli/output.js'
+import type { Environment } from '../client/index.js'
+import { loadConfig } from '../config/load.js'
+import { systemClock } from '../core/clock.js'
+import { keyPurposes } from '../signing/keyset.js'
+
+/** `config` is a path; `environment` is where its `env:` references are looked up. */
+export interface OnHost {
+  config: string
+  environment: Environment
+  output: Output
+}
+
+export async function runKeysCreate({ config, environment, output }: OnHost): Promise<number> {
+  const { settings } = await loadConfig(config, environment)
+  return createKeys({ directory: settings.keys.directory, clock: systemClock }, output)
+}
+
+/** Without a purpose: all of them. */
+export async function runKeysRotate(
+  purpose: string | undefined,
+  { config, environment, output }: OnHost,
+): Promise<number> {
+  const known = keyPurposes.find((one) => one === purpose)
+  if (purpose !== undefined && known === undefined) {
+    throw new UsageError(`keys rotate: expected one of ${keyPurposes.join(', ')}, not "${purpose}"`)
+  }
+  const { settings } = await loadConfig(config, environment)
+  return rotateKeyPurposes({ directory: settings.keys.directory, clock: systemClock }, output, known)
+}
+
+/** A directory that is named needs no configuration: the audit is also read where none is. */
+export async function runAuditVerify(
+  directory: string | undefined,
+  publicKeysFile: string | undefined,
+  { config, environment, output }: OnHost,
+): Promise<number> {
+  const keysFile = publicKeysFile === undefined ? {} : { publicKeysFile }
+  if (directory !== undefined && (publicKeysFile !== undefined || !existsSync(config))) {
+    return verifyAudit({ directory, ...keysFile }, output)
+  }
+  const { settings } = await loadConfig(config, environment)
+  const keysDirectory = settings.keys.directory
+  return verifyAudit({ directory: directory ?? settings.audit.directory, keysDirectory, ...keysFile }, output)
+}

@@ -1,0 +1,163 @@
+// The programs, and the commands on files or on the broker's own host.
+import { type Command, Option } from 'commander'
+import type { Environment } from '../client/index.js'
+import type { AddCommand } from './command-line.js'
+
+const collect = (value: string, earlier: string[] = []) => [...earlier, value]
+const withConfig = (command: Command) => command.addOption(configOption().default('./hallpass.yaml'))
+const configOption = () => new Option('--config <file>', 'the configuration').env('HALLPASS_CONFIG')
+
+/** What every command on this host takes. */
+interface HostOptions {
+  config: string
+}
+
+const inConfig = ({ config }: HostOptions, { environment }: { environment: Environment }) => ({
+  config,
+  env: environment,
+})
+
+export function addProgramCommands(root: Command, add: AddCommand): void {
+  addPrograms(root, add)
+  addKeys(root, add)
+  addPolicy(root, add)
+  addAudit(root, add)
+  addHostCommands(root, add)
+}
+
+function addPrograms(root: Command, add: AddCommand): void {
+  const programs = () => import('./programs.js')
+  withConfig(
+    add(
+      root,
+      'serve',
+      { summary: 'run the API', examples: ['hallpass serve --config /etc/hallpass/hallpass.yaml'] },
+      async (_, __, { config }: HostOptions) => (await programs()).runServe(config),
+    ),
+  )
+  withConfig(
+    add(
+      root,
+      'worker',
+      { summary: 'run revocation and the sweeper', examples: ['hallpass worker --config /etc/hallpass/hallpass.yaml'] },
+      async (_, __, { config }: HostOptions) => (await programs()).runWorker(config),
+    ),
+  )
+  const dev = add(
+    root,
+    'dev',
+    {
+      summary: 'run everything in one process with a development issuer, for a laptop',
+      examples: ['hallpass dev', 'HALLPASS_TOKEN="$(hallpass dev token --claim team=payments)" hallpass task list'],
+    },
+    async (_, __, { config }: Partial<HostOptions>) => (await programs()).runDev(config),
+  )
+  dev.addOption(configOption())
+  add(
+    dev,
+    'token',
+    {
+      summary: 'print a token of the development issuer',
+      examples: ['hallpass dev token --claim sub=ci-agent', 'hallpass dev token --operator'],
+    },
+    async (_, __, { claim = [], operator = false }: { claim?: string[]; operator?: boolean }) =>
+      (await programs()).devToken({ claims: claim, operator }),
+  )
+    .option('--claim <k=v>', 'a claim of the token', collect)
+    .option('--operator', "an operator's token")
+}
+
+function addKeys(root: Command, add: AddCommand): void {
+  const keys = root.command('keys').description('signing keys, by purpose')
+  withConfig(
+    add(
+      keys,
+      'create',
+      {
+        summary: "make each purpose's missing keys and leave the others; needs no server",
+        examples: ['hallpass keys create --config hallpass.yaml'],
+      },
+      async (io, _, { config }: HostOptions) => (await import('./host-commands.js')).runKeysCreate({ ...io, config }),
+    ),
+  )
+  withConfig(
+    add(
+      keys,
+      'rotate [purpose]',
+      {
+        summary: 'add the next key and retire the last, without a gap (without a purpose: of all)',
+        examples: ['hallpass keys rotate grants'],
+      },
+      async (io, [purpose], { config }: HostOptions) =>
+        (await import('./host-commands.js')).runKeysRotate(purpose, { ...io, config }),
+    ),
+  )
+}
+
+function addPolicy(root: Command, add: AddCommand): void {
+  const policy = root.command('policy').description('policies, on files')
+  withConfig(
+    add(
+      policy,
+      'check',
+      {
+        summary: 'validate the policies against the configuration',
+        examples: ['hallpass policy check --config hallpass.yaml'],
+      },
+      async (io, _, options: HostOptions) =>
+        (await import('../admin/policy.js')).runPolicyCheck(inConfig(options, io), io.output),
+    ),
+  )
+  withConfig(
+    add(
+      policy,
+      'schema',
+      {
+        summary: 'print the Cedar schema that the configuration makes',
+        examples: ['hallpass policy schema > schema.cedarschema'],
+      },
+      async (io, _, options: HostOptions) =>
+        (await import('../admin/policy.js')).runPolicySchema(inConfig(options, io), io.output),
+    ),
+  )
+}
+
+function addAudit(root: Command, add: AddCommand): void {
+  const audit = root.command('audit').description('the audit, on files')
+  const verify = add(
+    audit,
+    'verify [directory]',
+    {
+      summary: 'find any changed, missing, inserted, swapped or cut record: 0 intact, 1 broken and where',
+      examples: ['hallpass audit verify', 'hallpass audit verify /mnt/archive/audit --public-keys audit-keys.json'],
+    },
+    async (io, [directory], { config, publicKeys }: HostOptions & { publicKeys?: string }) =>
+      (await import('./host-commands.js')).runAuditVerify(directory, publicKeys, { ...io, config }),
+  )
+  withConfig(verify).option('--public-keys <file>', "a JWKS with the audit's public keys")
+}
+
+function addHostCommands(root: Command, add: AddCommand): void {
+  withConfig(
+    add(
+      root,
+      'doctor',
+      {
+        summary: 'say what is wrong with each server, issuer and provider, and what to do',
+        examples: ['hallpass doctor'],
+      },
+      async (io, _, options: HostOptions) =>
+        (await import('../admin/doctor.js')).runDoctor(inConfig(options, io), io.output),
+    ),
+  )
+  const provider = root.command('provider').description('providers')
+  withConfig(
+    add(
+      provider,
+      'setup <name>',
+      { summary: 'print exactly what the far side of a provider needs', examples: ['hallpass provider setup vault'] },
+      async (io, [name = ''], options: HostOptions) =>
+        (await import('../admin/provider-setup.js')).runProviderSetup({ ...inConfig(options, io), name }, io.output),
+    ),
+  )
+}

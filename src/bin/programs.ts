@@ -1,0 +1,102 @@
+// serve, worker and dev: load, wire, run until told to stop, drain.
+import { type Composed, compose, type Program } from '../compose.js'
+import { type LoadedConfig, loadConfig } from '../config/load.js'
+import { ConfigError } from '../config/problems.js'
+import { BrokerError } from '../core/errors.js'
+import { type DevState, prepareDev, startDevIssuer } from '../dev/built-in.js'
+import { printDevToken } from '../dev/token.js'
+import { PolicySetError } from '../policy/policy-set.js'
+import { KeyFileError } from '../signing/key-file.js'
+import { type Running, startServers, startWorker } from '../start.js'
+
+/** The API. Resolves with the exit code once a signal has drained it. */
+export async function runServe(config: string): Promise<number> {
+  return await runProgram(
+    'serve',
+    () => loadConfig(config),
+    async (composed) => [await startServers(composed)],
+  )
+}
+
+/** Revocation and the sweeper. */
+export async function runWorker(config: string): Promise<number> {
+  return await runProgram(
+    'worker',
+    () => loadConfig(config),
+    async (composed) => [startWorker(composed)],
+  )
+}
+
+/** Both in one process; without a configuration of its own also a development issuer, with everything it needs. */
+export async function runDev(config: string | undefined): Promise<number> {
+  if (config !== undefined) return await runProgram('dev', () => loadConfig(config), startBoth)
+  let state: DevState | null = null
+  const load = async () => {
+    state = await prepareDev()
+    return await loadConfig(state.configFile)
+  }
+  return await runProgram('dev', load, async (composed) => {
+    const running = await startBoth(composed)
+    return state === null ? running : [...running, await startDevIssuer(state)]
+  })
+}
+
+async function startBoth(composed: Composed): Promise<Running[]> {
+  return [await startServers(composed), startWorker(composed)]
+}
+
+export async function devToken(options: { claims: readonly string[]; operator: boolean }): Promise<number> {
+  return await printDevToken(options)
+}
+
+async function runProgram(
+  program: Program,
+  load: () => Promise<LoadedConfig>,
+  start: (composed: Composed) => Promise<Running[]>,
+): Promise<number> {
+  let composed: Composed | null = null
+  try {
+    const loaded = await load()
+    composed = await compose(loaded, program, process.env.HALLPASS_LOG_LEVEL ?? 'info')
+    const running = await start(composed)
+    const { workloads } = loaded.settings.listen
+    composed.parts.log.info(
+      { issuer: loaded.settings.issuer, listen: `${workloads.host}:${workloads.port}` },
+      'started',
+    )
+    await untilSignal(composed)
+    // Servers first: what they have under way may still need the worker of the same process.
+    for (const one of running) await one.drain()
+    await composed.close()
+    return 0
+  } catch (error) {
+    process.stderr.write(`hallpass ${program}: ${startFailure(error)}\n`)
+    await composed?.close().catch(() => undefined)
+    return 1
+  }
+}
+
+/** The first SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reads the configuration again. */
+async function untilSignal(composed: Composed): Promise<void> {
+  process.on('SIGHUP', () => void composed.reload())
+  await new Promise<void>((resolve) => {
+    const stop = (signal: string) => {
+      composed.parts.log.info({ signal }, 'draining')
+      resolve()
+      process.once('SIGTERM', () => process.exit(1))
+      process.once('SIGINT', () => process.exit(1))
+    }
+    process.once('SIGTERM', stop)
+    process.once('SIGINT', stop)
+  })
+}
+
+/** What an operator can act upon; the stack of anything else helps nobody at start-up. */
+function startFailure(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof PolicySetError) {
+    return `the configuration was refused\n${error.problems.map((one) => `  ${one.file}:${one.line}: ${one.message}`).join('\n')}`
+  }
+  if (error instanceof BrokerError) return `${error.detail}; see that Redis is running at the configured URL`
+  if (error instanceof KeyFileError) return `${error.message}\n  make the keys with: hallpass keys create`
+  return error instanceof Error ? error.message : String(error)
+}

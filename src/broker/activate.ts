@@ -1,0 +1,80 @@
+// The credential is there: lease active in the ledger and issued in the audit, both, or it is ended and nobody gets it.
+import { BrokerError } from '../core/errors.js'
+import { sha256Hex } from '../core/hash.js'
+import { type Lease, lockTargets } from '../ledger/lease.js'
+import type { ActivateAnswer } from '../ledger/ledger.js'
+import type { Issued } from '../providers/provider.js'
+import { endLeases } from './end-leases.js'
+import type { Caller, Parts } from './parts.js'
+import { recordIssued } from './records.js'
+import type { Reserved } from './reserve.js'
+
+/** Throws `task_closed`, `locked`, `provider_unavailable` (too late), `audit_unavailable`, `ledger_unavailable`. */
+export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Reserved, issued: Issued): Promise<Lease> {
+  const { toIssue, record } = reserved
+  const sealedHandle = parts.sealing.seal(issued.handle, toIssue.id, record.provider)
+  const fingerprints = issued.fingerprintOf.map(sha256Hex)
+  const activation = {
+    sealedHandle,
+    providerExpiresAt: issued.providerExpiresAt,
+    providerRef: issued.providerRef,
+    fingerprints,
+  }
+  try {
+    const [answer] = await allOrThrow([
+      parts.ledger.activate(toIssue.id, activation, lockTargets({ id: toIssue.id, record })),
+      recordIssued(parts, caller, reserved, issued, sealedHandle),
+    ])
+    if (answer.outcome !== 'ok') throw notActivated(answer.outcome)
+    parts.metrics.leasesIssued.inc({ provider: record.provider })
+    return activeLease(reserved, activation, answer.issuedAt)
+  } catch (error) {
+    await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver: true }).catch(() =>
+      // The reservation's due time stands: the sweeper ends it.
+      parts.log.error({ lease: toIssue.id }, 'the lease of a credential that was not handed out waits for the sweeper'),
+    )
+    throw error
+  }
+}
+
+/** Waits for both, so that neither is still under way when the lease is ended, then throws the first failure. */
+async function allOrThrow<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  const [a, b] = await Promise.allSettled(work)
+  if (a.status === 'rejected') throw a.reason
+  if (b.status === 'rejected') throw b.reason
+  return [a.value, b.value]
+}
+
+function notActivated(outcome: Exclude<ActivateAnswer['outcome'], 'ok'>): BrokerError {
+  switch (outcome) {
+    case 'closed':
+      return new BrokerError('task_closed', 'the task ended while its credential was being minted')
+    case 'locked':
+      return new BrokerError('locked', 'an operator locked this while its credential was being minted')
+    default:
+      return new BrokerError('provider_unavailable', 'the provider answered too late; ask again', {
+        retryAfterSeconds: 1,
+      })
+  }
+}
+
+function activeLease(
+  { toIssue, record }: Reserved,
+  activation: { providerExpiresAt: number; providerRef: string; fingerprints: readonly string[]; sealedHandle: string },
+  issuedAt: number,
+): Lease {
+  return {
+    id: toIssue.id,
+    record,
+    state: 'active',
+    expiresAt: toIssue.deadline,
+    issuedAt,
+    ...activation,
+    endReason: null,
+    endActor: null,
+    endedAt: null,
+    receipt: null,
+    attempts: 0,
+    forced: false,
+  }
+}

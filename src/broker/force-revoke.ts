@@ -1,0 +1,84 @@
+// An operator's order over many leases: counted, written down, then carried out page by page by a worker, also after a crash.
+import type { RevocationRequest, Target } from '../api/revocations.js'
+import type { Json } from '../core/canonical-json.js'
+import { createId } from '../core/ids.js'
+import type { LeaseMatch, Revocation } from '../ledger/ledger.js'
+import { endLeases } from './end-leases.js'
+import { endTask } from './end-task.js'
+import type { Caller, Parts } from './parts.js'
+import { recordEnding } from './records.js'
+
+const pageSize = 200
+
+/** Counts what the target reaches and, unless it is a dry run, orders it ended. The order is on disk before the answer. */
+export async function forceRevoke(
+  parts: Parts,
+  caller: Caller,
+  request: RevocationRequest,
+): Promise<{ id: string | null; matched: number }> {
+  const match = matchOf(request.target)
+  const matched = await countLive(parts, match)
+  if (request.dry_run) return { id: null, matched }
+  const id = createId('rev', parts.clock.now())
+  await parts.audit.append({
+    event: 'revocation.ordered',
+    actor: caller.principal.id,
+    request_id: caller.requestId,
+    revocation: id,
+    target: request.target as unknown as Json,
+    reason: request.reason,
+    matched,
+  })
+  await parts.ledger.createRevocation({ id, match, reason: request.reason, actor: caller.principal.id, matched })
+  // The first page at once, by this broker: an incident does not wait for a sweep.
+  await carryOut(parts, id).catch((error: unknown) =>
+    parts.log.warn({ err: error, revocation: id }, 'a worker will carry the order out'),
+  )
+  return { id, matched }
+}
+
+/** The live leases that an order for this target reaches. */
+export const matchOf = (target: Target): LeaseMatch => ('all' in target ? {} : { ...target })
+
+async function countLive(parts: Parts, match: LeaseMatch): Promise<number> {
+  const seen = new Set<string>()
+  for await (const page of pages(parts, match)) for (const lease of page) seen.add(lease.id)
+  return seen.size
+}
+
+async function* pages(parts: Parts, match: LeaseMatch) {
+  if (match.lease !== undefined) {
+    const lease = await parts.ledger.findLease(match.lease)
+    if (lease && lease.endedAt === null) yield [lease]
+    return
+  }
+  const providers = [...parts.providers.keys()]
+  for (let cursor: string | null = null; ; ) {
+    const page = await parts.ledger.scanLeases(match, providers, cursor, pageSize)
+    yield page.leases.filter((lease) => lease.endedAt === null)
+    cursor = page.cursor
+    if (cursor === null) return
+  }
+}
+
+/** Orders every lease that the order reaches to end. Idempotent: run again after a crash it does no harm. */
+export async function carryOut(parts: Parts, id: string): Promise<void> {
+  const order: Revocation | null = await parts.ledger.findRevocation(id)
+  if (!order) return
+  const { match, actor } = order
+  if (match.task !== undefined) await endTask(parts, match.task, 'revoked', actor, null).catch(unlessNotFound)
+  const ending = { reason: 'revoked', actor, revocation: id, forced: true } as const
+  for await (const page of pages(parts, match)) {
+    await endLeases(
+      parts,
+      page.map((lease) => lease.id),
+      ending,
+    )
+    await recordEnding(parts, page, ending, null)
+  }
+  await parts.ledger.revocationScanned(id)
+}
+
+function unlessNotFound(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'not_found')) throw error
+}

@@ -1,0 +1,93 @@
+// Whom a lease is counted against: the account and the session of its principal (I8).
+import type { Principal } from '../identity/principal.js'
+import { holderId } from '../ledger/keys.js'
+import type { HolderLook } from '../ledger/ledger.js'
+import type { Holder } from '../ledger/task.js'
+import type { Access, Holdings, Resource } from '../policy/decision.js'
+
+/** The session is the instance, or without one the account within a window (design section 2). */
+export function sessionName(principal: Pick<Principal, 'account' | 'instance'>): string {
+  return principal.instance === null ? principal.account : `${principal.account}#${principal.instance}`
+}
+
+export function holdersOf(principal: Principal, memorySeconds: number): Holder[] {
+  return [
+    { id: holderId('account', principal.account), kind: 'account', windowMs: memorySeconds * 1000 },
+    {
+      id: holderId('session', sessionName(principal)),
+      kind: 'session',
+      windowMs: principal.instance === null ? principal.sessionSeconds * 1000 : 0,
+    },
+  ]
+}
+
+/** The look at one kind of holder, as policies see it. A chain has several: what any of them holds counts. */
+export function holdingsOf(looks: readonly HolderLook[], kind: 'account' | 'session'): Holdings {
+  const of = looks.filter((look) => look.kind === kind)
+  const all = (read: (look: HolderLook) => readonly string[]) => [...new Set(of.flatMap(read))].sort()
+  return {
+    activeLeases: of.reduce((sum, look) => sum + look.activeLeases, 0),
+    holding: all((look) => look.holding),
+    holdingAccess: all((look) => look.holdingAccess),
+    holdingResources: all((look) => look.holdingResources),
+    granted: all((look) => look.granted),
+    grantedAccess: all((look) => look.grantedAccess),
+    grantedResources: all((look) => look.grantedResources),
+  }
+}
+
+/** The looks as they would be once this, too, is held: several credentials of one request are decided in turn. */
+export function withHeld(
+  looks: readonly HolderLook[],
+  held: { action: string; access: Access; resource: Resource; ttlSeconds: number },
+): HolderLook[] {
+  const { action, access, resource } = held
+  const sensitivity = sensitivityOf(resource)
+  return looks.map((look) => ({
+    ...look,
+    activeLeases: look.activeLeases + 1,
+    holding: [...look.holding, action],
+    holdingAccess: [...look.holdingAccess, access],
+    holdingResources: [...look.holdingResources, resource.id],
+    granted: [...look.granted, action],
+    grantedAccess: [...look.grantedAccess, access],
+    grantedResources: [...look.grantedResources, resource.id],
+    grantedSensitivities:
+      sensitivity === null ? look.grantedSensitivities : [...look.grantedSensitivities, sensitivity],
+    grantedTtls: [...look.grantedTtls, held.ttlSeconds],
+  }))
+}
+
+export function sensitivityOf(resource: Resource): string | null {
+  const value = resource.attributes.sensitivity
+  return typeof value === 'string' ? value : null
+}
+
+const accessOrder: readonly string[] = ['read', 'write', 'deploy', 'admin']
+const sensitivityOrder: readonly string[] = ['low', 'medium', 'high', 'critical']
+
+/**
+ * Whether this asks for more than the session had before: a higher access class, a more sensitive resource, a longer
+ * lifetime (I9). These orders serve this question alone: no class implies another. False on a session's first request.
+ */
+export function isEscalation(
+  looks: readonly HolderLook[],
+  asked: { access: Access; resource: Resource; ttlSeconds: number },
+): boolean {
+  const sessions = looks.filter((look) => look.kind === 'session')
+  if (sessions.every((look) => look.granted.length === 0)) return false
+  const access = sessions.flatMap((look) => look.grantedAccess.map((name) => accessOrder.indexOf(name)))
+  if (accessOrder.indexOf(asked.access) > Math.max(-1, ...access)) return true
+  if (asked.ttlSeconds > Math.max(0, ...sessions.flatMap((look) => look.grantedTtls))) return true
+  return isMoreSensitive(
+    sensitivityOf(asked.resource),
+    sessions.flatMap((look) => look.grantedSensitivities),
+  )
+}
+
+function isMoreSensitive(asked: string | null, had: readonly string[]): boolean {
+  if (asked === null || had.includes(asked)) return false
+  const rank = sensitivityOrder.indexOf(asked)
+  // A value outside the order that the session never had counts as higher: better one approval too many.
+  return rank === -1 || rank > Math.max(-1, ...had.map((name) => sensitivityOrder.indexOf(name)))
+}

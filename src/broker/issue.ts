@@ -1,0 +1,70 @@
+// The one call that mints: once, in time, never retried. Whatever goes wrong, the lease is ended before the error is thrown.
+import { BrokerError } from '../core/errors.js'
+import { type Issued, ProviderError } from '../providers/provider.js'
+import { endLeases } from './end-leases.js'
+import type { Caller, Parts } from './parts.js'
+import type { Reserved } from './reserve.js'
+
+/** How far the lease's due time lies behind the provider's time-out (reserve.lua): we must be over well before it. */
+const marginMs = 4000
+
+/** Throws `provider_failed` (502) or `provider_unavailable` (503). */
+export async function issueOrEnd(parts: Parts, caller: Caller, reserved: Reserved): Promise<Issued> {
+  const { provider } = reserved.asked
+  const { toIssue, recipe } = reserved
+  // A process that was stopped for long may wake up here: minting now would outlive what the ledger expects.
+  const elapsedMs = parts.clock.monotonic() - reserved.sentAt
+  const remainingMs = toIssue.deadline - reserved.now - elapsedMs
+  if (elapsedMs > marginMs || remainingMs <= 0) {
+    await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver: true })
+    throw new BrokerError('provider_unavailable', 'too late to mint; ask again', { retryAfterSeconds: 1 })
+  }
+  const noteHandle = async (handle: Parameters<typeof parts.sealing.seal>[0]) => {
+    const noted = await parts.ledger.noteHandle(toIssue.id, parts.sealing.seal(handle, toIssue.id, provider.name))
+    if (noted !== 'ok')
+      throw new ProviderError('permanent', 'the lease was ended while its credential was being minted')
+  }
+  try {
+    const call = provider.issue({ ...toIssue, remainingMs }, recipe, noteHandle)
+    const issued = await withTimeout(call, Math.min(provider.timeoutSeconds * 1000, remainingMs))
+    parts.troubles.delete(provider.name)
+    return issued
+  } catch (error) {
+    const mintOver = !(error instanceof MintTimeout)
+    await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver })
+    throw failureOf(parts, caller, reserved, error)
+  }
+}
+
+/** The provider may still answer: the lease waits for the end of the call's time before it is looked for. */
+class MintTimeout extends Error {}
+
+async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new MintTimeout('the provider did not answer in time')), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function failureOf(parts: Parts, caller: Caller, reserved: Reserved, error: unknown): Error {
+  const { name } = reserved.asked.provider
+  parts.log.warn(
+    { err: error, provider: name, lease: reserved.toIssue.id, request_id: caller.requestId },
+    'minting failed',
+  )
+  if (error instanceof BrokerError) return error
+  const unavailable = error instanceof MintTimeout || (error instanceof ProviderError && error.kind === 'unavailable')
+  if (unavailable) {
+    parts.troubles.set(name, 'does not answer')
+    return new BrokerError('provider_unavailable', `${name} cannot be reached or does not answer in time`, {
+      retryAfterSeconds: 5,
+      cause: error,
+    })
+  }
+  return new BrokerError('provider_failed', `${name} did not give the credential; nothing was kept`, { cause: error })
+}

@@ -1,0 +1,167 @@
+// A task: the frame that every credential lives in. With credentials asked for at once: all decided, then all minted.
+import type { CredentialRequest } from '../api/credentials.js'
+import type { OpenTaskRequest } from '../api/tasks.js'
+import { BrokerError } from '../core/errors.js'
+import { createId } from '../core/ids.js'
+import type { Task } from '../ledger/task.js'
+import { type Asked, resolveAsked } from './asked.js'
+import { type Decided, decide } from './decide.js'
+import { endTask } from './end-task.js'
+import { type Exchanged, exchange } from './exchange.js'
+import { holdersOf, withHeld } from './holders.js'
+import type { Caller, Parts } from './parts.js'
+import { refusalOf, refuse } from './refusal.js'
+import type { Idempotency } from './reserve.js'
+import { createTaskToken } from './task-token.js'
+import { decisionView } from './views.js'
+
+const defaultTaskSeconds = 3600
+
+export interface OpenedTask {
+  readonly task: Task
+  readonly taskToken: string
+  readonly credentials: readonly Exchanged[]
+}
+
+/**
+ * Opens a task for the caller's principal and instance. Throws 400, 404, 403 (with `decisions`: no task then), 409, 429, 5xx;
+ * a mint that fails ends the task and what was minted for it before.
+ */
+export async function openTask(
+  parts: Parts,
+  caller: Caller,
+  request: OpenTaskRequest,
+  idempotency: Idempotency | null,
+): Promise<OpenedTask> {
+  const wanted = (request.credentials ?? []).map((credential) => ({
+    credential,
+    asked: resolveAsked(parts, credential),
+  }))
+  const draft = draftTask(parts, caller, request)
+  await checkAllPermitted(parts, caller, draft, wanted)
+  const task = await writeTask(parts, caller, draft, request, idempotency)
+  try {
+    const credentials: Exchanged[] = []
+    for (const { credential } of wanted) credentials.push(await exchange(parts, caller, task.id, credential, null))
+    return { task, taskToken: await createTaskToken(parts, task), credentials }
+  } catch (error) {
+    await endTask(parts, task.id, 'failed', 'broker', caller.requestId)
+    throw error
+  }
+}
+
+function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task {
+  const { principal } = caller
+  const { limits } = parts.rules()
+  const now = parts.clock.now()
+  const id = createId('task', now)
+  const ttlSeconds = Math.min(request.ttl_seconds ?? defaultTaskSeconds, limits.task.ttl)
+  return {
+    id,
+    principal: principal.id,
+    account: principal.account,
+    instance: principal.instance,
+    attributes: principal.attributes,
+    holders: holdersOf(principal, limits.account.memory),
+    chain: [id],
+    parent: null,
+    depth: 0,
+    purpose: request.purpose,
+    state: 'open',
+    outcome: null,
+    openedAt: now,
+    expiresAt: now + ttlSeconds * 1000,
+    endedAt: null,
+    activeLeases: 0,
+  }
+}
+
+/** Decides every credential as if those before it were held. Any denial → 403 with all `decisions`, and no task. */
+async function checkAllPermitted(
+  parts: Parts,
+  caller: Caller,
+  draft: Task,
+  wanted: readonly { credential: CredentialRequest; asked: Asked }[],
+): Promise<void> {
+  if (wanted.length === 0) return
+  const look = await parts.ledger.lookHolders(draft.holders)
+  let holders = look.holders
+  const decided: Decided[] = []
+  for (const [i, { asked }] of wanted.entries()) {
+    const task = {
+      openedAt: look.now,
+      expiresAt: look.now + (draft.expiresAt - draft.openedAt),
+      depth: 0,
+      activeLeases: i,
+    }
+    decided.push(decide(parts, caller, asked, { now: look.now, task, holders }))
+    holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: asked.ttlSeconds })
+  }
+  const refused = decided.filter((one) => one.verdict.effect !== 'permit')
+  // A denial says more than a missing approval: nothing an approver could do would help.
+  const first = refused.find((one) => one.verdict.effect === 'deny') ?? refused[0]
+  if (!first) return
+  await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
+  if (first.verdict.effect === 'deny') await parts.ledger.noteDenial(draft.holders.map((holder) => holder.id))
+  const { code, detail, members } = refusalOf(first, first.input)
+  throw new BrokerError(code, detail, {
+    members: { ...members, decisions: decided.map((one) => decisionView(one.decision)) },
+  })
+}
+
+async function writeTask(
+  parts: Parts,
+  caller: Caller,
+  draft: Task,
+  request: OpenTaskRequest,
+  idempotency: Idempotency | null,
+): Promise<Task> {
+  const { limits } = parts.rules()
+  const answer = await parts.ledger.openTask({
+    task: draft,
+    ttlSeconds: (draft.expiresAt - draft.openedAt) / 1000,
+    openTasksLimit: limits.account.open_tasks,
+    ratePerMinute: limits.account.requests_per_minute,
+    idempotency,
+  })
+  if (answer.outcome !== 'ok') throw notOpened(answer, idempotency)
+  const { task } = answer
+  try {
+    await parts.audit.append({
+      event: 'task.opened',
+      principal: task.principal,
+      account: task.account,
+      task: task.id,
+      request_id: caller.requestId,
+      instance_of: task.instance,
+      token_sha256: caller.principal.tokenSha256,
+      purpose: request.purpose,
+      attributes: task.attributes,
+      expires_at: new Date(task.expiresAt).toISOString(),
+    })
+  } catch (error) {
+    await parts.ledger.endTask(task.id, 'failed')
+    throw error
+  }
+  return task
+}
+
+function notOpened(
+  answer: Exclude<Awaited<ReturnType<Parts['ledger']['openTask']>>, { outcome: 'ok' }>,
+  idempotency: Idempotency | null,
+) {
+  if (answer.outcome === 'again') {
+    return answer.bodySha256 === idempotency?.bodySha256
+      ? new BrokerError('already_issued', `this Idempotency-Key already opened ${answer.task}`, {
+          members: { task: { id: answer.task } },
+        })
+      : new BrokerError('idempotency_mismatch', 'this Idempotency-Key was used with another request')
+  }
+  const { retryAfterSeconds } = answer
+  if (answer.outcome === 'rate') {
+    return new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', {
+      retryAfterSeconds,
+    })
+  }
+  return new BrokerError('quota', 'limits.account.open_tasks is reached for this account', { retryAfterSeconds })
+}

@@ -1,0 +1,84 @@
+// Everything that is written with the reservation: the filled recipe, and the mark by which a half-made credential is found.
+import { fillEnv, fillRecipe } from '../grants/recipe.js'
+import type { LeaseRecord } from '../ledger/lease.js'
+import type { Look } from '../ledger/ledger.js'
+import type { JsonObject, LeaseToIssue } from '../providers/provider.js'
+import type { Decided } from './decide.js'
+import { sensitivityOf } from './holders.js'
+import type { Caller } from './parts.js'
+import type { Wanted } from './reserve.js'
+
+export interface Prepared {
+  readonly toIssue: Omit<LeaseToIssue, 'remainingMs'>
+  readonly record: LeaseRecord
+  readonly recipe: JsonObject
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** No network, nothing stored. Throws `unfillable_recipe` (422). The deadline is the ledger's to set: here it is foreseen. */
+export function prepare(caller: Caller, wanted: Wanted, look: Look, decided: Decided): Prepared {
+  const { grant, resource, declared } = wanted.asked
+  const recipe = fillRecipe(grant.recipe, { resource, declared, task: { id: look.task.id } })
+  const toIssue = leaseToIssue(caller, wanted, look, decided)
+  return {
+    recipe,
+    toIssue,
+    record: recordOf(wanted, look, decided, recipe, toIssue, caller),
+    env: fillEnv(grant.env, resource),
+  }
+}
+
+function leaseToIssue(caller: Caller, { asked, leaseId }: Wanted, { now, task }: Look, { verdict }: Decided) {
+  const { principal } = caller
+  const ttlSeconds = 'ttlSeconds' in verdict ? verdict.ttlSeconds : asked.ttlSeconds
+  return {
+    id: leaseId,
+    taskId: task.id,
+    chain: [{ principal: principal.id, task: task.id }],
+    principal: principal.id,
+    account: principal.account,
+    action: asked.grant.action,
+    access: asked.grant.access,
+    resource: asked.resource.id,
+    declared: asked.declared,
+    deadline: now + ttlSeconds * 1000,
+    jkt: null,
+  }
+}
+
+function recordOf(
+  { asked }: Wanted,
+  { task, holders }: Look,
+  decided: Decided,
+  recipe: JsonObject,
+  toIssue: Prepared['toIssue'],
+  caller: Caller,
+): LeaseRecord {
+  const { provider, grant, resource } = asked
+  const { revocation, sessions, propagationSeconds } = provider.guarantees(recipe)
+  const sensitivity = sensitivityOf(resource)
+  const capacity = provider.capacity?.(recipe)
+  const last = holders.find((holder) => holder.kind === 'session')?.lastLease
+  return {
+    task: task.id,
+    chain: task.chain,
+    holders: task.holders.map((holder) => holder.id),
+    principal: toIssue.principal,
+    account: toIssue.account,
+    action: grant.action,
+    access: grant.access,
+    resource: resource.id,
+    ...(sensitivity === null ? {} : { sensitivity }),
+    provider: provider.name,
+    revocation,
+    sessions,
+    ...(propagationSeconds > 0 ? { propagation: propagationSeconds } : {}),
+    mark: provider.plan(toIssue, recipe),
+    ...(capacity ? { capacity: capacity.key } : {}),
+    ttl: asked.ttlSeconds,
+    policies: decided.decision.policies,
+    decision: decided.decision.id,
+    request: caller.requestId,
+    ...(decided.input.escalation && last ? { follows: last } : {}),
+  }
+}

@@ -1,0 +1,37 @@
+// Refusals of verified callers that no decision stands behind. Denials are recorded where they are made; what cannot be
+// attributed to a rule (a malformed request, an unknown id) and what comes in floods (`rate`) is not recorded one by one.
+import type { BrokerError, ErrorCode } from '../core/errors.js'
+import type { Caller, Parts } from './parts.js'
+
+const recorded: readonly ErrorCode[] = [
+  'not_permitted',
+  'locked',
+  'unknown_action',
+  'unknown_resource',
+  'already_issued',
+  'task_closed',
+  'idempotency_mismatch',
+  'unfillable_recipe',
+  'quota',
+  'provider_failed',
+  'provider_unavailable',
+]
+
+/** Throws `audit_unavailable`. */
+export async function recordRefusal(
+  parts: Parts,
+  caller: Caller,
+  task: string | null,
+  error: BrokerError,
+): Promise<void> {
+  if (!recorded.includes(error.code)) return
+  await parts.audit.append({
+    event: caller.principal.use === 'operator' ? 'operator.refused' : 'request.refused',
+    principal: caller.principal.id,
+    account: caller.principal.account,
+    ...(task?.startsWith('task_') ? { task } : {}),
+    request_id: caller.requestId,
+    code: error.code,
+    detail: error.detail,
+  })
+}

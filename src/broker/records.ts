@@ -1,0 +1,112 @@
+// What the audit says of a lease, at each step of its life (design section 9). Without the first record nothing is minted.
+import type { Json } from '../core/canonical-json.js'
+import { toTimestamp } from '../core/clock.js'
+import type { Lease, Receipt } from '../ledger/lease.js'
+import type { Ending } from '../ledger/ledger.js'
+import type { Issued } from '../providers/provider.js'
+import { endLeases } from './end-leases.js'
+import type { Caller, Parts } from './parts.js'
+import { decisionRecord } from './refusal.js'
+import type { Reserved } from './reserve.js'
+
+const whose = (caller: Caller, task: string) => ({
+  principal: caller.principal.id,
+  account: caller.principal.account,
+  task,
+  request_id: caller.requestId,
+})
+
+/** On disk before the provider is called. When it cannot be written the lease is ended and `audit_unavailable` thrown. */
+export async function recordReserved(parts: Parts, caller: Caller, reserved: Reserved): Promise<void> {
+  const { toIssue, record, recipe, decided } = reserved
+  try {
+    await parts.audit.append({
+      event: 'lease.reserved',
+      ...whose(caller, toIssue.taskId),
+      lease: toIssue.id,
+      token_sha256: caller.principal.tokenSha256,
+      instance_of: caller.principal.instance,
+      record: record as unknown as Json,
+      recipe,
+      deadline: toTimestamp(toIssue.deadline),
+      decision: decisionRecord(decided),
+    })
+  } catch (error) {
+    await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver: true })
+    throw error
+  }
+}
+
+/** Beside the activation; holds the sealed handle, so that the audit alone is enough to revoke (recovery). */
+export async function recordIssued(
+  parts: Parts,
+  caller: Caller,
+  reserved: Reserved,
+  issued: Issued,
+  sealedHandle: string,
+): Promise<void> {
+  const { toIssue, record } = reserved
+  await parts.audit.append({
+    event: 'lease.issued',
+    ...whose(caller, toIssue.taskId),
+    lease: toIssue.id,
+    provider: record.provider,
+    deadline: toTimestamp(toIssue.deadline),
+    provider_expires_at: toTimestamp(issued.providerExpiresAt),
+    provider_ref: issued.providerRef,
+    sealed_handle: sealedHandle,
+  })
+}
+
+/** Says who ordered an end. When the audit is down the end goes on all the same (I4); the end's own record is owed then. */
+export async function recordEnding(
+  parts: Parts,
+  leases: readonly Lease[],
+  ending: Ending,
+  requestId: string | null,
+): Promise<void> {
+  await Promise.all(
+    leases.map((lease) =>
+      parts.audit.append({
+        event: 'lease.ending',
+        principal: lease.record.principal,
+        account: lease.record.account,
+        task: lease.record.task,
+        lease: lease.id,
+        reason: ending.reason,
+        actor: ending.actor,
+        ...(requestId === null ? {} : { request_id: requestId }),
+      }),
+    ),
+  ).catch((error: unknown) => parts.log.error({ err: error }, 'the order to end leases could not be recorded'))
+}
+
+/** Returns whether the record is owed because the audit is down. A second record for one lease is legal; readers take the first. */
+export async function recordEnded(
+  parts: Parts,
+  lease: Lease,
+  state: string,
+  receipt: Receipt,
+  owed = false,
+): Promise<boolean> {
+  try {
+    await parts.audit.append({
+      event: 'lease.ended',
+      principal: lease.record.principal,
+      account: lease.record.account,
+      task: lease.record.task,
+      lease: lease.id,
+      provider: lease.record.provider,
+      state,
+      end_reason: lease.endReason,
+      actor: lease.endActor ?? 'worker',
+      receipt: { ...receipt, at: toTimestamp(receipt.at) },
+      attempts: lease.attempts,
+      ...(owed ? { owed: true } : {}),
+    })
+    return false
+  } catch (error) {
+    parts.log.error({ err: error, lease: lease.id }, 'the end of a lease could not be recorded: it is owed')
+    return true
+  }
+}

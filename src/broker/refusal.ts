@@ -1,0 +1,85 @@
+// A decision that is not a permit → what the caller is told, and what is written of it.
+import type { Json } from '../core/canonical-json.js'
+import { BrokerError } from '../core/errors.js'
+import type { DecisionInput } from '../policy/decision.js'
+import type { Decided } from './decide.js'
+import type { Caller, Parts } from './parts.js'
+import { decisionView } from './views.js'
+
+/**
+ * Writes the denial down, counts it against the caller's holders and returns the 403 to throw.
+ * Throws `audit_unavailable` when it cannot be written: denials are kept as carefully as grants.
+ */
+export async function refuse(
+  parts: Parts,
+  caller: Caller,
+  task: string | null,
+  decided: Decided,
+): Promise<BrokerError> {
+  const { decision, input } = decided
+  await parts.audit.append({
+    event: decision.effect === 'deny' ? 'decision.denied' : 'decision.approval_required',
+    principal: caller.principal.id,
+    account: caller.principal.account,
+    ...(task === null ? {} : { task }),
+    request_id: caller.requestId,
+    code: codeOf(decided),
+    decision: decisionRecord(decided),
+  })
+  const error = refusalOf(decided, input)
+  return error
+}
+
+/** The decision as the audit keeps it: with the whole typed input. */
+export function decisionRecord(decided: Decided): Json {
+  const { principal, ...input } = decided.input
+  const { verdict, decision } = decided
+  return {
+    ...decision,
+    ...('reason' in verdict ? { reason: verdict.reason } : {}),
+    ...('offer' in verdict ? { offer: verdict.offer as unknown as Json, ttl_seconds: verdict.ttlSeconds } : {}),
+    input: { ...input, principal } as unknown as Json,
+  }
+}
+
+function codeOf({ verdict }: Decided): 'denied' | 'binding_required' | 'approval_required' {
+  if (verdict.effect === 'deny') return verdict.code
+  return 'approval_required'
+}
+
+/** The 403, with what was verified of the caller, so that an honest one can see why. */
+export function refusalOf(decided: Decided, input: DecisionInput): BrokerError {
+  const { verdict, decision } = decided
+  const { principal } = input
+  const code = codeOf(decided)
+  return new BrokerError(code, explain(decided, input), {
+    members: {
+      ...(verdict.effect === 'deny' && verdict.code === 'denied' ? { reason: verdict.reason } : {}),
+      principal: { id: principal.id, attributes: principal.attributes },
+      decision: decisionView(decision),
+    },
+  })
+}
+
+function explain({ verdict, decision }: Decided, input: DecisionInput): string {
+  const what = `${input.action} on ${input.resource.id}`
+  const who = `for ${input.principal.id}`
+  const by = decision.policies.length === 0 ? '' : ` (${decision.policies.join(', ')})`
+  const said = () => {
+    if (verdict.effect !== 'deny') return `${what} needs an approval${by}, and approvals cannot be given yet`
+    if (verdict.code === 'binding_required') return `${what} needs a token that is bound to a key${by}; this one is not`
+    switch (verdict.reason) {
+      case 'no_permit':
+        return `no policy permits ${what} ${who}`
+      case 'forbidden':
+        return `a policy forbids ${what} ${who}${by}`
+      case 'policy_error':
+        return `a policy could not be evaluated for ${what}${by}; that is a deny`
+      case 'lifetime':
+        return `${what} is permitted only for less time than the provider can give${by}`
+      default:
+        return `${what} is outside what the task was handed`
+    }
+  }
+  return `${said()}; decision ${decision.id}`
+}

@@ -1,0 +1,145 @@
+// Decide and reserve under one version check: if what the holders hold changed in between, decide again (I8).
+import { BrokerError } from '../core/errors.js'
+import { equalInConstantTime } from '../core/hash.js'
+import { holderId } from '../ledger/keys.js'
+import type { Look, ReserveAnswer } from '../ledger/ledger.js'
+import type { Asked } from './asked.js'
+import { type Decided, decide } from './decide.js'
+import type { Caller, Parts } from './parts.js'
+import { type Prepared, prepare } from './prepare.js'
+import { refuse } from './refusal.js'
+import { checkOwner } from './task-access.js'
+
+export interface Idempotency {
+  /** SHA-256 of the key: the caller chose it, so it does not become a name in Redis. */
+  readonly key: string
+  /** SHA-256 of the canonical JSON of the parsed, defaulted request. */
+  readonly bodySha256: string
+}
+
+export interface Wanted {
+  readonly taskId: string
+  readonly leaseId: string
+  readonly asked: Asked
+  readonly idempotency: Idempotency | null
+}
+
+export interface Reserved extends Prepared {
+  readonly asked: Asked
+  readonly decided: Decided
+  /** The ledger's time at the reservation, and our monotonic clock just before: their difference only errs on the safe side. */
+  readonly now: number
+  readonly sentAt: number
+}
+
+const attempts = 8
+const clockToleranceMs = 5000
+
+/** Throws the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`, `unfillable_recipe`, 503s. */
+export async function reserveAsDecided(parts: Parts, caller: Caller, wanted: Wanted): Promise<Reserved> {
+  const { principal } = caller
+  // The rate is counted once per request, not once per attempt.
+  let rate: { account: string; perMinute: number } | null = {
+    account: holderId('account', principal.account),
+    perMinute: parts.rules().limits.account.requests_per_minute,
+  }
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const look = await lookAt(parts, caller, wanted, rate)
+    rate = null
+    const reserved = await tryReserve(parts, caller, wanted, look)
+    if (reserved !== 'version') return reserved
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * 2 ** attempt))
+  }
+  throw new BrokerError('busy', 'too many requests of this session or account at once; try again', {
+    retryAfterSeconds: 1,
+  })
+}
+
+async function lookAt(
+  parts: Parts,
+  caller: Caller,
+  wanted: Wanted,
+  rate: { account: string; perMinute: number } | null,
+): Promise<Look> {
+  const look = await parts.ledger.look(wanted.taskId, wanted.idempotency?.key ?? null, rate)
+  if (look !== 'not_found' && 'rateRetryAfterSeconds' in look) {
+    throw new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', {
+      retryAfterSeconds: look.rateRetryAfterSeconds,
+    })
+  }
+  const found = await checkOwner(parts, caller, wanted.taskId, look === 'not_found' ? null : look.task)
+  if (look === 'not_found') throw new BrokerError('internal', `a look without the task ${found.id}`)
+  if (Math.abs(look.now - parts.clock.now()) > clockToleranceMs) {
+    throw new BrokerError('clock', "this broker's clock is more than 5 s off the ledger's", { retryAfterSeconds: 10 })
+  }
+  if (look.prior) throw alreadyIssued(look.prior, wanted)
+  if (!look.chainOpen) throw new BrokerError('task_closed', `${wanted.taskId} has ended`)
+  return look
+}
+
+function alreadyIssued(prior: { lease: string; bodySha256: string }, wanted: Wanted): BrokerError {
+  if (!equalInConstantTime(prior.bodySha256, wanted.idempotency?.bodySha256 ?? '')) {
+    return new BrokerError('idempotency_mismatch', 'this Idempotency-Key was used with another request')
+  }
+  return new BrokerError(
+    'already_issued',
+    `this Idempotency-Key already bought ${prior.lease}; its secret was shown once`,
+    {
+      members: { lease: { id: prior.lease } },
+    },
+  )
+}
+
+async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Look): Promise<Reserved | 'version'> {
+  const { asked, leaseId } = wanted
+  const world = { now: look.now, task: { ...look.task, expiresAt: look.chainExpiresAt }, holders: look.holders }
+  const decided = decide(parts, caller, asked, world)
+  if (decided.verdict.effect === 'deny') await parts.ledger.noteDenial(look.holders.map((holder) => holder.id))
+  if (decided.verdict.effect !== 'permit') throw await refuse(parts, caller, look.task.id, decided)
+  const prepared = prepare(caller, wanted, look, decided)
+  const sentAt = parts.clock.monotonic()
+  const { limits } = parts.rules()
+  const answer = await parts.ledger.reserve({
+    lease: leaseId,
+    record: prepared.record,
+    holders: look.task.holders,
+    versions: look.holders.map((holder) => holder.version),
+    ttlSeconds: decided.verdict.ttlSeconds,
+    providerTimeoutMs: asked.provider.timeoutSeconds * 1000,
+    idempotency: wanted.idempotency,
+    capacity: asked.provider.capacity?.(prepared.recipe) ?? null,
+    limits: {
+      task: limits.task.active_leases,
+      account: limits.account.active_leases,
+      provider: limits.provider.active_leases,
+    },
+    locks: [],
+  })
+  if (answer.outcome === 'version') return 'version'
+  if (answer.outcome !== 'ok') throw notReserved(answer, wanted)
+  const deadline = answer.expiresAt
+  return { asked, decided, ...prepared, toIssue: { ...prepared.toIssue, deadline }, now: answer.now, sentAt }
+}
+
+function notReserved(answer: Exclude<ReserveAnswer, { outcome: 'ok' | 'version' }>, wanted: Wanted): BrokerError {
+  switch (answer.outcome) {
+    case 'again':
+      return alreadyIssued(answer, wanted)
+    case 'locked':
+      return new BrokerError('locked', `an operator has locked ${answer.target}`)
+    case 'quota':
+      return new BrokerError('quota', `${answer.limit} is reached`, { retryAfterSeconds: answer.retryAfterSeconds })
+    case 'closed':
+      return new BrokerError('task_closed', `${wanted.taskId} has ended`)
+    case 'no_worker':
+      return new BrokerError('no_worker', 'no worker has swept for 10 s, so nothing could be revoked', {
+        retryAfterSeconds: 5,
+      })
+    case 'rolled_back':
+      return new BrokerError('rolled_back', 'the ledger is not the one this broker wrote to; run hallpass recover', {
+        retryAfterSeconds: 60,
+      })
+    case 'exists':
+      return new BrokerError('internal', `${wanted.leaseId} is taken`)
+  }
+}

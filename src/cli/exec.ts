@@ -1,0 +1,145 @@
+// `hallpass exec … -- CMD`: borrow, run, give back. Whatever happens after the borrowing, the giving back happens too.
+import type { Outcome, Receipt } from '../client/index.js'
+import { systemClock } from '../core/clock.js'
+import {
+  type CredentialOptions,
+  type ExplicitVariable,
+  type NamedRequest,
+  parseCredentialOptions,
+  parseDuration,
+  parseExplicitVariables,
+} from './arguments.js'
+import { type Borrowed, defaultPurpose, joinTask, openOwnTask } from './borrowed.js'
+import {
+  type CommandEnd,
+  runCommand,
+  type SignalSource,
+  type SignalWatch,
+  signalExitCode,
+  watchSignals,
+} from './child-process.js'
+import { type CommandIo, connectBroker } from './connection.js'
+import { surroundingTask, withoutIdentity } from './env.js'
+import { credentialVariables, ExecEnvironmentError } from './exec-environment.js'
+import { exitCodes, UsageError } from './exit-codes.js'
+import { describeError } from './output.js'
+import { describeReceipt, settleReceipts } from './receipts.js'
+
+export interface ExecOptions extends CredentialOptions {
+  purpose?: string | undefined
+  env?: readonly string[] | undefined
+  settle: string
+  requireRevoked?: boolean | undefined
+  task?: string | undefined
+  keepIdentity?: boolean | undefined
+}
+
+export interface ExecIo extends CommandIo {
+  readonly signals: SignalSource
+  /** Whether ^C reaches the command without us. */
+  readonly onTerminal: boolean
+}
+
+interface Plan {
+  readonly command: readonly string[]
+  readonly wanted: readonly NamedRequest[]
+  readonly explicit: readonly ExplicitVariable[]
+  readonly settleSeconds: number
+  readonly options: ExecOptions
+}
+
+/** Gives the command's exit code, or 125 and why on stderr. Throws UsageError for what was typed wrong. */
+export async function runExec(options: ExecOptions, command: readonly string[], io: ExecIo): Promise<number> {
+  const plan = parsePlan(options, command)
+  const signals = watchSignals(io.signals, io.onTerminal)
+  try {
+    const borrowed = await borrow(plan, io)
+    return await runThenGiveBack(borrowed, plan, io, signals)
+  } catch (error) {
+    io.output.note(`hallpass exec: ${describeError(error)}`)
+    return exitCodes.execFailed
+  } finally {
+    signals.stop()
+  }
+}
+
+function parsePlan(options: ExecOptions, command: readonly string[]): Plan {
+  if (command.length === 0) throw new UsageError('exec: no command was given after --')
+  const wanted = parseCredentialOptions(options)
+  const names = wanted.map(({ name }) => name)
+  const explicit = parseExplicitVariables(options.env ?? [], names)
+  return { command, wanted, explicit, settleSeconds: parseDuration(options.settle, '--settle'), options }
+}
+
+function borrow({ options, wanted, command }: Plan, io: ExecIo): Promise<Borrowed> {
+  const outer = surroundingTask(io.environment).id
+  if (options.task === undefined && outer !== undefined) {
+    // A second root task would stand beside the first, outside what ending the first one ends (I7).
+    throw new UsageError(`already inside ${outer}: a task inside a task is not possible yet; --task ${outer} uses it`)
+  }
+  const client = connectBroker(io.environment)
+  if (options.task !== undefined) return joinTask(client, wanted, options.task, io.environment)
+  const ttlSeconds = Math.max(0, ...wanted.map(({ request }) => request.ttl_seconds ?? 0))
+  return openOwnTask(client, wanted, {
+    purpose: options.purpose ?? defaultPurpose(command),
+    // A task lives for an hour unless told otherwise, and a lease never outlives its task.
+    ...(ttlSeconds > 3600 ? { ttlSeconds } : {}),
+  })
+}
+
+async function runThenGiveBack(borrowed: Borrowed, plan: Plan, io: ExecIo, signals: SignalWatch): Promise<number> {
+  let end: CommandEnd
+  try {
+    end = await runWith(borrowed, plan, io, signals)
+  } catch (error) {
+    await giveBack(borrowed, 'failed', plan, io)
+    throw error
+  }
+  if (await giveBack(borrowed, outcomeOf(end, signals), plan, io)) return end.exitCode
+  io.output.note(`hallpass exec: the command itself ended with ${end.exitCode}`)
+  return exitCodes.execFailed
+}
+
+async function runWith(borrowed: Borrowed, plan: Plan, io: ExecIo, signals: SignalWatch): Promise<CommandEnd> {
+  const early = signals.received()
+  if (early !== null) return { exitCode: signalExitCode(early), signal: early }
+  const variables = credentialVariables(borrowed.credentials, plan.explicit)
+  const { taskId, taskToken } = borrowed
+  for (const name of ['HALLPASS_TASK', 'HALLPASS_TASK_TOKEN']) {
+    if (name in variables) throw new ExecEnvironmentError(`a credential wants to set ${name}, which exec sets itself`)
+  }
+  const inherited = plan.options.keepIdentity === true ? io.environment : withoutIdentity(io.environment)
+  const task = { HALLPASS_TASK: taskId, HALLPASS_TASK_TOKEN: taskToken ?? undefined }
+  return runCommand(plan.command, { ...inherited, ...variables, ...task }, signals)
+}
+
+function outcomeOf(end: CommandEnd, signals: SignalWatch): Outcome {
+  if (end.signal !== null || signals.received() !== null) return 'cancelled'
+  return end.exitCode === 0 ? 'succeeded' : 'failed'
+}
+
+/** Says on stderr whatever was not confirmed. False where that is exec's own failure. */
+async function giveBack(borrowed: Borrowed, outcome: Outcome, plan: Plan, io: ExecIo): Promise<boolean> {
+  const note = (line: string) => io.output.note(`hallpass exec: ${line}`)
+  let receipts: Receipt[]
+  try {
+    const attempt = (waitSeconds: number) => borrowed.giveBack(outcome, waitSeconds)
+    receipts = await settleReceipts(attempt, plan.settleSeconds, systemClock)
+  } catch (error) {
+    const ends = borrowed.credentials.map(({ answer }) => answer.lease.expires_at).sort()
+    note(`${borrowed.taskId} could not be completed: ${describeError(error)}`)
+    note(`its credentials end by themselves, the last at ${ends.at(-1)}`)
+    return false
+  }
+  const unconfirmed = receipts.filter((receipt) => receipt.outcome !== 'confirmed')
+  for (const receipt of unconfirmed) note(describeReceipt(receipt, whatOf(borrowed, receipt)))
+  if (unconfirmed.some((receipt) => receipt.outcome === 'failed')) return false
+  if (plan.options.requireRevoked !== true || unconfirmed.length === 0) return true
+  note('--require-revoked: not every credential is proven dead')
+  return false
+}
+
+function whatOf(borrowed: Borrowed, receipt: Receipt): string | undefined {
+  const lease = borrowed.credentials.find(({ answer }) => answer.lease.id === receipt.lease_id)?.answer.lease
+  return lease === undefined ? undefined : `${lease.id} (${lease.action} on ${lease.resource})`
+}

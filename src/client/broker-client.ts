@@ -1,0 +1,205 @@
+// The calls of design section 4, typed. It trusts nothing of an answer before the wire's own schemas have read it, and
+// it never repeats a call that mints: what a lost answer held was shown once and is gone.
+import { randomUUID } from 'node:crypto'
+import type { z } from 'zod'
+import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
+import { type Lease, lease, leaseList, type leaseQuery, type Receipt, releaseAnswer } from '../api/leases.js'
+import {
+  type Revocation,
+  type RevocationAnswer,
+  revocation,
+  revocationAnswer,
+  type revocationRequest,
+} from '../api/revocations.js'
+import {
+  type CompleteAnswer,
+  completeAnswer,
+  type completeRequest,
+  type OpenTaskAnswer,
+  openTaskAnswer,
+  type openTaskRequest,
+  type Task,
+  task,
+  taskList,
+  type taskQuery,
+} from '../api/tasks.js'
+import { parseAnswer } from './answer.js'
+import { callHttp, type HttpCall, parseServiceUrl } from './http-json.js'
+import type { SubjectTokenSource } from './subject-token-source.js'
+
+export type OpenTask = z.input<typeof openTaskRequest>
+export type RequestCredential = z.input<typeof credentialRequest>
+export type TaskFilter = z.input<typeof taskQuery>
+export type LeaseSearch = z.input<typeof leaseQuery>
+export type OrderRevocation = z.input<typeof revocationRequest>
+export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
+export type DryRun = z.infer<typeof dryRunAnswer>
+
+export interface BrokerClientOptions {
+  /** https, or http on loopback. A path in front is kept. */
+  url: string
+  /** PEM of the only roots to trust; the system's when absent. */
+  ca?: string
+  tokenSource: SubjectTokenSource
+  /** For one whole call, on top of what the call itself asks to wait. Default 30 s. */
+  timeoutMs?: number
+  /** Default 8 MiB. */
+  maxAnswerBytes?: number
+}
+
+/** Calls that a task token alone may make use it when it is given, else the subject token. */
+export interface TaskAuth {
+  taskToken?: string | undefined
+}
+export interface MintOptions {
+  /** Default: a new random one per call. */
+  idempotencyKey?: string | undefined
+}
+
+export interface BrokerClient {
+  openTask(request: OpenTask, options?: MintOptions): Promise<OpenTaskAnswer>
+  requestCredential(
+    taskId: string,
+    request: RequestCredential,
+    options?: MintOptions & TaskAuth,
+  ): Promise<CredentialAnswer>
+  /** What would be decided; mints nothing. */
+  dryRunCredential(taskId: string, request: RequestCredential, auth?: TaskAuth): Promise<DryRun>
+  /** Ends the task and all below it; idempotent. Waits up to `waitSeconds` (at most 60) for receipts. */
+  completeTask(
+    taskId: string,
+    options?: TaskAuth & { outcome?: Outcome; waitSeconds?: number },
+  ): Promise<CompleteAnswer>
+  showTask(taskId: string, auth?: TaskAuth): Promise<Task>
+  listTasks(filter?: TaskFilter): Promise<z.infer<typeof taskList>>
+  showLease(leaseId: string, auth?: TaskAuth): Promise<Lease>
+  listLeases(search?: LeaseSearch): Promise<z.infer<typeof leaseList>>
+  /** Idempotent. The broker waits a few seconds for the receipt by itself; repeat it while the receipt is `pending`. */
+  releaseLease(leaseId: string, auth?: TaskAuth): Promise<Receipt>
+  createRevocation(order: OrderRevocation): Promise<RevocationAnswer>
+  showRevocation(id: string, options?: { cursor?: string; waitSeconds?: number }): Promise<Revocation>
+}
+
+type Query = Record<string, string | number | undefined>
+type Call<Schema extends z.ZodType> = {
+  method: HttpCall['method']
+  path: readonly string[]
+  expect: Schema
+  query?: Query
+  body?: unknown
+  headers?: Record<string, string>
+  taskToken?: string | undefined
+  waitSeconds?: number | undefined
+}
+
+/** Throws ClientError at once for an unusable URL; every call throws ClientError and nothing else. */
+export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
+  const base = parseServiceUrl(options.url, 'the broker URL')
+
+  async function call<Schema extends z.ZodType>(wanted: Call<Schema>): Promise<z.infer<Schema>> {
+    const token = wanted.taskToken ?? (await options.tokenSource.read())
+    const waitMs = (wanted.waitSeconds ?? 0) * 1000
+    const answer = await callHttp({
+      method: wanted.method,
+      url: urlOf(base, wanted.path, { ...wanted.query, wait_seconds: wanted.waitSeconds }),
+      headers: { ...wanted.headers, authorization: `Bearer ${token}` },
+      ...(wanted.body === undefined ? {} : { body: wanted.body }),
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+      timeoutMs: (options.timeoutMs ?? 30_000) + waitMs,
+      maxBytes: options.maxAnswerBytes ?? 8 * 1024 * 1024,
+    })
+    return parseAnswer(answer, wanted.expect, base.origin)
+  }
+
+  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call) }
+}
+
+type Caller = <Schema extends z.ZodType>(wanted: Call<Schema>) => Promise<z.infer<Schema>>
+
+function taskCalls(call: Caller) {
+  return {
+    openTask: (request: OpenTask, options: MintOptions = {}) =>
+      call({ method: 'POST', path: ['tasks'], expect: openTaskAnswer, body: request, headers: mintHeaders(options) }),
+    requestCredential: (taskId: string, request: RequestCredential, options: MintOptions & TaskAuth = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'credentials'],
+        expect: credentialAnswer,
+        body: request,
+        headers: { ...mintHeaders(options), ...besideSubject(options) },
+      }),
+    dryRunCredential: (taskId: string, request: RequestCredential, auth: TaskAuth = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'credentials'],
+        query: { dry_run: 'true' },
+        expect: dryRunAnswer,
+        body: request,
+        headers: besideSubject(auth),
+      }),
+    completeTask: (taskId: string, options: TaskAuth & { outcome?: Outcome; waitSeconds?: number } = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'complete'],
+        expect: completeAnswer,
+        body: options.outcome === undefined ? {} : { outcome: options.outcome },
+        taskToken: options.taskToken,
+        waitSeconds: options.waitSeconds,
+      }),
+    showTask: (taskId: string, auth: TaskAuth = {}) =>
+      call({ method: 'GET', path: ['tasks', taskId], expect: task, taskToken: auth.taskToken }),
+    listTasks: (filter: TaskFilter = {}) =>
+      call({ method: 'GET', path: ['tasks'], expect: taskList, query: filter as Query }),
+  }
+}
+
+function leaseCalls(call: Caller) {
+  return {
+    showLease: (leaseId: string, auth: TaskAuth = {}) =>
+      call({ method: 'GET', path: ['leases', leaseId], expect: lease, taskToken: auth.taskToken }),
+    listLeases: (search: LeaseSearch = {}) =>
+      call({ method: 'GET', path: ['leases'], expect: leaseList, query: search as Query }),
+    releaseLease: async (leaseId: string, auth: TaskAuth = {}) => {
+      const answer = await call({
+        method: 'DELETE',
+        path: ['leases', leaseId],
+        expect: releaseAnswer,
+        taskToken: auth.taskToken,
+      })
+      return answer.receipt
+    },
+  }
+}
+
+function operatorCalls(call: Caller) {
+  return {
+    createRevocation: (order: OrderRevocation) =>
+      call({ method: 'POST', path: ['revocations'], expect: revocationAnswer, body: order }),
+    showRevocation: (id: string, options: { cursor?: string; waitSeconds?: number } = {}) =>
+      call({
+        method: 'GET',
+        path: ['revocations', id],
+        expect: revocation,
+        query: { cursor: options.cursor },
+        waitSeconds: options.waitSeconds,
+      }),
+  }
+}
+
+function mintHeaders(options: MintOptions): Record<string, string> {
+  return { 'idempotency-key': options.idempotencyKey ?? randomUUID() }
+}
+
+/** A task token never mints: it goes beside the subject token, for issuers that ask for it (`task_token: required`). */
+function besideSubject(auth: TaskAuth): Record<string, string> {
+  return auth.taskToken === undefined ? {} : { 'hallpass-task-token': auth.taskToken }
+}
+
+function urlOf(base: URL, path: readonly string[], query: Query): URL {
+  const url = new URL(base)
+  url.pathname = [base.pathname.replace(/\/+$/, ''), 'v1', ...path.map(encodeURIComponent)].join('/')
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) url.searchParams.append(name, String(value))
+  }
+  return url
+}

@@ -1,0 +1,36 @@
+// What a client may ask a broker before it has any identity: `/.well-known/hallpass`.
+import { z } from 'zod'
+import { parseAnswer } from './answer.js'
+import { callHttp, parseServiceUrl } from './http-json.js'
+
+const metadata = z.looseObject({
+  issuer: z.string(),
+  audiences: z.array(z.string()).default([]),
+  version: z.string().optional(),
+})
+export type BrokerMetadata = z.infer<typeof metadata>
+
+/** Throws ClientError `unavailable` or `invalid_answer`. */
+export async function fetchBrokerMetadata(options: {
+  url: string
+  ca?: string
+  timeoutMs?: number
+}): Promise<BrokerMetadata> {
+  const base = parseServiceUrl(options.url, 'the broker URL')
+  const url = new URL(base)
+  url.pathname = `${base.pathname.replace(/\/+$/, '')}/.well-known/hallpass`
+  const answer = await callHttp({
+    method: 'GET',
+    url,
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    timeoutMs: options.timeoutMs ?? 10_000,
+    maxBytes: 64 * 1024,
+  })
+  return parseAnswer(answer, metadata, base.origin)
+}
+
+/** The audience to ask an issuer for: the broker's issuer (the default of design section 5) where it is taken, else its first. */
+export function audienceOf(broker: BrokerMetadata): string {
+  if (broker.audiences.includes(broker.issuer)) return broker.issuer
+  return broker.audiences[0] ?? broker.issuer
+}

@@ -1,0 +1,9 @@
+// The publishable SDK: everything a program needs to ask a broker for credentials and to give them back.
+export type { Credential, CredentialAnswer } from '../api/credentials.js'
+export type { Lease, Receipt } from '../api/leases.js'
+export type { Revocation } from '../api/revocations.js'
+export type { OpenTaskAnswer, Task } from '../api/tasks.js'
+export * from './broker-client.js'
+export * from './broker-metadata.js'
+export * from './client-error.js'
+export * from './subject-token-source.js'

@@ -1,0 +1,66 @@
+// Configuration → providers.
+import { randomUUID } from 'node:crypto'
+import { reservedAudiencesOf } from './config/cross-checks.js'
+import type { Settings } from './config/schema.js'
+import type { Clock } from './core/clock.js'
+import type { LockRole } from './ledger/role-lock.js'
+import { createAwsStsProvider } from './providers/aws-sts.js'
+import type { Provider } from './providers/provider.js'
+import { createSignedJwtProvider } from './providers/signed-jwt.js'
+import { createVaultProvider } from './providers/vault.js'
+import { federationIssuer } from './signing/discovery.js'
+import type { Keyset } from './signing/keyset.js'
+
+export interface ProviderSurroundings {
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly keyset: Keyset
+  readonly isActive: (lease: string) => Promise<boolean>
+  readonly lockRole: LockRole
+}
+
+/** One provider per entry; none of them calls anybody before its first lease. */
+export function createProviders(around: ProviderSurroundings): Map<string, Provider> {
+  const { settings, clock, keyset } = around
+  const federation = federationIssuer(settings.issuer)
+  const signFederationToken = (claims: {
+    sub: string
+    aud: string
+    expiresInSeconds: number
+    extra?: Record<string, unknown>
+  }) => {
+    const iat = Math.floor(clock.now() / 1000)
+    const { sub, aud, expiresInSeconds, extra } = claims
+    return keyset.sign('federation', 'JWT', {
+      ...extra,
+      iss: federation,
+      sub,
+      aud,
+      iat,
+      exp: iat + expiresInSeconds,
+      jti: randomUUID(),
+    })
+  }
+  const create = (name: string, config: Settings['providers'][string]): Provider => {
+    switch (config.type) {
+      case 'vault':
+        return createVaultProvider(name, config, { clock, signFederationToken })
+      case 'aws_sts':
+        return createAwsStsProvider(name, config, {
+          clock,
+          signFederationToken,
+          federationIssuer: federation,
+          lockRole: around.lockRole,
+        })
+      case 'jwt':
+        return createSignedJwtProvider(name, config, {
+          clock,
+          issuer: settings.issuer,
+          sign: (claims) => keyset.sign('grants', 'at+jwt', { ...claims }),
+          isActive: around.isActive,
+          reservedAudiences: reservedAudiencesOf(settings),
+        })
+    }
+  }
+  return new Map(Object.entries(settings.providers).map(([name, config]) => [name, create(name, config)]))
+}

@@ -1,0 +1,24 @@
+// Prefixed ids: prefix, underscore, 26 characters [0-9a-z]: 10 of time (so ids sort by age) and 16 of randomness.
+import { randomBytes } from 'node:crypto'
+
+export type IdPrefix = 'task' | 'lease' | 'dec' | 'appr' | 'dlg' | 'lock' | 'rev' | 'req'
+
+// Crockford's alphabet in lower case: 32 characters, so five bits each and no modulo bias.
+const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
+
+/** A new id, 80 bits of it random. `now` is epoch milliseconds. */
+export function createId(prefix: IdPrefix, now: number): string {
+  let time = ''
+  for (let rest = now, i = 0; i < 10; i++) {
+    time = alphabet.charAt(rest % 32) + time
+    rest = Math.floor(rest / 32)
+  }
+  let random = ''
+  for (const byte of randomBytes(16)) random += alphabet.charAt(byte & 31)
+  return `${prefix}_${time}${random}`
+}
+
+/** Whether `text` has the shape of an id with this prefix; says nothing about whether it exists. */
+export function isId(prefix: IdPrefix, text: string): boolean {
+  return text.length === prefix.length + 27 && text.startsWith(`${prefix}_`) && /^[0-9a-z]{26}$/.test(text.slice(-26))
+}

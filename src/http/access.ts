@@ -1,0 +1,114 @@
+// What an identity may do with one task or lease: its own, or what an operator's policy permits on the resource concerned.
+
+import type { Caller, Parts } from '../broker/parts.js'
+import { notFound, recordForeign } from '../broker/task-access.js'
+import { verifyTaskToken } from '../broker/task-token.js'
+import { BrokerError } from '../core/errors.js'
+import { equalInConstantTime } from '../core/hash.js'
+import type { Lease } from '../ledger/lease.js'
+import type { Task } from '../ledger/task.js'
+import type { Identity } from './route.js'
+
+/** The caller as the stories take it. Routes that reach this have authenticated a principal. */
+export function callerOf(identity: Identity): Caller {
+  if (identity.kind !== 'principal') throw new BrokerError('invalid_token', 'this call takes a subject token')
+  return { principal: identity.principal, requestId: identity.requestId }
+}
+
+/** Who acted, for the audit. */
+export function actorOf(identity: Identity): string {
+  if (identity.kind === 'principal') return identity.principal.id
+  return identity.kind === 'task' ? `task-token:${identity.task}` : 'nobody'
+}
+
+/** The task when the identity may have it; `not_found` otherwise, the same for unknown and for another's. */
+export async function resolveOwnTask(parts: Parts, identity: Identity, id: string): Promise<Task> {
+  const task = await parts.ledger.findTask(id)
+  if (identity.kind === 'task') {
+    if (task && identity.task === id) return task
+    throw notFound('task')
+  }
+  const caller = callerOf(identity)
+  if (task && isOwner(task, caller)) {
+    await checkTaskToken(parts, identity, id)
+    return task
+  }
+  if (task && caller.principal.use === 'operator' && operatorMay(parts, caller, 'operate.view', null)) return task
+  if (task) await recordForeign(parts, caller, { task: id })
+  throw notFound('task')
+}
+
+/** The lease when the identity may have it; as above. An operator is judged on the lease's resource. */
+export async function resolveOwnLease(parts: Parts, identity: Identity, id: string): Promise<Lease> {
+  const lease = await parts.ledger.findLease(id)
+  if (!lease) throw notFound('lease')
+  if (identity.kind === 'task') {
+    if (lease.record.chain.includes(identity.task)) return lease
+    throw notFound('lease')
+  }
+  const caller = callerOf(identity)
+  const task = await parts.ledger.findTask(lease.record.task)
+  if (task && isOwner(task, caller)) {
+    await checkTaskToken(parts, identity, task.id)
+    return lease
+  }
+  if (caller.principal.use === 'operator' && operatorMay(parts, caller, 'operate.view', concernedBy(lease)))
+    return lease
+  await recordForeign(parts, caller, { lease: id })
+  throw notFound('lease')
+}
+
+const isOwner = (task: Task, { principal }: Caller) =>
+  task.principal === principal.id && task.instance === principal.instance
+
+/** Where the issuer says `task_token: required`, every call on a task also carries its task token; wrong is the same 404. */
+export async function checkTaskToken(parts: Parts, identity: Identity, task: string): Promise<void> {
+  if (identity.kind !== 'principal' || !parts.rules().taskTokenRequired(identity.principal.issuer)) return
+  const named = identity.taskToken === null ? null : await verifyTaskToken(parts, identity.taskToken).catch(() => null)
+  if (named !== null && equalInConstantTime(named, task)) return
+  await recordForeign(parts, { principal: identity.principal, requestId: identity.requestId }, { task })
+  throw notFound('task')
+}
+
+type OperateAction = 'operate.view' | 'operate.revoke' | 'operate.audit'
+
+/** What an operator's call is about, as policies see it; null is the whole Broker. */
+export interface Concerned {
+  readonly resource: string
+  readonly action?: string
+  readonly access?: string
+}
+
+export const concernedBy = ({ record }: Lease): Concerned => ({
+  resource: record.resource,
+  action: record.action,
+  access: record.access,
+})
+
+/** Whether the policies let this operator do it: on the resource concerned, or on the Broker, which covers all. */
+export function operatorMay(parts: Parts, caller: Caller, action: OperateAction, concerned: Concerned | null): boolean {
+  const { policy, catalogue } = parts.rules()
+  if (policy.permitsOperator(caller.principal, action, 'broker', {}).permit) return true
+  if (concerned === null) return false
+  const { resource: id, ...context } = concerned
+  const resource = catalogue.findResource(id)
+  return resource !== undefined && policy.permitsOperator(caller.principal, action, resource, context).permit
+}
+
+/** Throws `not_permitted`, written to the audit: each refusal of an operator is a record. */
+export async function checkOperator(
+  parts: Parts,
+  caller: Caller,
+  action: OperateAction,
+  concerned: Concerned | null,
+): Promise<void> {
+  if (operatorMay(parts, caller, action, concerned)) return
+  await parts.audit.append({
+    event: 'operator.refused',
+    actor: caller.principal.id,
+    request_id: caller.requestId,
+    action,
+    resource: concerned?.resource ?? 'broker',
+  })
+  throw new BrokerError('not_permitted', `no policy permits ${action} for ${caller.principal.id} here`)
+}

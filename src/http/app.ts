@@ -1,0 +1,93 @@
+// The HTTP edge: routes on Express, and an answer of ours even to what never becomes a request.
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import express, { type Express } from 'express'
+import { BrokerError } from '../core/errors.js'
+import { createId } from '../core/ids.js'
+import type { Secret } from '../core/secret.js'
+import { type Dispatcher, dispatch } from './dispatch.js'
+import { problemAnswer, writeAnswer } from './problem.js'
+import type { Route } from './route.js'
+
+const maxHeaderBytes = 32 * 1024
+
+/** Express with these routes and nothing else: no cookies, no sessions, no query parser that guesses types. */
+export function createApp(on: Dispatcher, routes: readonly Route[]): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', false)
+  app.set('strict routing', true)
+  app.set('case sensitive routing', true)
+  for (const route of routes) {
+    const method = route.method.toLowerCase() as 'get' | 'post' | 'delete'
+    const names = [...route.path.matchAll(/:([a-z_]+)/g)].map((match) => match[1] ?? '')
+    app[method](route.path, (request, response) =>
+      dispatch(
+        on,
+        route,
+        names.map((name) => String(request.params[name])),
+        request,
+        response,
+      ),
+    )
+  }
+  app.use((request, response) => {
+    const requestId = createId('req', on.parts.clock.now())
+    writeAnswer(
+      response,
+      problemAnswer(new BrokerError('not_found', `no such call: ${request.method} ${request.path.slice(0, 200)}`)),
+      requestId,
+    )
+  })
+  app.use((error: unknown, _request: express.Request, response: express.Response, _next: express.NextFunction) => {
+    // Express itself refuses what it cannot decode in a path; that is the caller's.
+    const undecodable =
+      error instanceof URIError || (error instanceof Error && 'status' in error && error.status === 400)
+    const known = undecodable ? new BrokerError('invalid_request', 'the path is not well formed') : error
+    if (!undecodable) on.parts.log.error({ err: error }, 'request failed')
+    if (!response.headersSent) writeAnswer(response, problemAnswer(known), createId('req', on.parts.clock.now()))
+  })
+  return app
+}
+
+export interface Tls {
+  readonly certificate: string
+  readonly key: Secret
+}
+
+/** A server that answers broken requests (400, 431) as problems too, and takes headers up to 32 KiB. */
+export function createWebServer(on: Dispatcher, listener: RequestListener, tls: Tls | null): Server {
+  const options = {
+    maxHeaderSize: maxHeaderBytes,
+    requestTimeout: 30_000,
+    headersTimeout: 10_000,
+    keepAliveTimeout: 65_000,
+  }
+  const server = tls
+    ? createHttpsServer({ ...options, cert: tls.certificate, key: tls.key.reveal(), minVersion: 'TLSv1.2' }, listener)
+    : createHttpServer(options, listener)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerBrokenRequest(on, error, socket))
+  return server
+}
+
+function answerBrokenRequest(on: Dispatcher, error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return
+  const requestId = createId('req', on.parts.clock.now())
+  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
+  const [status, phrase] = tooLarge ? [431, 'Request Header Fields Too Large'] : [400, 'Bad Request']
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: tooLarge ? 'The headers are too large' : 'The request is not well formed',
+    status,
+    code: tooLarge ? 'too_large' : 'invalid_request',
+    detail: tooLarge
+      ? `the headers are larger than ${maxHeaderBytes} bytes`
+      : 'this is not an HTTP request that can be read',
+  })
+  socket.end(
+    `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: application/problem+json\r\nx-request-id: ${requestId}\r\n` +
+      `cache-control: no-store\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}

@@ -1,0 +1,115 @@
+// One request through its route: who is it, what does it ask, what comes of it; one event written at the end.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { z } from 'zod'
+import { recordRefusal } from '../broker/record-refusal.js'
+import { BrokerError } from '../core/errors.js'
+import { createId } from '../core/ids.js'
+import { type Authenticator, authenticate, NotPermitted } from './authenticate.js'
+import { type Answer, oauthErrorAnswer, problemAnswer, writeAnswer } from './problem.js'
+import { checkContentType, decodeUtf8, readBody, readJson, readQuery } from './read-request.js'
+import type { Identity, Route } from './route.js'
+
+export interface Dispatcher extends Authenticator {
+  /** Counts refused callers whom nobody vouches for. */
+  noteRefusedCaller(reason: string): void
+}
+
+const noQuery = z.strictObject({})
+
+/** Answers one request. Never throws: what went wrong is the answer. */
+export async function dispatch(
+  on: Dispatcher,
+  route: Route,
+  params: string[],
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
+  const startedAt = on.parts.clock.monotonic()
+  const requestId = createId('req', on.parts.clock.now())
+  const event: RequestEvent = { request_id: requestId, route: `${route.method} ${route.path}`, status: 500 }
+  try {
+    const answer = await answerOf(on, route, params, request, requestId, event)
+    event.status = answer.status
+    writeAnswer(response, answer, requestId)
+  } finally {
+    const ms = on.parts.clock.monotonic() - startedAt
+    on.parts.metrics.requests.inc({ route: event.route, status: String(event.status) })
+    on.parts.metrics.requestSeconds.observe({ route: event.route }, ms / 1000)
+    const level = event.status >= 500 ? 'error' : route.access === 'public' ? 'debug' : 'info'
+    on.parts.log[level]({ ...event, ms: Math.round(ms * 10) / 10 }, 'request')
+  }
+}
+
+interface RequestEvent {
+  request_id: string
+  route: string
+  status: number
+  principal?: string
+  code?: string
+  err?: unknown
+}
+
+async function answerOf(
+  on: Dispatcher,
+  route: Route,
+  params: string[],
+  request: IncomingMessage,
+  requestId: string,
+  event: RequestEvent,
+): Promise<Answer> {
+  let identity: Identity = { kind: 'nobody', requestId }
+  try {
+    identity = await authenticate(on, request, route.access, requestId)
+    if (identity.kind === 'principal') event.principal = identity.principal.id
+    const search = request.url?.split('?', 2)[1] ?? ''
+    const query = readQuery(search, route.query ?? noQuery)
+    const body = await readRouteBody(route, request)
+    return await route.run({ parts: on.parts, identity, params, query, body, headers: request.headers })
+  } catch (error) {
+    if (error instanceof NotPermitted) identity = error.identity
+    const told = await recordRefused(on, route, identity, params, error)
+    event.code = told instanceof BrokerError ? told.code : 'internal'
+    if (!(told instanceof BrokerError) || event.code === 'internal' || told.cause !== undefined) event.err = told
+    return route.oauth ? oauthErrorAnswer(told) : problemAnswer(told)
+  }
+}
+
+/** Writes down what an authenticated caller was refused. Where the audit is down that is what the caller is told. */
+async function recordRefused(
+  on: Dispatcher,
+  route: Route,
+  identity: Identity,
+  params: string[],
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof BrokerError)) return error
+  if (error.code === 'invalid_token')
+    on.noteRefusedCaller(error.detail.split(/[:"]/, 1)[0]?.trim().slice(0, 60) ?? 'refused')
+  if (identity.kind !== 'principal' || !(route.mints || error instanceof NotPermitted)) return error
+  try {
+    await recordRefusal(
+      on.parts,
+      { principal: identity.principal, requestId: identity.requestId },
+      params[0] ?? null,
+      error,
+    )
+    return error
+  } catch (auditFailure) {
+    return auditFailure
+  }
+}
+
+async function readRouteBody(route: Route, request: IncomingMessage): Promise<unknown> {
+  if (route.body) return await readJson(request, route.body)
+  if (route.form) {
+    checkContentType(
+      request,
+      /^application\/x-www-form-urlencoded\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i,
+      'application/x-www-form-urlencoded',
+    )
+    return readQuery(decodeUtf8(await readBody(request)), route.form)
+  }
+  if (route.method !== 'GET' && (await readBody(request)).length > 0)
+    throw new BrokerError('invalid_request', 'this call takes no body')
+  return undefined
+}

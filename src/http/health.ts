@@ -1,0 +1,64 @@
+// Alive, ready, and how it goes.
+import type { Parts } from '../broker/parts.js'
+import type { Answer } from './problem.js'
+import { type Route, route } from './route.js'
+
+/** What besides the ledger decides whether credentials can be issued; null or empty when all is well. */
+export interface Condition {
+  audit(): string | null
+  /** Issuers whose keys cannot be had, providers that cannot be reached: listed, but no reason to be unready. */
+  issuers(): Readonly<Record<string, string>>
+  providers(): Readonly<Record<string, string>>
+}
+
+const clockToleranceMs = 5000
+const sweptWithinMs = 10_000
+
+export function healthRoutes(condition: Condition, version: string): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/healthz',
+      access: 'public',
+      summary: 'Whether the program is alive.',
+      run: async () => ({ status: 200, body: { status: 'alive', version } }),
+    }),
+    route({
+      method: 'GET',
+      path: '/readyz',
+      access: 'public',
+      summary: 'Whether credentials can be issued now; lists the providers and issuers that cannot.',
+      run: ({ parts }) => readiness(parts, condition),
+    }),
+    route({
+      method: 'GET',
+      path: '/metrics',
+      access: 'public',
+      summary: 'Prometheus metrics.',
+      run: async ({ parts }) => ({
+        status: 200,
+        type: parts.metrics.registry.contentType,
+        body: await parts.metrics.registry.metrics(),
+      }),
+    }),
+  ]
+}
+
+async function readiness(parts: Parts, condition: Condition): Promise<Answer> {
+  const problems: Record<string, string> = {}
+  try {
+    const { now, sweptAgoMs, incarnation } = await parts.ledger.ready()
+    if (incarnation === null) problems.rolled_back = 'the ledger lost its memory; run hallpass recover'
+    if (sweptAgoMs === null || sweptAgoMs > sweptWithinMs)
+      problems.no_worker = 'no worker has swept for 10 s; start hallpass worker'
+    if (Math.abs(now - parts.clock.now()) > clockToleranceMs)
+      problems.clock = "this broker's clock is more than 5 s off the ledger's"
+  } catch {
+    problems.ledger_unavailable = 'the ledger cannot be reached'
+  }
+  const audit = condition.audit()
+  if (audit !== null) problems.audit_unavailable = audit
+  const ready = Object.keys(problems).length === 0
+  const body = { ready, problems, issuers: condition.issuers(), providers: condition.providers() }
+  return { status: ready ? 200 : 503, body, ...(ready ? {} : { headers: { 'retry-after': '5' } }) }
+}

@@ -1,0 +1,19 @@
+import type { IncomingMessage } from 'node:http'
+import { idempotencyKey } from '../api/fields.js'
+import type { Idempotency } from '../broker/reserve.js'
+import { canonicalJson, type Json } from '../core/canonical-json.js'
+import { invalidField } from '../core/errors.js'
+import { sha256Hex } from '../core/hash.js'
+
+/**
+ * `Idempotency-Key`, within its scope, with the hash of the parsed, defaulted request (design section 9): the same bytes in
+ * another order are the same request.
+ */
+export function readIdempotency(headers: IncomingMessage['headers'], scope: string, body: unknown): Idempotency | null {
+  const key = headers['idempotency-key']
+  if (key === undefined) return null
+  if (typeof key !== 'string' || !idempotencyKey.safeParse(key).success) {
+    throw invalidField('Idempotency-Key', 'expected 1 to 128 visible ASCII characters')
+  }
+  return { key: sha256Hex(`${scope}\0${key}`).slice(0, 32), bodySha256: sha256Hex(canonicalJson(body as Json)) }
+}

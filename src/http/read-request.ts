@@ -1,0 +1,92 @@
+// Bodies and queries, strictly: what is not understood whole is refused, with the field named.
+import type { IncomingMessage } from 'node:http'
+import type { z } from 'zod'
+import { BrokerError, type FieldError, invalidField } from '../core/errors.js'
+import { JsonTextError, parseStrictJson } from '../core/strict-json.js'
+
+const maxBodyBytes = 64 * 1024
+
+/** The raw body, at most 64 KiB. Throws `too_large`, `unsupported_media_type` for a content encoding. */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  if (request.headers['content-encoding'] !== undefined && request.headers['content-encoding'] !== 'identity') {
+    throw new BrokerError('unsupported_media_type', 'content-encoding: expected none')
+  }
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge()
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBodyBytes) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+const tooLarge = () => new BrokerError('too_large', `the body is larger than ${maxBodyBytes} bytes`)
+
+export function decodeUtf8(body: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
+  } catch {
+    throw new BrokerError('invalid_request', 'the body is not UTF-8')
+  }
+}
+
+/** A JSON body against its schema. An empty body counts as `{}` where the schema takes that. */
+export async function readJson<S extends z.ZodType>(request: IncomingMessage, schema: S): Promise<z.output<S>> {
+  const body = await readBody(request)
+  if (body.length > 0)
+    checkContentType(request, /^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i, 'application/json')
+  return parseWith(schema, body.length === 0 ? {} : parseBody(decodeUtf8(body)))
+}
+
+export function checkContentType(request: IncomingMessage, expected: RegExp, name: string): void {
+  if (!expected.test(request.headers['content-type'] ?? '')) {
+    throw new BrokerError('unsupported_media_type', `content-type: expected ${name}`)
+  }
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return parseStrictJson(text)
+  } catch (error) {
+    if (error instanceof JsonTextError) throw invalidField(error.field || 'body', error.message)
+    throw error
+  }
+}
+
+/** Validates; throws `invalid_request` naming every wrong field by its path. */
+export function parseWith<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const errors = parsed.error.issues.flatMap((issue): FieldError[] => {
+    const path = issue.path.map(String)
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({
+        field: [...path, key.slice(0, 128)].join('.'),
+        message: 'is not a known field',
+      }))
+    }
+    return [{ field: path.join('.') || 'body', message: lowerFirst(issue.message) }]
+  })
+  const [first] = errors
+  throw new BrokerError(
+    'invalid_request',
+    first ? `${first.field}: ${first.message}` : 'the request is not well formed',
+    {
+      errors: errors.slice(0, 20),
+    },
+  )
+}
+
+const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)
+
+/** The query as an object; a parameter given twice is refused, since two readers would take different ones. */
+export function readQuery<S extends z.ZodType>(search: string, schema: S): z.output<S> {
+  const values: Record<string, string> = Object.create(null) as Record<string, string>
+  for (const [name, value] of new URLSearchParams(search)) {
+    if (name in values) throw invalidField(name.slice(0, 128), 'is given more than once')
+    values[name] = value
+  }
+  return parseWith(schema, { ...values })
+}

@@ -1,0 +1,58 @@
+// The whole API on one screen, and the source of /openapi.json. What a route does stands in the file of its first segment.
+import { credentialRoutes } from './credentials.js'
+import { discoveryRoutes } from './discovery.js'
+import { type Condition, healthRoutes } from './health.js'
+import { leaseRoutes } from './leases.js'
+import { oauthRoutes } from './oauth.js'
+import { openApiDocument } from './openapi.js'
+import { revocationRoutes } from './revocations.js'
+import { type Route, route } from './route.js'
+import { taskRoutes } from './tasks.js'
+
+export interface Surroundings {
+  readonly issuer: string
+  readonly version: string
+  /** Published documents by path. */
+  readonly documents: Readonly<Record<string, () => object>>
+  readonly condition: Condition
+}
+
+export type Door = 'workloads' | 'operators' | 'metrics'
+
+/** Every route there is. */
+export function allRoutes(around: Surroundings): Route[] {
+  const routes = [
+    ...taskRoutes, //        POST /v1/tasks · GET /v1/tasks · GET /v1/tasks/:id · POST /v1/tasks/:id/complete
+    ...credentialRoutes, //  POST /v1/tasks/:id/credentials
+    ...leaseRoutes, //       GET /v1/leases · GET /v1/leases/:id · DELETE /v1/leases/:id
+    ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id
+    ...oauthRoutes, //       POST /oauth/introspect
+    ...discoveryRoutes(around.documents),
+    ...healthRoutes(around.condition, around.version),
+  ]
+  const document = openApiDocument(routes, around.issuer, around.version)
+  return [
+    ...routes,
+    route({
+      method: 'GET',
+      path: '/openapi.json',
+      access: 'public',
+      summary: 'This API.',
+      run: async () => ({ status: 200, body: document }),
+    }),
+  ]
+}
+
+/** Where operators or metrics have an address of their own, the others do not serve them. */
+export function routesAt(
+  routes: readonly Route[],
+  door: Door,
+  separate: { operators: boolean; metrics: boolean },
+): Route[] {
+  return routes.filter((one) => {
+    if (one.path === '/healthz' || one.path === '/readyz') return true
+    if (one.path === '/metrics') return door === 'metrics' || (door === 'workloads' && !separate.metrics)
+    if (one.access === 'operator') return door === 'operators' || (door === 'workloads' && !separate.operators)
+    return door === 'workloads' || (door === 'operators' && one.access === 'owner_or_operator')
+  })
+}

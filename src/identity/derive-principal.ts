@@ -1,0 +1,51 @@
+// Verified token → Principal: the same last step for every kind of issuer.
+import { joinAttributes, readClaim } from './claims.js'
+import type { AttributeValue, Principal } from './principal.js'
+import { type RawToken, refusedToken } from './raw-token.js'
+
+export interface PrincipalRules {
+  readonly name: string
+  readonly use: 'workload' | 'operator'
+  /** Attributes that make the account and the instance, or null: the subject, and none. */
+  readonly account: readonly string[] | null
+  readonly instance: readonly string[] | null
+  readonly sessionSeconds: number
+  /** Raw claim by which approvers are counted, or null. */
+  readonly person: string | null
+}
+
+/** Names who a verified token speaks for. Throws `invalid_token` when a claim that tells callers apart is missing. */
+export function derivePrincipal(
+  rules: PrincipalRules,
+  token: RawToken,
+  attributes: Readonly<Record<string, AttributeValue>>,
+): Principal {
+  const { name, use } = rules
+  const { sub, exp } = token.payload
+  if (sub === undefined || sub === '') throw refusedToken('the token has no "sub"')
+  // An id that breaks a line in a log or a terminal would be somebody else's line.
+  if (/\p{Cc}/u.test(sub)) throw refusedToken('"sub" in the token\'s payload contains control characters')
+  if (exp === undefined) throw refusedToken('the token has no "exp"')
+  return {
+    id: `${name}:${sub}`,
+    issuer: name,
+    subject: sub,
+    use,
+    attributes,
+    account: rules.account === null ? `${name}:${sub}` : joinAttributes(name, rules.account, attributes),
+    instance: rules.instance === null ? null : joinAttributes(name, rules.instance, attributes),
+    sessionSeconds: rules.sessionSeconds,
+    // A binding needs proof by the caller: `none` until DPoP or mTLS has shown it.
+    binding: 'none',
+    person: rules.person === null ? null : personIn(token, rules.person),
+    tokenSha256: token.sha256,
+    tokenExpiresAt: Math.floor(exp),
+  }
+}
+
+/** Without it the same human could vote once per issuer, so its absence is a refusal and not a null. */
+function personIn(token: RawToken, claim: string): string {
+  const value = readClaim(token.claims, [claim])
+  if (typeof value === 'string' && value !== '') return value
+  throw refusedToken(`the token has no "${claim}", by which this issuer's people are counted`)
+}

@@ -1,0 +1,28 @@
+// Who is asking: what an issuer vouched for, and nothing that the caller merely says.
+
+export type AttributeValue = string | number | boolean | readonly string[]
+
+export type Binding = 'none' | 'dpop' | 'mtls'
+
+export interface Principal {
+  /** `issuer-name:subject`. */
+  readonly id: string
+  /** The issuer's name in the configuration. */
+  readonly issuer: string
+  readonly subject: string
+  readonly use: 'workload' | 'operator'
+  readonly attributes: Readonly<Record<string, AttributeValue>>
+  /** Who stands behind it, by immutable claims: `issuer-name:…`. Operators have one too, for rates. */
+  readonly account: string
+  /** One run of it, or null where the issuer names none. */
+  readonly instance: string | null
+  /** The window over which power must not accumulate where there is no instance. */
+  readonly sessionSeconds: number
+  readonly binding: Binding
+  /** `person` claim by which approvers are counted, operators only. */
+  readonly person: string | null
+  /** SHA-256 of the subject token, hex: the only trace of it that is ever written down. */
+  readonly tokenSha256: string
+  /** When the subject token ends, epoch seconds. */
+  readonly tokenExpiresAt: number
+}

@@ -1,0 +1,104 @@
+// A bounded fetch of one JSON document: https (or loopback http), no redirects, one time limit over everything, a byte
+// cap, and only addresses that the policy allows. What it returns is untrusted JSON.
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { isIP } from 'node:net'
+import { isHttpsOrLoopback } from '../core/settings.js'
+import { type AddressPolicy, createPinnedLookup, isAllowedAddress, type ResolveHost } from './address-policy.js'
+
+interface FetchBounds {
+  readonly addresses: AddressPolicy
+  readonly resolveHost: ResolveHost
+  readonly timeoutMs: number
+  readonly maxBytes: number
+}
+
+/** Fetches and parses JSON. Throws an Error that says, with the URL, what was wrong; it is for operators, not callers. */
+export async function fetchJson(url: string, bounds: FetchBounds): Promise<unknown> {
+  try {
+    if (!isHttpsOrLoopback(url)) throw new Error('is neither https:// nor http:// on loopback')
+    const target = new URL(url)
+    const host = target.hostname.replace(/^\[|\]$/g, '')
+    // An address written in the URL is never looked up, so the pinned lookup would not see it.
+    if (isIP(host) !== 0 && !isAllowedAddress(host, bounds.addresses)) {
+      throw new Error('is at an address that is not public (allow_private_addresses)')
+    }
+    return parseJson(await fetchBody(target, bounds))
+  } catch (error) {
+    throw new Error(`${url}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    // Duplicate members are not refused here: RFC 7517 section 4 lets the last count, and it is the issuer's own word.
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch (cause) {
+    throw new Error('did not answer JSON', { cause })
+  }
+}
+
+/** What an error says, for operators. Several addresses tried in vain are an AggregateError with a code and no message. */
+export function messageOf(error: unknown): string {
+  const { message, code } = error as { message?: unknown; code?: unknown }
+  return [message, code].find((text) => typeof text === 'string' && text !== '')?.toString() ?? 'failed'
+}
+
+function fetchBody(target: URL, bounds: FetchBounds): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const request = (target.protocol === 'https:' ? httpsRequest : httpRequest)(target, {
+      // A connection of its own: a kept one would outlive the address check.
+      agent: false,
+      lookup: createPinnedLookup(bounds.addresses, bounds.resolveHost),
+      headers: { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'hallpass' },
+      rejectUnauthorized: true,
+    })
+    const fail = (error: Error) => {
+      clearTimeout(timer)
+      reject(error)
+      request.destroy()
+    }
+    // Over name, connection, TLS, headers and the whole body: one that drips gets no longer than one that hangs.
+    const timer = setTimeout(() => fail(new Error(`gave no whole answer in ${bounds.timeoutMs} ms`)), bounds.timeoutMs)
+    request.on('error', fail)
+    request.on('response', (response) => {
+      collectBody(response, bounds.maxBytes, fail, (body) => {
+        clearTimeout(timer)
+        resolve(body)
+      })
+    })
+    request.end()
+  })
+}
+
+function collectBody(
+  response: IncomingMessage,
+  maxBytes: number,
+  fail: (error: Error) => void,
+  done: (body: Buffer) => void,
+): void {
+  response.on('error', fail)
+  const refusal = refusalOf(response)
+  if (refusal !== null) {
+    fail(new Error(refusal))
+    return
+  }
+  const chunks: Buffer[] = []
+  let length = 0
+  response.on('data', (chunk: Buffer) => {
+    length += chunk.length
+    if (length > maxBytes) fail(new Error(`answered more than ${maxBytes} bytes`))
+    else chunks.push(chunk)
+  })
+  // `end` does not come when the connection breaks in the middle: that is an `error`.
+  response.on('end', () => done(Buffer.concat(chunks)))
+}
+
+function refusalOf(response: IncomingMessage): string | null {
+  const status = response.statusCode ?? 0
+  if (status >= 300 && status < 400) return `answered ${status}; redirects are not followed`
+  if (status !== 200) return `answered ${status}`
+  // Nothing is decompressed, so that few bytes cannot become many.
+  const encoding = response.headers['content-encoding'] ?? 'identity'
+  return encoding === 'identity' ? null : 'answered compressed, which was not asked for'
+}

@@ -1,0 +1,64 @@
+// A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md). Keys never cross domains.
+import type { Clock } from '../core/clock.js'
+import { derivePrincipal, type PrincipalRules } from './derive-principal.js'
+import type { Issuer } from './issuer.js'
+import type { KeySource } from './jwks.js'
+import type { PathTemplate } from './path-template.js'
+import { quoted, type RawToken, refusedToken } from './raw-token.js'
+import { parseSpiffeId, type SpiffeId, trustDomainIn } from './spiffe-id.js'
+import { checkToken, type TokenRules, verifySignature } from './token-checks.js'
+
+interface SpiffeRules extends PrincipalRules, TokenRules {
+  readonly trustDomain: string
+  /** Another configured issuer has the same trust domain: then the audience tells them apart. */
+  readonly sharesTrustDomain: boolean
+  /** The first that fits gives the attributes; a path that fits none has none. */
+  readonly paths: readonly PathTemplate[]
+}
+
+/** An issuer of JWT-SVIDs; `keys` holds the trust domain's `jwt-svid` keys. An `iss` in the token means nothing here. */
+export function createSpiffeIssuer(rules: SpiffeRules, keys: KeySource, clock: Clock): Issuer {
+  return {
+    name: rules.name,
+    use: rules.use,
+    matches({ payload }) {
+      if (payload.sub === undefined || trustDomainIn(payload.sub) !== rules.trustDomain) return false
+      return !rules.sharesTrustDomain || payload.aud.some((audience) => rules.audiences.includes(audience))
+    },
+    async authenticate(token) {
+      const id = checkSubject(token, rules.trustDomain)
+      checkToken(token, rules, clock)
+      // The kid is optional (section 2.2): a token without one is tried against each key that fits its algorithm.
+      const found = await keys.findKeys(token.header.alg, token.header.kid)
+      if (found.length === 0) {
+        const named = token.header.kid === undefined ? '' : ` named kid ${quoted(token.header.kid)}`
+        throw refusedToken(`the trust bundle of ${rules.trustDomain} has no usable JWT key${named}`)
+      }
+      await verifySignature(token, found)
+      return derivePrincipal(rules, token, attributesOf(id, rules.paths))
+    },
+    status: () => keys.status(),
+    refresh: () => keys.refresh(),
+  }
+}
+
+function checkSubject(token: RawToken, trustDomain: string): SpiffeId {
+  const { sub } = token.payload
+  if (sub === undefined) throw refusedToken('the token has no "sub"')
+  let id: SpiffeId
+  try {
+    id = parseSpiffeId(sub)
+  } catch (cause) {
+    throw refusedToken(`sub ${quoted(sub)} is not a SPIFFE ID: ${cause instanceof Error ? cause.message : ''}`, cause)
+  }
+  if (id.trustDomain !== trustDomain) throw refusedToken(`sub ${quoted(sub)} is not in trust domain ${trustDomain}`)
+  return id
+}
+
+function attributesOf(id: SpiffeId, paths: readonly PathTemplate[]): Record<string, string> {
+  for (const template of paths) {
+    const attributes = template.match(id.path)
+    if (attributes !== null) return attributes
+  }
+  return {}
+}

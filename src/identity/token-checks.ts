@@ -1,0 +1,79 @@
+// The checks that OIDC tokens and JWT-SVIDs share, on claims that are not yet proven: cheap ones first, so that a token
+// that cannot pass costs neither a signature nor a fetch of keys.
+import { compactVerify } from 'jose'
+import type { Clock } from '../core/clock.js'
+import type { PublicKey } from './key-set.js'
+import { quoted, type RawToken, refusedToken } from './raw-token.js'
+
+export interface TokenRules {
+  readonly algorithms: readonly string[]
+  readonly audiences: readonly string[]
+  /** Allowed `typ` values; an absent `typ` counts as `JWT` (RFC 7519 section 5.1). */
+  readonly types: readonly string[]
+  readonly leewaySeconds: number
+  /** How old a token may be by its `iat`, or null for no bound. */
+  readonly maxAgeSeconds: number | null
+}
+
+/** Checks everything about a token that needs no key and no issuer's own rules. Throws `invalid_token`. */
+export function checkToken(token: RawToken, rules: TokenRules, clock: Clock): void {
+  const { alg, typ } = token.header
+  if (!rules.algorithms.includes(alg)) {
+    throw refusedToken(`alg ${quoted(alg)} is not allowed for this issuer (allowed: ${rules.algorithms.join(', ')})`)
+  }
+  if (!rules.types.includes(typ ?? 'JWT')) {
+    throw refusedToken(`typ ${quoted(typ)} is not allowed for this issuer (allowed: ${rules.types.join(', ')})`)
+  }
+  checkAudience(token, rules.audiences)
+  checkTimes(token, rules, Math.floor(clock.now() / 1000))
+  // RFC 7800: a token bound to a key, shown by itself, is a stolen one until its proof is seen.
+  if (Object.hasOwn(token.claims, 'cnf')) {
+    throw refusedToken('the token is bound to a key ("cnf") and no proof of that key was presented')
+  }
+}
+
+function checkAudience(token: RawToken, expected: readonly string[]): void {
+  const seen = token.payload.aud
+  if (seen.length === 0) throw refusedToken(`the token names no audience; expected ${oneOf(expected)}`)
+  if (!seen.some((audience) => expected.includes(audience))) {
+    throw refusedToken(`the token is for audience ${quoted(seen)}; expected ${oneOf(expected)}`)
+  }
+}
+
+function oneOf(values: readonly string[]): string {
+  return values.map(quoted).join(' or ')
+}
+
+function checkTimes(token: RawToken, rules: TokenRules, now: number): void {
+  const { exp, nbf, iat } = token.payload
+  const leeway = rules.leewaySeconds
+  if (exp === undefined) throw refusedToken('the token has no "exp"')
+  if (exp <= now - leeway) throw refusedToken(`the token expired ${Math.ceil(now - exp)} seconds ago ("exp")`)
+  if (nbf !== undefined && nbf > now + leeway) {
+    throw refusedToken(`the token is not valid for another ${Math.ceil(nbf - now)} seconds ("nbf")`)
+  }
+  if (iat !== undefined && iat > now + leeway) {
+    throw refusedToken(`the token was issued ${Math.ceil(iat - now)} seconds in the future ("iat")`)
+  }
+  if (rules.maxAgeSeconds === null) return
+  if (iat === undefined) throw refusedToken('the token has no "iat", which this issuer\'s max_age needs')
+  if (now - iat > rules.maxAgeSeconds + leeway) {
+    throw refusedToken(
+      `the token was issued ${Math.ceil(now - iat)} seconds ago; at most ${rules.maxAgeSeconds} allowed`,
+    )
+  }
+}
+
+/** Verifies the signature with the first of `keys` that fits. Throws `invalid_token` when none does. */
+export async function verifySignature(token: RawToken, keys: readonly PublicKey[]): Promise<void> {
+  let cause: unknown
+  for (const { key } of keys) {
+    try {
+      await compactVerify(token.text.reveal(), key, { algorithms: [token.header.alg] })
+      return
+    } catch (error) {
+      cause = error
+    }
+  }
+  throw refusedToken("the token's signature does not verify with the issuer's keys", cause)
+}

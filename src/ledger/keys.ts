@@ -1,0 +1,17 @@
+// Every name the ledger uses in Redis. All carry one hash tag, so that one Lua script sees everything (ledger design: one
+// slot per ledger) on standalone, Sentinel and Cluster alike. Scripts build the same names from the tag.
+import { createHash } from 'node:crypto'
+
+/** The tag all keys of a ledger start with. */
+export const ledgerTag = (prefix: string) => `{${prefix}}:`
+
+/** The channel on which settled leases are published. */
+export const settledChannel = (prefix: string) => `${ledgerTag(prefix)}settled`
+
+/**
+ * Holders are named by a digest: subjects can be 2 KB long, and a key's name must not be chosen by a caller.
+ * 128 bits of SHA-256, base64url.
+ */
+export function holderId(kind: 'account' | 'session', name: string): string {
+  return createHash('sha256').update(`${kind}\0${name}`).digest('base64url').slice(0, 22)
+}

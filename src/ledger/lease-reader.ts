@@ -1,0 +1,110 @@
+// Reading leases and tasks: by id, by task, and pages of all that may be alive.
+import { invalidField } from '../core/errors.js'
+import type { Connection } from './connection.js'
+import { holderId } from './keys.js'
+import { issuerOf, type Lease, lockTargets } from './lease.js'
+import type { LeaseMatch } from './ledger.js'
+import { leaseOf, taskOf } from './replies.js'
+import type { RunScript } from './scripts.js'
+import { orUnavailable } from './unavailable.js'
+
+export function createLeaseReader(redis: Connection, tag: string, run: RunScript) {
+  const findLeases = async (ids: readonly string[]): Promise<Lease[]> => {
+    if (ids.length === 0) return []
+    const replies = await orUnavailable(Promise.all(ids.map((id) => redis.hgetall(`${tag}l:${id}`))))
+    return ids.flatMap((id, i) => {
+      const fields = replies[i]
+      return fields?.state === undefined ? [] : [leaseOf(id, fields)]
+    })
+  }
+  return {
+    findLeases,
+    findLease: async (id: string) => (await findLeases([id]))[0] ?? null,
+    async findTask(id: string) {
+      const fields = await orUnavailable(redis.hgetall(`${tag}t:${id}`))
+      return fields.state === undefined ? null : taskOf(id, fields)
+    },
+    leasesOfTask: async (task: string) => (await orUnavailable(redis.smembers(`${tag}t:${task}:l`))).sort(),
+    openTasksOf: async (holder: string) => (await orUnavailable(redis.smembers(`${tag}h:${holder}:t`))).sort(),
+    async isLive(id: string) {
+      const lease = (await findLeases([id]))[0]
+      if (!lease) return false
+      return (await run('is-live', id, JSON.stringify(lockTargets(lease)))) === 1
+    },
+    scanLeases: (match: LeaseMatch, providers: readonly string[], cursor: string | null, limit: number) =>
+      scanLeases({ redis, tag, findLeases }, match, providers, cursor, limit),
+  }
+}
+
+interface Scan {
+  redis: Connection
+  tag: string
+  findLeases(ids: readonly string[]): Promise<Lease[]>
+}
+
+/**
+ * A page of the leases that may be alive and match. The cursor names a provider's due index, the place in it and how many of
+ * that place's entries were given already: a small sorted set comes in one piece, however few were asked for.
+ */
+async function scanLeases(
+  scan: Scan,
+  match: LeaseMatch,
+  providers: readonly string[],
+  cursor: string | null,
+  limit: number,
+) {
+  const names = match.provider === undefined ? providers : providers.filter((name) => name === match.provider)
+  let at = parseCursor(cursor)
+  const leases: Lease[] = []
+  while (at.provider < names.length) {
+    const [next, flat] = await orUnavailable(
+      scan.redis.zscan(`${scan.tag}due:${names[at.provider]}`, at.place, 'COUNT', 500),
+    )
+    const ids = flat.filter((_, i) => i % 2 === 0)
+    const found = await scan.findLeases(ids.slice(at.given))
+    for (const lease of found) {
+      at = { ...at, given: ids.indexOf(lease.id) + 1 }
+      if (matches(lease, match)) leases.push(lease)
+      if (leases.length >= limit) return { leases, cursor: formatCursor(at) }
+    }
+    at = next === '0' ? { provider: at.provider + 1, place: '0', given: 0 } : { ...at, place: next, given: 0 }
+  }
+  return { leases, cursor: null }
+}
+
+interface Place {
+  provider: number
+  place: string
+  given: number
+}
+
+const formatCursor = (at: Place) => Buffer.from(`${at.provider}.${at.place}.${at.given}`).toString('base64url')
+
+function parseCursor(cursor: string | null): Place {
+  if (cursor === null) return { provider: 0, place: '0', given: 0 }
+  const match = /^(\d{1,4})\.(\d{1,20})\.(\d{1,6})$/.exec(Buffer.from(cursor, 'base64url').toString('utf8'))
+  if (!match) throw invalidField('cursor', 'expected a cursor from an earlier answer')
+  return { provider: Number(match[1]), place: match[2] ?? '0', given: Number(match[3]) }
+}
+
+/** Whether every part of the filter that is given holds for the lease. */
+export function matches(lease: Lease, match: LeaseMatch): boolean {
+  const { record } = lease
+  const is = <T>(wanted: T | undefined, actual: T) => wanted === undefined || wanted === actual
+  return (
+    is(match.lease, lease.id) &&
+    (match.task === undefined || record.chain.includes(match.task)) &&
+    is(match.principal, record.principal) &&
+    is(match.account, record.account) &&
+    is(match.issuer, issuerOf(record.principal)) &&
+    is(match.action, record.action) &&
+    is(match.resource, record.resource) &&
+    is(match.provider, record.provider) &&
+    (match.state === 'live' || is(match.state, lease.state)) &&
+    (match.session === undefined || record.holders.includes(holderId('session', match.session))) &&
+    (match.policy === undefined || record.policies.includes(match.policy)) &&
+    (match.fingerprint === undefined || lease.fingerprints.includes(match.fingerprint)) &&
+    (match.issuedAfter === undefined || (lease.issuedAt ?? 0) > match.issuedAfter) &&
+    (match.issuedBefore === undefined || (lease.issuedAt ?? Number.POSITIVE_INFINITY) < match.issuedBefore)
+  )
+}

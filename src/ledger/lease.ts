@@ -1,0 +1,111 @@
+// A lease: the record of one issued credential, from reservation to receipt.
+import type { Json } from '../core/canonical-json.js'
+import type { Access } from '../policy/decision.js'
+import type { Mark, RevocationClass } from '../providers/provider.js'
+
+/** reserved → active → revoking → one of the ends; `failed` is looked at again. Design section 8. */
+export type LeaseState =
+  | 'reserved'
+  | 'active'
+  | 'revoking'
+  | 'revoked'
+  | 'expired'
+  | 'released'
+  | 'void'
+  | 'failed'
+  | 'abandoned'
+
+const ended: readonly LeaseState[] = ['revoked', 'expired', 'released', 'void', 'abandoned']
+export const isEnded = (state: LeaseState) => ended.includes(state)
+
+export type EndReason =
+  | 'completed'
+  | 'released'
+  | 'expired'
+  | 'deadline'
+  | 'revoked'
+  | 'not_activated'
+  | 'mint_failed'
+  | 'policy_changed'
+  | 'abandoned'
+
+export interface Receipt {
+  readonly outcome: 'confirmed' | 'pending' | 'expires_at' | 'not_revocable' | 'failed'
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly evidence: 'probe_dead' | 'gone_at_provider' | 'natural_end' | 'none'
+}
+
+/** Never changes after the reservation. Kept short: it is most of what a live lease costs in Redis. */
+export interface LeaseRecord {
+  readonly task: string
+  /** Task ids from its own up to the root. */
+  readonly chain: readonly string[]
+  readonly holders: readonly string[]
+  readonly principal: string
+  readonly account: string
+  readonly action: string
+  readonly access: Access
+  readonly resource: string
+  readonly sensitivity?: string
+  readonly provider: string
+  readonly revocation: RevocationClass
+  readonly sessions: 'ended' | 'may_continue'
+  /** Only where nonzero. */
+  readonly propagation?: number
+  /** What is told to those who introspect: the audiences configured in the recipe. */
+  readonly audience?: readonly string[]
+  readonly mark: Mark
+  /** The provider's room that the lease takes up (an AWS role's inline policies). */
+  readonly capacity?: string
+  readonly ttl: number
+  readonly policies: readonly string[]
+  readonly decision: string
+  readonly request: string
+  readonly follows?: string
+}
+
+export interface Lease {
+  readonly id: string
+  readonly record: LeaseRecord
+  readonly state: LeaseState
+  /** Epoch milliseconds, as all times here. */
+  readonly expiresAt: number
+  readonly issuedAt: number | null
+  readonly providerExpiresAt: number | null
+  readonly providerRef: string | null
+  readonly fingerprints: readonly string[]
+  readonly sealedHandle: string | null
+  readonly endReason: EndReason | null
+  readonly endActor: string | null
+  readonly endedAt: number | null
+  readonly receipt: Receipt | null
+  readonly attempts: number
+  /** An operator's order: providers that keep early ends for such use them now. */
+  readonly forced: boolean
+}
+
+/** What every lease that may be alive is looked up under when locks are set or orders given. */
+export function lockTargets(lease: { record: LeaseRecord; id: string }): string[] {
+  const { record } = lease
+  return [
+    `lease=${lease.id}`,
+    ...record.chain.map((task) => `task=${task}`),
+    `principal=${record.principal}`,
+    `account=${record.account}`,
+    `issuer=${issuerOf(record.principal)}`,
+    `action=${record.action}`,
+    `resource=${record.resource}`,
+    `provider=${record.provider}`,
+    'all=true',
+  ]
+}
+
+/** Issuer names hold no colon, so the first one ends them. */
+export const issuerOf = (principal: string) => principal.slice(0, principal.indexOf(':'))
+
+/** What an order or lock reaches, as one text: `account=github:74`. Null for a target of no known form. */
+export function targetText(target: Readonly<Record<string, Json | undefined>>): string | null {
+  const [name, value] = Object.entries(target)[0] ?? []
+  return name === undefined || value === undefined ? null : `${name}=${String(value)}`
+}

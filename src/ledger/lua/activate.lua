@@ -1,0 +1,24 @@
+-- The credential exists: from here on its lease is active until its deadline. KEYS[1] tag.
+-- ARGV[1] lease, ARGV[2] sealed handle, ARGV[3] what is known of it now (JSON), ARGV[4] JSON [lock target]
+-- Returns { 'ok', issued_at } | { 'state' } | { 'late' } | { 'closed' } | { 'locked' }; refused, the handle is kept all the same.
+local key = T .. 'l:' .. ARGV[1]
+local now = now_ms()
+local lease = redis.call('HMGET', key, 'state', 'expires', 'rec')
+if not lease[1] or ended_states[lease[1]] then return { 'state' } end
+local rec = cjson.decode(lease[3])
+local refused = nil
+if lease[1] ~= 'reserved' then
+  refused = 'state'
+elseif tonumber(lease[2]) <= now then
+  refused = 'late'
+elseif closed_task(rec.chain, now) then
+  refused = 'closed'
+elseif locked_target(cjson.decode(ARGV[4])) then
+  refused = 'locked'
+end
+redis.call('HSET', key, 'handle', ARGV[2], 'out', ARGV[3])
+if refused then return { refused } end
+redis.call('HSET', key, 'state', 'active', 'issued', now)
+redis.call('HDEL', key, 'mint')
+redis.call('ZADD', T .. 'due:' .. rec.provider, tonumber(lease[2]), ARGV[1])
+return { 'ok', now }

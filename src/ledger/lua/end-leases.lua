@@ -1,0 +1,42 @@
+-- Orders the end of up to 200 leases. Only shrinks, so it must run when Redis is out of memory: its first write is HDEL.
+-- KEYS[1] tag. ARGV[1] JSON { leases, reason, actor, revocation, mintOver, forced }
+-- Returns { { lease, provider, attempts }, … }: those that there is something to do for at once.
+local a = cjson.decode(ARGV[1])
+local now = now_ms()
+local ready = {}
+redis.call('HDEL', T .. 'locked', '')
+for _, id in ipairs(a.leases) do
+  local key = T .. 'l:' .. id
+  local lease = redis.call('HMGET', key, 'state', 'mint', 'rec', 'tries', 'rev', 'answered')
+  local state = lease[1]
+  if a.revocation and state and lease[5] ~= a.revocation then
+    redis.call('HSET', key, 'rev', a.revocation)
+    redis.call('ZADD', T .. 'rev:' .. a.revocation .. ':l', now, id)
+    if ended_states[state] or lease[6] then redis.call('HINCRBY', T .. 'rev:' .. a.revocation, 'done', 1) end
+  end
+  if state and not ended_states[state] then
+    local rec = cjson.decode(lease[3])
+    local due = T .. 'due:' .. rec.provider
+    local mint = tonumber(lease[2])
+    if a.mintOver then
+      redis.call('HDEL', key, 'mint')
+      mint = nil
+    end
+    if a.forced then redis.call('HSET', key, 'forced', 1) end
+    -- Ordered before already: its back-off stands, unless an operator forces it.
+    local fresh = state == 'reserved' or state == 'active' or a.mintOver or a.forced
+    if state == 'reserved' or state == 'active' then
+      redis.call('HSET', key, 'state', 'revoking', 'reason', a.reason, 'actor', a.actor, 'ending', now)
+    elseif state == 'failed' and a.forced then
+      redis.call('HSET', key, 'state', 'revoking')
+    end
+    -- Never revoke while our own mint is still running: a secret read while its token dies outlives it (vault.md).
+    if fresh and mint and mint > now then
+      redis.call('ZADD', due, mint, id)
+    elseif fresh then
+      redis.call('ZADD', due, now, id)
+      ready[#ready + 1] = { id, rec.provider, tonumber(lease[4]) or 0 }
+    end
+  end
+end
+return ready

@@ -1,0 +1,24 @@
+-- All that a decision needs, in one round trip. KEYS[1] tag.
+-- ARGV[1] task, ARGV[2] idempotency key digest or '', ARGV[3] account holder whose rate is counted or '', ARGV[4] requests per minute
+-- Returns { 'ok', now, task fields, chain open 0|1, chain expires, { { id, kind, fields, granted }, … }, prior lease, prior body }
+--       | { 'not_found' } | { 'rate', ms }
+local key = T .. 't:' .. ARGV[1]
+local now = now_ms()
+if ARGV[3] ~= '' then
+  local wait = count_request(ARGV[3], tonumber(ARGV[4]), now)
+  if wait > 0 then return { 'rate', wait } end
+end
+local fields = redis.call('HGETALL', key)
+if #fields == 0 then return { 'not_found' } end
+local rec = cjson.decode(redis.call('HGET', key, 'rec'))
+local open, expires = 1, math.huge
+for _, id in ipairs(rec.chain) do
+  local t = redis.call('HMGET', T .. 't:' .. id, 'state', 'expires')
+  if t[1] ~= 'open' or tonumber(t[2]) <= now then open = 0 end
+  expires = math.min(expires, tonumber(t[2]) or 0)
+end
+local holders = {}
+for i, holder in ipairs(rec.holders) do holders[i] = look_at_holder(holder, now) end
+local prior = { false, false }
+if ARGV[2] ~= '' then prior = redis.call('HMGET', key .. ':i', ARGV[2], ARGV[2] .. ':body') end
+return { 'ok', now, fields, open, expires, holders, prior[1] or '', prior[2] or '' }

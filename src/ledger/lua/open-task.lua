@@ -1,0 +1,31 @@
+-- Opens a task. KEYS[1] tag.
+-- ARGV[1] JSON { task, fields, chain, holders: [[id, kind, windowMs]], account, session, ttlMs, openTasks, rate, idem, body }
+-- Returns { 'ok', opened_at, expires_at } | { 'again', task, body } | { 'rate', ms } | { 'quota' } | { 'closed' }
+local a = cjson.decode(ARGV[1])
+local now = now_ms()
+if a.idem then
+  local prior = redis.call('HMGET', T .. 'i:' .. a.idem, 'task', 'body')
+  if prior[1] then return { 'again', prior[1], prior[2] } end
+end
+local wait = count_request(a.account, a.rate, now)
+if wait > 0 then return { 'rate', wait } end
+local open = T .. 'h:' .. a.account .. ':t'
+if redis.call('SCARD', open) >= a.openTasks then return { 'quota' } end
+local expires = now + a.ttlMs
+if a.parent then
+  if closed_task(a.chain, now) then return { 'closed' } end
+  for _, id in ipairs(a.chain) do
+    expires = math.min(expires, tonumber(redis.call('HGET', T .. 't:' .. id, 'expires')))
+  end
+end
+local key = T .. 't:' .. a.task
+redis.call('HSET', key, 'state', 'open', 'opened', now, 'expires', expires, 'live', 0, 'rec', ARGV[2])
+redis.call('ZADD', T .. 'due:tasks', expires, a.task)
+redis.call('SADD', open, a.task)
+keep(open, expires - now + 2 * DAY)
+if a.parent then redis.call('SADD', T .. 't:' .. a.parent .. ':c', a.task) end
+if a.idem then
+  redis.call('HSET', T .. 'i:' .. a.idem, 'task', a.task, 'body', a.body)
+  redis.call('PEXPIRE', T .. 'i:' .. a.idem, expires - now + DAY)
+end
+return { 'ok', now, expires }

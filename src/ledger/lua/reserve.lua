@@ -1,0 +1,70 @@
+-- Writes the lease before anything is minted (I2), if the world is still as it was decided upon (I8). KEYS[1] tag.
+-- ARGV[1] JSON { lease, versions, holders: [[id, kind, windowMs]], ttlMs, timeoutMs, incarnation, sweptWithin, idem, body,
+--   capacity: { key, leases }, limits: { task, account, provider }, locks: [target] }, ARGV[2] the record as it is stored
+-- Returns { 'ok', now, expires_at } | { 'rolled_back' } | { 'no_worker' } | { 'exists' } | { 'again', lease, body }
+--   | { 'closed', task } | { 'locked', target } | { 'version' } | { 'quota', which, retry after s }
+local a = cjson.decode(ARGV[1])
+local rec = cjson.decode(ARGV[2])
+local now = now_ms()
+local key = T .. 'l:' .. a.lease
+local task = T .. 't:' .. rec.task
+local due = T .. 'due:' .. rec.provider
+
+if redis.call('GET', T .. 'incarnation') ~= a.incarnation then return { 'rolled_back' } end
+if now - tonumber(redis.call('GET', T .. 'swept') or 0) > a.sweptWithin then return { 'no_worker' } end
+if redis.call('EXISTS', key) == 1 then return { 'exists' } end
+if a.idem then
+  local prior = redis.call('HMGET', task .. ':i', a.idem, a.idem .. ':body')
+  if prior[1] then return { 'again', prior[1], prior[2] } end
+end
+local closed = closed_task(rec.chain, now)
+if closed then return { 'closed', closed } end
+local locked = locked_target(a.locks)
+if locked then return { 'locked', locked } end
+for i, holder in ipairs(a.holders) do
+  if (redis.call('HGET', T .. 'h:' .. holder[1], 'v') or '0') ~= a.versions[i] then return { 'version' } end
+end
+
+local expires = now + a.ttlMs
+for _, id in ipairs(rec.chain) do
+  expires = math.min(expires, tonumber(redis.call('HGET', T .. 't:' .. id, 'expires')))
+end
+local retry = math.max(1, math.ceil((expires - now) / 1000))
+if tonumber(redis.call('HGET', task, 'live')) >= a.limits.task then return { 'quota', 'limits.task.active_leases', retry } end
+for _, holder in ipairs(a.holders) do
+  if holder[2] == 'account' and tonumber(redis.call('HGET', T .. 'h:' .. holder[1], 'live') or 0) >= a.limits.account then
+    return { 'quota', 'limits.account.active_leases', retry }
+  end
+end
+if redis.call('ZCARD', due) >= a.limits.provider then return { 'quota', 'limits.provider.active_leases', retry } end
+if a.capacity then
+  -- Room is taken until the lease's own end, whatever happens to it earlier: the provider keeps the entry that long.
+  local room = T .. 'cap:' .. rec.provider .. ':' .. a.capacity.key
+  if redis.call('ZCOUNT', room, now, '+inf') >= a.capacity.leases then
+    local first = redis.call('ZRANGEBYSCORE', room, now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    return { 'quota', a.capacity.key, math.max(1, math.ceil((tonumber(first[2]) - now) / 1000)) }
+  end
+end
+
+local mint_until = math.min(now + a.timeoutMs + 5000, expires + 2000)
+redis.call('HSET', key, 'state', 'reserved', 'expires', expires, 'mint', mint_until, 'rec', ARGV[2])
+redis.call('ZADD', due, mint_until, a.lease)
+redis.call('SADD', task .. ':l', a.lease)
+redis.call('HINCRBY', task, 'live', 1)
+if a.idem then redis.call('HSET', task .. ':i', a.idem, a.lease, a.idem .. ':body', a.body) end
+if a.capacity then
+  local room = T .. 'cap:' .. rec.provider .. ':' .. a.capacity.key
+  redis.call('ZREMRANGEBYSCORE', room, '-inf', now)
+  redis.call('ZADD', room, expires + 60000, a.lease)
+  keep(room, expires - now + 120000)
+end
+for _, holder in ipairs(a.holders) do
+  local h = T .. 'h:' .. holder[1]
+  count_held(holder[1], rec, 1)
+  count_granted(holder[1], rec, 1, now)
+  redis.call('HSET', h, 'last', a.lease)
+  local idle = math.max(2 * DAY, holder[3]) + expires - now
+  keep(h, idle)
+  keep(h .. ':g', idle)
+end
+return { 'ok', now, expires }

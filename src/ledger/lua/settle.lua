@@ -1,0 +1,47 @@
+-- Writes what came of an attempt to end a lease. Only shrinks: its first write is HDEL. KEYS[1] tag.
+-- ARGV[1] lease, ARGV[2] token, ARGV[3] new state, ARGV[4] receipt JSON, ARGV[5] look again at ms or '', ARGV[6] owed 0|1,
+-- ARGV[7] channel. Returns 1 | 0 (the claim was lost: somebody else's answer stands)
+local key = T .. 'l:' .. ARGV[1]
+local lease = redis.call('HMGET', key, 'by', 'rec', 'expires', 'state', 'rev')
+if lease[1] ~= ARGV[2] or ended_states[lease[4]] then return 0 end
+local now = now_ms()
+local rec = cjson.decode(lease[2])
+local due = T .. 'due:' .. rec.provider
+local state = ARGV[3]
+redis.call('HDEL', key, 'by', 'until', 'mint', 'handed')
+if ended_states[state] then
+  local task = T .. 't:' .. rec.task
+  redis.call('ZREM', due, ARGV[1])
+  local kept = (state == 'released' or state == 'abandoned') and tonumber(lease[3]) > now
+  if kept then
+    redis.call('ZADD', due, tonumber(lease[3]), ARGV[1])
+    redis.call('HSET', key, 'kept', 1)
+  else
+    for _, holder in ipairs(rec.holders) do count_held(holder, rec, -1) end
+  end
+  if state == 'void' then
+    for _, holder in ipairs(rec.holders) do count_granted(holder, rec, -1, now) end
+    if rec.capacity then redis.call('ZREM', T .. 'cap:' .. rec.provider .. ':' .. rec.capacity, ARGV[1]) end
+  end
+  redis.call('HSET', key, 'state', state, 'receipt', ARGV[4], 'ended', now)
+  redis.call('PEXPIRE', key, math.max(DAY, tonumber(lease[3]) - now + DAY))
+  if redis.call('HINCRBY', task, 'live', -1) <= 0 and redis.call('HGET', task, 'state') == 'ended' then
+    for _, part in ipairs({ '', ':l', ':c', ':i' }) do redis.call('PEXPIRE', task .. part, DAY) end
+  end
+  if lease[4] == 'failed' and lease[5] then redis.call('HINCRBY', T .. 'rev:' .. lease[5], 'failed', -1) end
+else
+  redis.call('ZADD', due, tonumber(ARGV[5]), ARGV[1])
+  redis.call('HSET', key, 'state', state, 'receipt', ARGV[4])
+  if state == 'failed' and lease[4] ~= 'failed' and lease[5] then
+    redis.call('HINCRBY', T .. 'rev:' .. lease[5], 'failed', 1)
+  end
+end
+-- An order is through with a lease when it ended or when all that can be done is to wait for its natural end.
+if ended_states[state] or cjson.decode(ARGV[4]).outcome == 'expires_at' then
+  if redis.call('HSETNX', key, 'answered', 1) == 1 and lease[5] then
+    redis.call('HINCRBY', T .. 'rev:' .. lease[5], 'done', 1)
+  end
+end
+if ARGV[6] == '1' then redis.call('ZADD', T .. 'owed', now, ARGV[1]) end
+redis.call('PUBLISH', ARGV[7], ARGV[1])
+return 1

@@ -1,0 +1,244 @@
+// The ledger on Redis. Each method is one Lua script or one read; ledger.ts says what they mean.
+import { randomUUID } from 'node:crypto'
+import { type Connection, untilReady } from './connection.js'
+import { ledgerTag, settledChannel } from './keys.js'
+import { lockTargets } from './lease.js'
+import { createLeaseReader } from './lease-reader.js'
+import type * as L from './ledger.js'
+import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
+import { createRevocationStore } from './revocation-store.js'
+import { createScripts, type Reply, type RunScript } from './scripts.js'
+import { createSettledWaiter } from './settled-waiter.js'
+import type { Holder } from './task.js'
+import { ledgerUnavailable, orUnavailable } from './unavailable.js'
+
+/** No lease is issued when nobody has swept for this long: there would be nobody to end it. */
+const sweptWithinMs = 10_000
+
+export interface RedisLedgerParts {
+  /** Fails fast; for commands. */
+  readonly redis: Connection
+  /** Waits through outages; for subscriptions. */
+  readonly subscriber: Connection
+  readonly prefix: string
+}
+
+/** Opens the ledger; resolves when Redis answers. Throws BrokerError `ledger_unavailable` after 5 s without it. */
+export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger> {
+  const { redis, prefix } = parts
+  const tag = ledgerTag(prefix)
+  const run = failingAsUnavailable(createScripts(redis, tag))
+  if (!(await untilReady(redis, 5000))) throw ledgerUnavailable()
+  // Whoever comes first names the ledger; a ledger that lost its name has lost its memory (rolled_back).
+  await redis.set(`${tag}incarnation`, randomUUID(), 'NX')
+  const incarnation = (await redis.get(`${tag}incarnation`)) ?? ''
+  return {
+    ...wayOut(run, incarnation),
+    ...wayBack(run, prefix),
+    ...sweep(run),
+    ...createLeaseReader(redis, tag, run),
+    ...createRevocationStore(redis, tag, run),
+    ...health(parts, tag),
+  }
+}
+
+const holderList = (holders: readonly Holder[]) => holders.map((holder) => [holder.id, holder.kind, holder.windowMs])
+
+function wayOut(run: RunScript, incarnation: string) {
+  return {
+    openTask: (request: L.OpenTask) => openTask(run, request),
+    look: (task: string, idempotencyKey: string | null, rate: { account: string; perMinute: number } | null) =>
+      look(run, task, idempotencyKey, rate),
+    async lookHolders(holders: readonly Holder[]) {
+      const [now, looks] = (await run('look-holders', JSON.stringify(holderList(holders)))) as [number, Reply[]]
+      return { now, holders: looks.map((reply) => holderLookOf(reply, now)) }
+    },
+    async noteDenial(holders: readonly string[]) {
+      await run('note-denial', JSON.stringify(holders))
+    },
+    reserve: (reservation: L.Reservation) => reserve(run, reservation, incarnation),
+    async noteHandle(lease: string, sealedHandle: string) {
+      return (await run('note-handle', lease, sealedHandle)) as 'ok' | 'state'
+    },
+    async activate(lease: string, activation: L.Activation, locks: readonly string[]): Promise<L.ActivateAnswer> {
+      const out = { until: activation.providerExpiresAt, ref: activation.providerRef, fp: activation.fingerprints }
+      const answer = await run('activate', lease, activation.sealedHandle, JSON.stringify(out), JSON.stringify(locks))
+      const [outcome, issuedAt] = answer as ['ok' | 'state' | 'closed' | 'late' | 'locked', number]
+      return outcome === 'ok' ? { outcome, issuedAt } : { outcome }
+    },
+  }
+}
+
+async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTaskAnswer> {
+  const { task, idempotency } = request
+  const record: TaskRecord = {
+    principal: task.principal,
+    account: task.account,
+    instance: task.instance,
+    attributes: task.attributes,
+    holders: task.holders.map((holder) => [holder.id, holder.kind, holder.windowMs]),
+    chain: task.chain,
+    parent: task.parent,
+    depth: task.depth,
+    purpose: task.purpose,
+  }
+  const args = {
+    task: task.id,
+    chain: task.chain.slice(1),
+    parent: task.parent ?? undefined,
+    account: task.holders.find((holder) => holder.kind === 'account')?.id,
+    ttlMs: request.ttlSeconds * 1000,
+    openTasks: request.openTasksLimit,
+    rate: request.ratePerMinute,
+    ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
+  }
+  const answer = (await run('open-task', JSON.stringify(args), JSON.stringify(record))) as [
+    string,
+    ...(string | number)[],
+  ]
+  const [outcome, first, second] = answer
+  if (outcome === 'ok') return { outcome, task: { ...task, openedAt: Number(first), expiresAt: Number(second) } }
+  if (outcome === 'again') return { outcome, task: String(first), bodySha256: String(second) }
+  if (outcome === 'rate') return { outcome, retryAfterSeconds: Math.ceil(Number(first) / 1000) }
+  return { outcome: 'quota', retryAfterSeconds: 60 }
+}
+
+async function look(
+  run: RunScript,
+  task: string,
+  idempotencyKey: string | null,
+  rate: { account: string; perMinute: number } | null,
+): Promise<L.Look | 'not_found' | { rateRetryAfterSeconds: number }> {
+  const answer = await run('look', task, idempotencyKey ?? '', rate?.account ?? '', rate?.perMinute ?? 0)
+  const [outcome, now, fields, open, expires, holders, lease, body] = answer as [
+    string,
+    number,
+    Reply,
+    number,
+    number,
+    Reply[],
+    string,
+    string,
+  ]
+  if (outcome === 'not_found') return 'not_found'
+  if (outcome === 'rate') return { rateRetryAfterSeconds: Math.ceil(now / 1000) }
+  return {
+    now,
+    task: taskOf(task, fieldsOf(fields)),
+    chainOpen: open === 1,
+    chainExpiresAt: expires,
+    holders: holders.map((reply) => holderLookOf(reply, now)),
+    prior: lease === '' ? null : { lease, bodySha256: body },
+  }
+}
+
+async function reserve(run: RunScript, reservation: L.Reservation, incarnation: string): Promise<L.ReserveAnswer> {
+  const { record, idempotency } = reservation
+  const args = {
+    lease: reservation.lease,
+    versions: reservation.versions,
+    holders: holderList(reservation.holders),
+    ttlMs: reservation.ttlSeconds * 1000,
+    timeoutMs: reservation.providerTimeoutMs,
+    incarnation,
+    sweptWithin: sweptWithinMs,
+    limits: reservation.limits,
+    locks: [...lockTargets({ id: reservation.lease, record }), ...reservation.locks],
+    ...(reservation.capacity ? { capacity: reservation.capacity } : {}),
+    ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
+  }
+  const answer = (await run('reserve', JSON.stringify(args), JSON.stringify(record))) as [
+    string,
+    string | number,
+    string | number,
+  ]
+  const [outcome, first, second] = answer
+  switch (outcome) {
+    case 'ok':
+      return { outcome, now: Number(first), expiresAt: Number(second) }
+    case 'again':
+      return { outcome, lease: String(first), bodySha256: String(second) }
+    case 'locked':
+      return { outcome, target: String(first) }
+    case 'quota':
+      return { outcome, limit: String(first), retryAfterSeconds: Number(second) }
+    default:
+      return { outcome: outcome as 'version' | 'closed' | 'no_worker' | 'rolled_back' | 'exists' }
+  }
+}
+
+const dueLeases = (reply: Reply): L.DueLease[] =>
+  (reply as [string, string, number, number?][]).map(([lease, provider, attempts, waitingMs]) => ({
+    lease,
+    provider,
+    attempts,
+    waitingMs: waitingMs ?? 0,
+  }))
+
+function wayBack(run: RunScript, prefix: string) {
+  return {
+    async endLeases(leases: readonly string[], ending: L.Ending) {
+      const due: L.DueLease[] = []
+      // 200 at a time: a longer script would hold up everybody else's Redis calls.
+      for (let i = 0; i < leases.length; i += 200) {
+        const page = { ...ending, leases: leases.slice(i, i + 200) }
+        due.push(...dueLeases(await run('end-leases', JSON.stringify(page))))
+      }
+      return due
+    },
+    async endTask(task: string, outcome: string) {
+      const [first, ...children] = (await run('end-task', task, outcome)) as [string | number, ...string[]]
+      return first === 'not_found' ? ('not_found' as const) : { ended: first === 1, children }
+    },
+    async taskLeasesEnded(task: string) {
+      await run('task-leases-ended', task)
+    },
+    async claim(lease: string, token: string): Promise<L.ClaimAnswer> {
+      const [outcome, now, wasReserved, fields] = (await run('claim', lease, token)) as [string, number, number, Reply]
+      if (outcome !== 'ok') return { outcome: outcome as 'held' | 'terminal' | 'early' }
+      return { outcome, now, lease: leaseOf(lease, fieldsOf(fields)), wasReserved: wasReserved === 1 }
+    },
+    renewClaim: async (lease: string, token: string) => (await run('renew-claim', lease, token)) === 1,
+    async settle(lease: string, token: string, settlement: L.Settlement) {
+      const { state, receipt, lookAt, owed } = settlement
+      const args = [state, JSON.stringify(receipt), lookAt ?? '', owed ? 1 : 0, settledChannel(prefix)]
+      return (await run('settle', lease, token, ...args)) === 1
+    },
+  }
+}
+
+function sweep(run: RunScript) {
+  return {
+    takeDue: async (providers: readonly string[], limit: number) =>
+      dueLeases(await run('take-due', limit, ...providers)),
+    takeDueTasks: async (limit: number) => (await run('take-due-names', 'tasks', limit)) as string[],
+    takeDueRevocations: async (limit: number) => (await run('take-due-names', 'revocations', limit)) as string[],
+  }
+}
+
+function health({ redis, subscriber, prefix }: RedisLedgerParts, tag: string) {
+  const waiter = createSettledWaiter(subscriber, settledChannel(prefix))
+  const now = async () => {
+    const [seconds, micros] = (await orUnavailable(redis.time())) as unknown as [string, string]
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
+  }
+  return {
+    now,
+    async ready() {
+      const [swept, incarnation] = await orUnavailable(redis.mget(`${tag}swept`, `${tag}incarnation`))
+      const at = await now()
+      return { now: at, sweptAgoMs: swept == null ? null : at - Number(swept), incarnation: incarnation ?? null }
+    },
+    waitSettled: waiter.wait,
+    async close() {
+      waiter.close()
+      redis.disconnect()
+      subscriber.disconnect()
+    },
+  }
+}
+
+const failingAsUnavailable =
+  (run: RunScript): RunScript =>
+  (name, ...args) =>
+    orUnavailable(run(name, ...args))

@@ -1,0 +1,109 @@
+// Redis replies → entities. What stands in Redis was written by us, so a missing member is a bug or a tampered ledger: it throws.
+
+import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
+import type { HolderLook } from './ledger.js'
+import type { Reply } from './scripts.js'
+import type { Task } from './task.js'
+
+/** The stored part of a task that never changes. */
+export type TaskRecord = Pick<
+  Task,
+  'principal' | 'account' | 'instance' | 'attributes' | 'chain' | 'parent' | 'depth' | 'purpose'
+> & { readonly holders: readonly (readonly [string, 'account' | 'session', number])[] }
+
+/** What becomes known of a lease when it is activated. */
+export interface ActivationRecord {
+  readonly until: number
+  readonly ref: string
+  readonly fp: readonly string[]
+}
+
+export type Fields = Readonly<Record<string, string>>
+
+/** HGETALL's flat list as an object. */
+export function fieldsOf(reply: Reply | undefined): Fields {
+  const list = Array.isArray(reply) ? reply : []
+  const fields: Record<string, string> = Object.create(null) as Record<string, string>
+  for (let i = 0; i + 1 < list.length; i += 2) fields[String(list[i])] = String(list[i + 1])
+  return fields
+}
+
+function required(fields: Fields, name: string): string {
+  const value = fields[name]
+  if (value === undefined) throw new Error(`the ledger holds a record without ${name}`)
+  return value
+}
+
+const numberOrNull = (text: string | undefined) => (text === undefined ? null : Number(text))
+
+/** A task's hash → Task. */
+export function taskOf(id: string, fields: Fields): Task {
+  const { holders, ...record } = JSON.parse(required(fields, 'rec')) as TaskRecord
+  return {
+    id,
+    ...record,
+    holders: holders.map(([holder, kind, windowMs]) => ({ id: holder, kind, windowMs })),
+    state: fields.state === 'open' ? 'open' : 'ended',
+    outcome: fields.outcome ?? null,
+    openedAt: Number(required(fields, 'opened')),
+    expiresAt: Number(required(fields, 'expires')),
+    endedAt: numberOrNull(fields.ended),
+    activeLeases: Number(fields.live ?? 0),
+  }
+}
+
+/** A lease's hash → Lease. */
+export function leaseOf(id: string, fields: Fields): Lease {
+  const out = fields.out === undefined ? null : (JSON.parse(fields.out) as ActivationRecord)
+  return {
+    id,
+    record: JSON.parse(required(fields, 'rec')) as LeaseRecord,
+    state: required(fields, 'state') as LeaseState,
+    expiresAt: Number(required(fields, 'expires')),
+    issuedAt: numberOrNull(fields.issued),
+    providerExpiresAt: out?.until ?? null,
+    providerRef: out?.ref ?? null,
+    fingerprints: out?.fp ?? [],
+    sealedHandle: fields.handle ?? null,
+    endReason: (fields.reason as EndReason | undefined) ?? null,
+    endActor: fields.actor ?? null,
+    endedAt: numberOrNull(fields.ended),
+    receipt: fields.receipt === undefined ? null : (JSON.parse(fields.receipt) as Receipt),
+    attempts: Number(fields.tries ?? 0),
+    forced: fields.forced === '1',
+  }
+}
+
+/** { id, kind, fields, granted members } → what a holder holds and was granted. `now` bounds the denials counted. */
+export function holderLookOf(reply: Reply, now: number): HolderLook {
+  const [id, kind, hash, granted] = reply as [string, 'account' | 'session', Reply, string[]]
+  const fields = fieldsOf(hash)
+  const held = (of: string) =>
+    Object.keys(fields).flatMap((name) => (name.startsWith(`h:${of}:`) ? [name.slice(4)] : []))
+  const had = (of: string) => granted.flatMap((member) => (member.startsWith(`${of}:`) ? [member.slice(2)] : []))
+  return {
+    id,
+    kind,
+    version: fields.v ?? '0',
+    activeLeases: Number(fields.live ?? 0),
+    holding: held('a').sort(),
+    holdingAccess: held('c').sort(),
+    holdingResources: held('r').sort(),
+    granted: had('a').sort(),
+    grantedAccess: had('c').sort(),
+    grantedResources: had('r').sort(),
+    grantedSensitivities: had('s').sort(),
+    grantedTtls: had('t').map(Number),
+    recentDenials: denialsWithin(fields, now, 10),
+    lastLease: fields.last ?? null,
+  }
+}
+
+function denialsWithin(fields: Fields, now: number, minutes: number): number {
+  const minute = Math.floor(now / 60_000)
+  let count = 0
+  for (let m = minute - minutes + 1; m <= minute; m++) {
+    if (fields[`d:${m % 12}:m`] === String(m)) count += Number(fields[`d:${m % 12}`] ?? 0)
+  }
+  return count
+}

@@ -1,0 +1,187 @@
+// A policy set is taken whole or not at all: parsed, validated strictly against the schema, every annotation readable.
+import { setImmediate } from 'node:timers/promises'
+import {
+  checkParsePolicySet,
+  type DetailedError,
+  policyToJson,
+  type ValidationError,
+  validate,
+} from '@cedar-policy/cedar-wasm/nodejs'
+import { canonicalJson } from '../core/canonical-json.js'
+import { sha256Hex } from '../core/hash.js'
+import { type Policy, readPolicy } from './policy.js'
+import { fromByteOffset, placeAt, splitPolicies } from './policy-text.js'
+
+export interface PolicyProblem {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  readonly message: string
+}
+
+/** Why a set was refused: every problem found, in the order of files and lines. */
+export class PolicySetError extends Error {
+  readonly problems: readonly PolicyProblem[]
+  constructor(problems: readonly PolicyProblem[]) {
+    super(problems.map((problem) => `${problem.file}:${problem.line}: ${problem.message}`).join('\n'))
+    this.name = 'PolicySetError'
+    this.problems = problems
+  }
+}
+
+export interface PolicySet {
+  /** SHA-256 of the canonical JSON of `{path: text}`. */
+  readonly hash: string
+  readonly files: Readonly<Record<string, string>>
+  readonly policies: readonly Policy[]
+  /** What validates and yet is hardly meant, such as a policy that can never apply. */
+  readonly warnings: readonly PolicyProblem[]
+}
+
+export interface PolicyRules {
+  /** The generated Cedar schema. */
+  readonly schema: string
+  /** Names of `groups:`. */
+  readonly groups: ReadonlySet<string>
+}
+
+interface Source {
+  readonly file: string
+  readonly fileText: string
+  readonly text: string
+  readonly start: number
+  readonly line: number
+}
+
+// Between chunks other requests get their turn: a reload of ten thousand policies takes seconds. Validation parses the
+// schema anew each time, so its chunks are larger.
+const readChunk = 200
+const validateChunk = 1_000
+
+/**
+ * Texts of policy files, by path, to a policy set. Throws PolicySetError naming every problem when anything is wrong;
+ * there is no half of a set.
+ */
+export async function parsePolicySet(files: Readonly<Record<string, string>>, rules: PolicyRules): Promise<PolicySet> {
+  const problems: PolicyProblem[] = []
+  const sources = Object.entries(files).flatMap(([file, text]) => splitFile(file, text, problems))
+  if (sources.length === 0 && problems.length === 0) {
+    problems.push({
+      file: Object.keys(files)[0] ?? '*.cedar',
+      line: 1,
+      column: 1,
+      message: 'expected at least one policy',
+    })
+  }
+  const read = await readSources(sources, rules.groups, problems)
+  checkIds(read, problems)
+  const warnings: PolicyProblem[] = []
+  if (problems.length === 0) await validateSources(read, rules.schema, problems, warnings)
+  if (problems.length > 0) throw new PolicySetError(inOrder(problems))
+  return {
+    hash: sha256Hex(canonicalJson(files)),
+    files,
+    policies: read.map(({ policy }) => policy),
+    warnings: inOrder(warnings),
+  }
+}
+
+function splitFile(file: string, fileText: string, problems: PolicyProblem[]): Source[] {
+  const answer = checkParsePolicySet({ staticPolicies: fileText })
+  if (answer.type === 'failure') {
+    for (const error of answer.errors) {
+      // Cedar does not place the one complaint about templates: their slots do.
+      const slot = error.sourceLocations?.length ? -1 : fileText.search(/\?(principal|resource)\b/)
+      const offset = slot < 0 ? offsetOf(error, fileText) : slot
+      problems.push({ file, ...placeAt(fileText, offset), message: describe(error) })
+    }
+    return []
+  }
+  // Each part is parsed again by itself, so two readers of one text that should ever disagree are found out there.
+  return splitPolicies(fileText).map((policy) => ({ ...policy, file, fileText }))
+}
+
+async function readSources(
+  sources: readonly Source[],
+  groups: ReadonlySet<string>,
+  problems: PolicyProblem[],
+): Promise<{ policy: Policy; source: Source }[]> {
+  const read: { policy: Policy; source: Source }[] = []
+  for (const [index, source] of sources.entries()) {
+    if (index % readChunk === readChunk - 1) await setImmediate()
+    const { file, fileText, text, start, line } = source
+    const answer = policyToJson(text)
+    if (answer.type === 'failure') {
+      for (const error of answer.errors) problems.push(problemIn(source, error))
+      continue
+    }
+    const { policy, faults } = readPolicy(answer.json, { text, file, line }, groups)
+    if (policy !== null) read.push({ policy, source })
+    for (const fault of faults) {
+      const at = fault.near === '' ? 0 : Math.max(text.indexOf(fault.near), 0)
+      problems.push({ file, ...placeAt(fileText, start + at), message: fault.message })
+    }
+  }
+  return read
+}
+
+function checkIds(read: readonly { policy: Policy }[], problems: PolicyProblem[]): void {
+  const first = new Map<string, Policy>()
+  for (const { policy } of read) {
+    const earlier = first.get(policy.id)
+    if (earlier === undefined) first.set(policy.id, policy)
+    else {
+      const message = `@id ${JSON.stringify(policy.id)} is also at ${earlier.file}:${earlier.line}; expected it once`
+      problems.push({ file: policy.file, line: policy.line, column: 1, message })
+    }
+  }
+}
+
+async function validateSources(
+  read: readonly { policy: Policy; source: Source }[],
+  schema: string,
+  problems: PolicyProblem[],
+  warnings: PolicyProblem[],
+): Promise<void> {
+  for (let from = 0; from < read.length; from += validateChunk) {
+    const chunk = read.slice(from, from + validateChunk)
+    const sources = new Map(chunk.map(({ policy, source }) => [policy.id, source]))
+    const staticPolicies = Object.fromEntries(chunk.map(({ policy }) => [policy.id, policy.text]))
+    const answer = validate({ schema, policies: { staticPolicies }, validationSettings: { mode: 'strict' } })
+    if (answer.type === 'failure') {
+      const at = chunk[0]?.source.file ?? '*.cedar'
+      for (const error of answer.errors) problems.push({ file: at, line: 1, column: 1, message: describe(error) })
+      return
+    }
+    const toProblem = ({ policyId, error }: ValidationError): PolicyProblem[] => {
+      const source = sources.get(policyId)
+      return source === undefined ? [] : [problemIn(source, error)]
+    }
+    problems.push(...answer.validationErrors.flatMap(toProblem))
+    warnings.push(...answer.validationWarnings.flatMap(toProblem))
+    await setImmediate()
+  }
+}
+
+function problemIn(source: Source, error: DetailedError): PolicyProblem {
+  const place = placeAt(source.fileText, source.start + offsetOf(error, source.text))
+  return { file: source.file, ...place, message: describe(error) }
+}
+
+function offsetOf(error: DetailedError, text: string): number {
+  return fromByteOffset(text, error.sourceLocations?.[0]?.start ?? 0)
+}
+
+function describe(error: DetailedError): string {
+  const expected = error.sourceLocations?.[0]?.label
+  return [error.message, expected, error.help]
+    .flatMap((part) => (part ? [part.replace(/^for policy `[^`]*`, /, '')] : []))
+    .join('; ')
+}
+
+function inOrder(problems: readonly PolicyProblem[]): PolicyProblem[] {
+  const name = (problem: PolicyProblem) => problem.file
+  return [...problems].sort((a, b) =>
+    name(a) === name(b) ? a.line - b.line || a.column - b.column : name(a) < name(b) ? -1 : 1,
+  )
+}

@@ -1,0 +1,67 @@
+// BullMQ is the worker's alarm and pool, never the truth: a job says only "look at this lease now". One queue per provider, so
+// that a slow provider delays no other. The due index in the ledger finds whatever a lost job would have lost.
+import { Queue } from 'bullmq'
+import type { Connection } from '../ledger/connection.js'
+import type { DueLease } from '../ledger/ledger.js'
+
+/** BullMQ refuses `:` in queue names; the provider goes into the prefix, in a hash tag of its own. */
+export const queueName = 'revocations'
+export const queuePrefix = (prefix: string, provider: string) => `{${prefix}:${provider}}`
+
+/** Lower is sooner: somebody waits for these. */
+export const interactive = 1
+export const bulk = 10
+
+export interface RevocationQueue {
+  /** Adds a job per lease. Throws when Redis refuses (out of memory stops BullMQ altogether): the sweeper then does without. */
+  add(leases: readonly DueLease[], priority: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** `connection` fails fast: a job that cannot be added now is found by the sweeper. */
+export function createRevocationQueue(
+  connection: Connection,
+  prefix: string,
+  onError: (error: Error) => void,
+): RevocationQueue {
+  const queues = new Map<string, Queue>()
+  const queueFor = (provider: string) => {
+    const known = queues.get(provider)
+    if (known) return known
+    const queue = new Queue(queueName, { connection, prefix: queuePrefix(prefix, provider), skipMetasUpdate: true })
+    queue.on('error', onError)
+    queues.set(provider, queue)
+    return queue
+  }
+  return {
+    async add(leases, priority) {
+      const byProvider = groupByProvider(leases)
+      await Promise.all(
+        [...byProvider].map(([provider, due]) =>
+          queueFor(provider).addBulk(due.map((lease) => jobFor(lease, priority))),
+        ),
+      )
+    },
+    async close() {
+      await Promise.all([...queues.values()].map((queue) => queue.close()))
+    },
+  }
+}
+
+/**
+ * `attempts: 1` and removal on both ends: a job id that is kept as failed or delayed is silently ignored when added again, so
+ * "revoke now" would be lost. Back-off, attempts and dead letters live in the ledger.
+ */
+function jobFor(due: DueLease, priority: number) {
+  return {
+    name: 'revoke',
+    data: due.lease,
+    opts: { jobId: `${due.lease}.${due.attempts}`, attempts: 1, removeOnComplete: true, removeOnFail: true, priority },
+  }
+}
+
+function groupByProvider(leases: readonly DueLease[]): Map<string, DueLease[]> {
+  const groups = new Map<string, DueLease[]>()
+  for (const lease of leases) groups.set(lease.provider, [...(groups.get(lease.provider) ?? []), lease])
+  return groups
+}

@@ -1,0 +1,91 @@
+// Parts → running programs: servers that listen, workers that work, and how both stop.
+import type { Server } from 'node:http'
+import type { Composed } from './compose.js'
+import type { Address } from './config/schema.js'
+import { createApp, createWebServer } from './http/app.js'
+import { allRoutes, type Door, routesAt } from './http/routes.js'
+import { federationIssuer, publishedDocuments } from './signing/discovery.js'
+import { version } from './version.js'
+import { startRevocationWorkers } from './worker/revocation-worker.js'
+import { startSweeper } from './worker/sweeper.js'
+
+/** Something that runs until it is drained. */
+export interface Running {
+  /** Takes nothing new; resolves when what is under way is over. */
+  drain(): Promise<void>
+}
+
+/** Listens on every configured address. Resolves when all do; rejects when one cannot. */
+export async function startServers(composed: Composed): Promise<Running> {
+  const { settings, parts } = composed
+  const { listen, tls, issuer } = settings
+  // What a workload asks its own issuer for a token for: GitHub Actions and others take it from here.
+  const named = Object.values(settings.issuers).flatMap((one) =>
+    one.use === 'workload' ? (one.audience ?? [issuer]) : [],
+  )
+  const audiences = [...new Set(named)]
+  const documents = {
+    ...publishedDocuments(issuer, parts.keyset, ['introspect']),
+    '/.well-known/hallpass': () => ({ issuer, federation_issuer: federationIssuer(issuer), audiences, version }),
+  }
+  const routes = allRoutes({ issuer, version, documents, condition: composed.condition })
+  const separate = { operators: listen.operators !== null, metrics: listen.metrics !== null }
+  const servers: Server[] = []
+  const open = async (door: Door, address: Address | null, secure: boolean) => {
+    if (address === null) return
+    const app = createApp(composed, routesAt(routes, door, separate))
+    const server = createWebServer(composed, app, secure && tls ? tls : null)
+    servers.push(server)
+    await listenOn(server, address)
+  }
+  await open('workloads', listen.workloads, true)
+  await open('operators', listen.operators, true)
+  await open('metrics', listen.metrics, false)
+  return { drain: () => drainServers(servers) }
+}
+
+async function listenOn(server: Server, { host, port }: Address): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+const drainMs = 15_000
+
+function closeEach(servers: readonly Server[], close: (server: Server) => void): void {
+  for (const server of servers) close(server)
+}
+
+async function drainServers(servers: readonly Server[]): Promise<void> {
+  const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+  for (const server of servers) server.closeIdleConnections()
+  const late = setTimeout(() => closeEach(servers, (server) => server.closeAllConnections()), drainMs)
+  // Connections that become idle while we wait are closed as their answers go out.
+  const idle = setInterval(() => closeEach(servers, (server) => server.closeIdleConnections()), 100)
+  await Promise.all(closed)
+  clearTimeout(late)
+  clearInterval(idle)
+}
+
+/** The BullMQ workers and the sweeper. */
+export function startWorker(composed: Composed): Running {
+  const { parts, settings } = composed
+  const connections: { disconnect(): void }[] = []
+  const connect = () => {
+    const connection = composed.connectPatient()
+    connections.push(connection)
+    return connection
+  }
+  const sweeper = startSweeper(parts)
+  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix)
+  return {
+    async drain() {
+      await Promise.all([sweeper.stop(), workers.drain()])
+      for (const connection of connections) connection.disconnect()
+    },
+  }
+}

@@ -1,0 +1,64 @@
+// Every metric is declared here, with a bounded set of labels.
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/** One registry per program. */
+export function createMetrics() {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  return {
+    registry,
+    requests: new Counter({
+      name: 'hallpass_http_requests_total',
+      help: 'Requests answered, by route and status.',
+      labelNames: ['route', 'status'],
+      registers,
+    }),
+    requestSeconds: new Histogram({
+      name: 'hallpass_http_request_seconds',
+      help: 'Time to answer a request, by route.',
+      labelNames: ['route'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+      registers,
+    }),
+    decisions: new Counter({
+      name: 'hallpass_decisions_total',
+      help: 'Policy decisions, by effect.',
+      labelNames: ['effect'],
+      registers,
+    }),
+    leasesIssued: new Counter({
+      name: 'hallpass_leases_issued_total',
+      help: 'Credentials issued, by provider.',
+      labelNames: ['provider'],
+      registers,
+    }),
+    leasesEnded: new Counter({
+      name: 'hallpass_leases_ended_total',
+      help: 'Leases ended, by provider and state.',
+      labelNames: ['provider', 'state'],
+      registers,
+    }),
+    revocationRetries: new Counter({
+      name: 'hallpass_revocation_retries_total',
+      help: 'Attempts to end a lease that have to be made again, by provider.',
+      labelNames: ['provider'],
+      registers,
+    }),
+    revocationSeconds: new Histogram({
+      name: 'hallpass_revocation_seconds',
+      help: 'From the order to end a lease to its receipt, by provider.',
+      labelNames: ['provider'],
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300],
+      registers,
+    }),
+    sweeperFinds: new Counter({
+      name: 'hallpass_sweeper_finds_total',
+      help: 'Due leases that the sweeper handed out, by provider.',
+      labelNames: ['provider'],
+      registers,
+    }),
+  }
+}

@@ -1,0 +1,42 @@
+// Schedules broker.sweep; does none of the work.
+import type { Parts } from '../broker/parts.js'
+import { sweep } from '../broker/sweep.js'
+
+const everyMs = 250
+/** A page that was full has more behind it: come back at once. */
+const fullPage = 500
+
+export interface Sweeper {
+  /** Resolves when the sweep under way is over; none follows. */
+  stop(): Promise<void>
+}
+
+/** One sweep after the other, each at the latest a quarter of a second after the last; an error waits for the next. */
+export function startSweeper(parts: Parts): Sweeper {
+  let stopped = false
+  let wake = () => {}
+  const run = async () => {
+    while (!stopped) {
+      const found = await sweep(parts).catch((error: unknown) => {
+        parts.log.warn({ err: error }, 'a sweep failed; the next one tries again')
+        return 0
+      })
+      if (stopped || found >= fullPage) continue
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, everyMs)
+        wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+  }
+  const running = run()
+  return {
+    async stop() {
+      stopped = true
+      wake()
+      await running
+    },
+  }
+}

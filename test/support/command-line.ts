@@ -1,0 +1,29 @@
+// Runs one command line as the program does, with this test as the process around it.
+import { EventEmitter } from 'node:events'
+import { runCommandLine } from '../../src/bin/command-line.js'
+
+export interface Ran {
+  exitCode: number
+  stdout: string
+  stderr: string
+}
+
+export async function runHallpass(
+  argv: readonly string[],
+  around: { environment?: Record<string, string>; stdin?: string; signals?: EventEmitter; onTerminal?: boolean } = {},
+): Promise<Ran> {
+  const written = { stdout: '', stderr: '' }
+  const exitCode = await runCommandLine(argv, {
+    environment: around.environment ?? {},
+    stdout: (text) => {
+      written.stdout += text
+    },
+    stderr: (text) => {
+      written.stderr += text
+    },
+    readStdin: async () => around.stdin ?? '',
+    signals: around.signals ?? new EventEmitter(),
+    onTerminal: around.onTerminal ?? false,
+  })
+  return { exitCode, ...written }
+}

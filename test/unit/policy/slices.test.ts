@@ -1,0 +1,204 @@
+// The slice must decide as the whole set does: with all policies, unpruned entities, and Cedar checking the request.
+import { type EntityJson, isAuthorized } from '@cedar-policy/cedar-wasm/nodejs'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { actionEntity, principalEntity, requestContext, resourceEntity } from '../../../src/policy/cedar-request.js'
+import type { DecisionInput, Verdict } from '../../../src/policy/decision.js'
+import { createPolicyEngine } from '../../../src/policy/engine.js'
+import { createGroups } from '../../../src/policy/groups.js'
+import { parsePolicySet } from '../../../src/policy/policy-set.js'
+import { acquireSlice } from '../../../src/policy/slice-pool.js'
+import { exampleInput, loadExample, nothingHeld, wideBounds, workload } from '../../support/example-config.js'
+
+let example: Awaited<ReturnType<typeof loadExample>>
+beforeAll(async () => {
+  example = await loadExample()
+})
+
+const groupNames = ['one', 'two', 'three']
+const principals = [
+  'principal',
+  'principal is Workload',
+  'principal in Issuer::"prod"',
+  'principal in Issuer::"ci"',
+  'principal == Workload::"prod:a"',
+  'principal in Workload::"ci:b"',
+  'principal is Workload in Group::"one"',
+  'principal is Workload in Issuer::"ci"',
+  ...groupNames.map((group) => `principal in Group::"${group}"`),
+]
+const actions = [
+  'action == Action::"config.read"',
+  'action == Action::"database.query"',
+  'action in Action::"read"',
+  'action in Action::"write"',
+  'action in [Action::"config.read", Action::"database.migrate"]',
+  'action in [Action::"read", Action::"database.query"]',
+]
+const resources = [
+  'resource',
+  'resource is Database',
+  'resource == Database::"database:orders"',
+  'resource == Database::"database:x"',
+]
+const conditions = [
+  '',
+  'when { context.task.depth < 2 }',
+  'when { context.session.granted.contains("a") }',
+  'unless { context.account.holding.contains("a") }',
+  'when { context.session == context.account }',
+  'when { principal has namespace && principal.namespace == "n" }',
+  'unless { principal has owner }',
+  'when { resource has sensitivity && resource.sensitivity == "high" }',
+  'when { [principal.account, "x"].contains("prod:a") }',
+  'when { (if context.escalation then principal else principal) has agent }',
+  'when { {"Var": context.binding}["Var"] == "none" }',
+  'when { principal in [Group::"one", Group::"two"] }',
+  'when { context.requested_ttl_seconds + 9223372036854775807 > 0 }',
+  'when { context has task.depth && context["task"]["depth"] == 3 }',
+]
+
+const policy = fc.record({
+  effect: fc.constantFrom('permit', 'permit', 'permit', 'forbid'),
+  principal: fc.constantFrom(...principals),
+  action: fc.constantFrom(...actions),
+  resource: fc.constantFrom(...resources),
+  condition: fc.constantFrom(...conditions),
+})
+const request = fc.record({
+  who: fc.constantFrom('prod:a', 'prod:c', 'ci:b', 'ci:d'),
+  groups: fc.subarray(groupNames),
+  action: fc.constantFrom('config.read', 'database.query', 'database.migrate'),
+  attributes: fc.record(
+    { namespace: fc.constantFrom('n', 'm'), owner: fc.constant('o'), agent: fc.constant('g') },
+    { requiredKeys: [] },
+  ),
+  resource: fc.constantFrom({ sensitivity: 'high' }, {}),
+  depth: fc.integer({ min: 0, max: 4 }),
+  granted: fc.subarray(['a', 'b']),
+  holding: fc.subarray(['a', 'b']),
+})
+
+test('a slice decides as the whole set does, for any policies and requests', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(policy, { minLength: 1, maxLength: 12 }),
+      fc.array(request, { maxLength: 6 }),
+      async (set, requests) => {
+        const text = set
+          .map(
+            (one, n) =>
+              `@id("p${n}") ${one.effect} (${one.principal}, ${one.action}, ${one.resource}) ${one.condition};`,
+          )
+          .join('\n')
+        const policySet = await parsePolicySet(
+          { 'a.cedar': text },
+          { schema: example.schema, groups: new Set(groupNames) },
+        )
+        for (const one of requests) {
+          const groups = { names: new Set(groupNames), groupsOf: () => one.groups }
+          const engine = createPolicyEngine({ policySet, grants: example.settings.grants, groups })
+          const input = inputOf(one)
+          expect(outcomeOf(engine.decide(input, wideBounds))).toEqual(wholeSet(text, input, one.groups))
+        }
+      },
+    ),
+    { numRuns: 60 },
+  )
+})
+
+type Request = typeof request extends fc.Arbitrary<infer R> ? R : never
+
+function inputOf(one: Request): DecisionInput {
+  const [issuer = '', subject = ''] = one.who.split(':')
+  const attributes = Object.fromEntries(Object.entries(one.attributes).filter(([, value]) => value !== undefined))
+  return exampleInput({
+    action: one.action,
+    principal: workload(issuer, subject, attributes as Record<string, string>),
+    resource: { id: 'database:orders', type: 'database', attributes: one.resource as Record<string, string> },
+    declared: one.action === 'database.migrate' ? { change_type: 'schema' } : {},
+    task: { ageSeconds: 1, depth: one.depth, activeLeases: 0 },
+    session: { ...nothingHeld, granted: one.granted },
+    account: { ...nothingHeld, holding: one.holding },
+  })
+}
+
+function outcomeOf(verdict: Verdict): unknown {
+  if (verdict.effect === 'deny') return 'reason' in verdict ? [verdict.reason, verdict.policies] : verdict
+  return [verdict.effect, verdict.policies]
+}
+
+function wholeSet(text: string, input: DecisionInput, groups: string[]): unknown {
+  const everything = { attributes: { has: () => true } as unknown as ReadonlySet<string>, wholeContext: true }
+  const access = example.settings.grants[input.action]?.access ?? null
+  const entities: EntityJson[] = [
+    principalEntity(input.principal, groups, everything),
+    actionEntity(input.action, access),
+    resourceEntity(input.resource, everything),
+  ]
+  const [principal, action, resource] = entities.map((entity) => entity.uid)
+  if (!principal || !action || !resource) throw new Error('unreachable')
+  const staticPolicies = Object.fromEntries(text.split('\n').map((line, n) => [`p${n}`, line]))
+  const answer = isAuthorized({
+    principal,
+    action,
+    resource,
+    context: requestContext(input, everything),
+    schema: example.schema,
+    validateRequest: true,
+    policies: { staticPolicies },
+    entities,
+  })
+  if (answer.type === 'failure') throw new Error(answer.errors.map((error) => error.message).join('; '))
+  const { decision, diagnostics } = answer.response
+  const reason = [...diagnostics.reason].sort()
+  if (diagnostics.errors.length > 0) return ['policy_error', diagnostics.errors.map((error) => error.policyId).sort()]
+  if (decision === 'allow') return ['permit', reason]
+  return [reason.length > 0 ? 'forbidden' : 'no_permit', reason]
+}
+
+describe('the pool of parsed slices', () => {
+  test('stays bounded and parses again what it let go', () => {
+    const slice = (n: number) => [{ id: `p${n}`, text: `permit (principal, action == Action::"a${n}", resource);` }]
+    const names = new Set<string>()
+    for (let n = 0; n < 5_000; n++) names.add(acquireSlice(`pool ${n}`, slice(n)))
+    expect(names.size).toBeLessThanOrEqual(4_096)
+    const again = acquireSlice('pool 0', slice(0))
+    expect(acquireSlice('pool 0', slice(0))).toBe(again)
+  })
+
+  test('refuses what Cedar does not take, and goes on', () => {
+    expect(() => acquireSlice('bad', [{ id: 'x', text: 'permit' }])).toThrow('not taken')
+    expect(acquireSlice('good', [])).toMatch(/^slice-/)
+  })
+})
+
+test('10,000 policies over 100 actions (figures printed, not asserted)', async () => {
+  const read = example.settings.grants['config.read']
+  if (read === undefined) throw new Error('unreachable')
+  const names = Array.from({ length: 100 }, (_, n) => `act.n${n}`)
+  const grants = Object.fromEntries(names.map((action) => [action, { ...read, action }]))
+  const template = example.schema.split('\n').find((line) => line.startsWith('action "config.read"')) ?? ''
+  const schema = example.schema + names.map((name) => template.replace('config.read', name)).join('\n')
+  const text = Array.from({ length: 10_000 }, (_, n) => {
+    const scope = n % 100 < 50 ? `principal in Group::"g${n % 200}"` : 'principal'
+    return `@id("p${n}") permit (${scope}, action == Action::"act.n${Math.floor(n / 100)}", resource is Database) when { context.task.depth <= ${n % 7} && context.session.granted.contains("x${n}") };`
+  }).join('\n')
+  const groups = createGroups(Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`g${n}`, [`prod:u${n}`]])))
+  const loadStart = performance.now()
+  const policySet = await parsePolicySet({ 'a.cedar': text }, { schema, groups: groups.names })
+  const engine = createPolicyEngine({ policySet, grants, groups })
+  const loadMs = performance.now() - loadStart
+  const times: number[] = []
+  for (let n = 0; n < 3_000; n++) {
+    const input = exampleInput({ action: names[n % 100] ?? '', principal: workload('prod', 'u1') })
+    const start = performance.now()
+    expect(engine.decide(input, wideBounds).effect).toBe('deny')
+    times.push(performance.now() - start)
+  }
+  const warm = times.slice(100).sort((a, b) => a - b)
+  const at = (share: number) => (warm[Math.floor(warm.length * share)] ?? 0).toFixed(3)
+  console.log(
+    `load ${loadMs.toFixed(0)} ms; decision p50 ${at(0.5)} ms, p99 ${at(0.99)} ms; cold max ${Math.max(...times).toFixed(1)} ms`,
+  )
+}, 120_000)

@@ -1,0 +1,48 @@
+// The vault provider beside the stand-in, without anything in between, for tests that look at what Vault saw.
+import type { VaultStandIn } from '../../../scripts/servers/stand-ins/vault.js'
+import { type Clock, systemClock } from '../../../src/core/clock.js'
+import type { Handle, JsonObject, LeaseToIssue, Provider } from '../../../src/providers/provider.js'
+import { createVaultProvider } from '../../../src/providers/vault.js'
+import { startFederation } from '../../contracts/federation.js'
+import { startStandIn, vaultSection } from '../../contracts/vault-under-test.js'
+
+export interface VaultBench {
+  standIn: VaultStandIn
+  provider: Provider
+  /** Moves the provider's clock, not the stand-in's. */
+  advance(ms: number): void
+  /** Issues, keeping every handle that was noted. */
+  issue(recipe: JsonObject, lease: LeaseToIssue): Promise<{ noted: Handle[]; outcome: PromiseSettledResult<unknown> }>
+  stop(): Promise<void>
+}
+
+/** `changes` are the stand-in's, `section` the provider's. */
+export async function startVaultBench(
+  changes: Parameters<typeof startStandIn>[1] = {},
+  section: Record<string, unknown> = {},
+): Promise<VaultBench> {
+  const federation = await startFederation()
+  const standIn = await startStandIn(federation, changes)
+  let shift = 0
+  const clock: Clock = { now: () => systemClock.now() + shift, monotonic: () => systemClock.monotonic() + shift }
+  const config = vaultSection(standIn.address, { timeout: '1s', ...section })
+  const provider = createVaultProvider('vault', config, { clock, signFederationToken: federation.sign })
+  return {
+    standIn,
+    provider,
+    advance: (ms) => {
+      shift += ms
+    },
+    issue: async (recipe, lease) => {
+      const noted: Handle[] = []
+      const issuing = provider.issue(lease, recipe, async (handle) => void noted.push(handle))
+      const [outcome] = await Promise.allSettled([issuing])
+      return { noted, outcome }
+    },
+    stop: async () => {
+      await provider.close()
+      await standIn.stop()
+      await federation.stop()
+    },
+  }
+}
