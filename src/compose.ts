@@ -54,7 +54,7 @@ export async function compose(loaded: LoadedConfig, program: Program, logLevel: 
   const jobs = connectFailFast(redis, trouble)
   await untilReady(jobs, 5000)
   const queue = createRevocationQueue(jobs, redis.prefix, trouble)
-  const lockRole = createRoleLock(commands, redis.prefix, clock.monotonic)
+  const lockRole = createRoleLock(commands, redis.prefix, longestRoleWorkMs(settings), clock.monotonic)
   const providers = createProviders({ settings, clock, keyset, isActive: ledger.isLive, lockRole })
   const sealing = createSealing(settings.keys.sealing, settings.issuer)
   const troubles = new Map<string, string>()
@@ -113,6 +113,12 @@ export async function compose(loaded: LoadedConfig, program: Program, logLevel: 
       keyset.close()
     },
   }
+}
+
+/** Reading, writing and reading back an AWS role's policy: three calls, and a margin. */
+function longestRoleWorkMs(settings: Settings): number {
+  const timeouts = Object.values(settings.providers).map((provider) => provider.timeout)
+  return 3 * Math.max(5, ...timeouts) * 1000 + 5000
 }
 
 function conditionOf(

@@ -95,7 +95,7 @@ export interface VaultSetUp {
   policies?: Record<string, string>
 }
 
-export const defaultDatabaseRoles: NonNullable<VaultSetUp['databaseRoles']> = {
+const defaultDatabaseRoles: NonNullable<VaultSetUp['databaseRoles']> = {
   'orders-reader': { grant: 'GRANT SELECT ON orders TO "{{name}}";' },
   'orders-migrate-schema': { grant: 'GRANT ALL ON orders TO "{{name}}";' },
   'orders-migrate-data': { grant: 'GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO "{{name}}";' },

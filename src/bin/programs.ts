@@ -35,10 +35,17 @@ export async function runDev(config: string | undefined): Promise<number> {
     state = await prepareDev()
     return await loadConfig(state.configFile)
   }
-  return await runProgram('dev', load, async (composed) => {
+  const exitCode = await runProgram('dev', load, async (composed) => {
     const running = await startBoth(composed)
     return state === null ? running : [...running, await startDevIssuer(state)]
   })
+  await stopRedis(state)
+  return exitCode
+}
+
+/** A Redis that we started ends with us, also when the start failed halfway. */
+async function stopRedis(state: DevState | null): Promise<void> {
+  await state?.redis.stop()
 }
 
 async function startBoth(composed: Composed): Promise<Running[]> {

@@ -8,7 +8,7 @@ import { Secret } from '../core/secret.js'
 import type { SettingProblem } from '../core/settings.js'
 import { crossCheck } from './cross-checks.js'
 import { toProblems, valueAt } from './issues.js'
-import { ConfigError, type ConfigProblem, ConfigProblems } from './problems.js'
+import { ConfigError, type ConfigProblem, ConfigProblems, systemCode } from './problems.js'
 import { checkRecipe } from './recipe-checks.js'
 import { literalSecrets, resolveFilePaths } from './references.js'
 import { type Settings, settingsSchema } from './schema.js'
@@ -28,7 +28,7 @@ export async function loadConfig(file: string, env: Environment = process.env): 
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))
   } catch (error) {
-    const why = error instanceof Error && 'code' in error ? String(error.code) : 'not UTF-8'
+    const why = systemCode(error) ?? 'not UTF-8'
     throw new ConfigError([{ file, line: 1, column: 1, path: '', message: `cannot be read (${why})` }])
   }
   return parseConfig(text, file, env)

@@ -38,3 +38,10 @@ export class ConfigProblems {
     throw new ConfigError([...this.#problems].sort((a, b) => a.line - b.line || a.column - b.column))
   }
 }
+
+/** `ENOENT` and the like of a failed file operation; undefined for any other error (TextDecoder's start with ERR_). */
+export function systemCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  const code = String(error.code)
+  return /^E(?!RR_)[A-Z0-9]+$/.test(code) ? code : undefined
+}

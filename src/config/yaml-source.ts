@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
-import { type ConfigProblem, ConfigProblems } from './problems.js'
+import { type ConfigProblem, ConfigProblems, systemCode } from './problems.js'
 
 export type Path = readonly (string | number)[]
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -115,8 +115,7 @@ function resolveScalar(value: unknown, path: Path, reading: Reading): unknown {
   try {
     return readFileSync(resolve(reading.folder, name), 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
-    refuse(`file ${name} cannot be read${code}`)
+    refuse(`file ${name} cannot be read (${systemCode(error) ?? 'unknown reason'})`)
     return undefined
   }
 }

@@ -78,7 +78,6 @@ export async function startDevIssuer(state: DevState): Promise<Running> {
     async drain() {
       server.close()
       server.closeAllConnections()
-      await state.redis.stop()
     },
   }
 }

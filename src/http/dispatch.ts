@@ -2,8 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { recordRefusal } from '../broker/record-refusal.js'
+import { notFound } from '../broker/task-access.js'
 import { BrokerError } from '../core/errors.js'
-import { createId } from '../core/ids.js'
+import { createId, type IdPrefix, isId } from '../core/ids.js'
 import { type Authenticator, authenticate, NotPermitted } from './authenticate.js'
 import { type Answer, oauthErrorAnswer, problemAnswer, writeAnswer } from './problem.js'
 import { checkContentType, decodeUtf8, readBody, readJson, readQuery } from './read-request.js'
@@ -61,7 +62,8 @@ async function answerOf(
   try {
     identity = await authenticate(on, request, route.access, requestId)
     if (identity.kind === 'principal') event.principal = identity.principal.id
-    const search = request.url?.split('?', 2)[1] ?? ''
+    checkIds(route, params)
+    const search = (request.url ?? '').replace(/^[^?]*\??/, '')
     const query = readQuery(search, route.query ?? noQuery)
     const body = await readRouteBody(route, request)
     return await route.run({ parts: on.parts, identity, params, query, body, headers: request.headers })
@@ -96,6 +98,17 @@ async function recordRefused(
     return error
   } catch (auditFailure) {
     return auditFailure
+  }
+}
+
+const prefixes: Readonly<Record<string, IdPrefix>> = { tasks: 'task', leases: 'lease', revocations: 'rev' }
+
+/** What is not an id is not there. Ids become parts of key names, so nothing else may get that far. */
+function checkIds(route: Route, params: readonly string[]): void {
+  const [, , collection = ''] = route.path.split('/')
+  const prefix = prefixes[collection]
+  for (const id of params) {
+    if (prefix === undefined || !isId(prefix, id)) throw notFound(collection.replace(/s$/, '') || 'thing')
   }
 }
 

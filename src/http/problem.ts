@@ -81,6 +81,8 @@ function problemHeaders(error: BrokerError, status: number): Record<string, stri
   const headers: Record<string, string> = {}
   const retryAfter = error.retryAfterSeconds ?? (status === 503 ? 5 : undefined)
   if (retryAfter !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfter)))
+  // What is left of an over-long body is not read: the connection ends with the answer.
+  if (status === 413) headers.connection = 'close'
   // RFC 6750 section 3.
   if (status === 401) headers['www-authenticate'] = 'Bearer error="invalid_token"'
   return headers

@@ -3,12 +3,37 @@ import * as api from '../api/tasks.js'
 import { awaitReceipts } from '../broker/await-receipts.js'
 import { endTask } from '../broker/end-task.js'
 import { openTask } from '../broker/open-task.js'
+import type { Caller, Parts } from '../broker/parts.js'
 import { receiptView, taskView } from '../broker/views.js'
+import { invalidField } from '../core/errors.js'
 import { holderId } from '../ledger/keys.js'
+import type { Task } from '../ledger/task.js'
 import { actorOf, callerOf, checkOperator, resolveOwnTask } from './access.js'
 import { credentialView } from './credentials.js'
 import { readIdempotency } from './idempotency.js'
 import { type Route, route } from './route.js'
+
+function readOffset(cursor: string | undefined): number {
+  const offset = cursor === undefined ? 0 : Number(Buffer.from(cursor, 'base64url').toString('utf8'))
+  if (!Number.isSafeInteger(offset) || offset < 0)
+    throw invalidField('cursor', 'expected a cursor from an earlier answer')
+  return offset
+}
+
+/** A workload sees its own instance's open tasks; an operator who may view the Broker, everybody's. Ended ones are read by id. */
+async function pageOfTasks(parts: Parts, caller: Caller, state: 'open' | 'ended', offset: number, limit: number) {
+  const { principal } = caller
+  const isOperator = principal.use === 'operator'
+  if (isOperator) await checkOperator(parts, caller, 'operate.view', null)
+  if (state === 'ended') return { tasks: [], more: false }
+  const ids = isOperator
+    ? await parts.ledger.openTasks(offset, limit)
+    : (await parts.ledger.openTasksOf(holderId('account', principal.account))).slice(offset, offset + limit)
+  const found = await Promise.all(ids.map((id) => parts.ledger.findTask(id)))
+  const isVisible = (task: Task) =>
+    task.state === 'open' && (isOperator || (task.principal === principal.id && task.instance === principal.instance))
+  return { tasks: found.flatMap((task) => (task && isVisible(task) ? [task] : [])), more: ids.length === limit }
+}
 
 export const taskRoutes: Route[] = [
   route({
@@ -42,20 +67,11 @@ export const taskRoutes: Route[] = [
     answer: api.taskList,
     async run({ parts, identity, query }) {
       const caller = callerOf(identity)
-      const { principal } = caller
-      if (principal.use === 'operator') await checkOperator(parts, caller, 'operate.view', null)
-      const ids = query.state === 'ended' ? [] : await parts.ledger.openTasksOf(holderId('account', principal.account))
-      const start =
-        query.cursor === undefined
-          ? 0
-          : ids.findIndex((id) => id > Buffer.from(query.cursor ?? '', 'base64url').toString('utf8'))
-      const page = start === -1 ? [] : ids.slice(start, start + (query.limit ?? 100))
-      const tasks = (await Promise.all(page.map((id) => parts.ledger.findTask(id)))).flatMap((task) =>
-        task && task.principal === principal.id && task.instance === principal.instance ? [taskView(task)] : [],
-      )
-      const last = page.at(-1)
-      const more = last !== undefined && start + page.length < ids.length
-      return { status: 200, body: { tasks, next_cursor: more ? Buffer.from(last).toString('base64url') : null } }
+      const offset = readOffset(query.cursor)
+      const limit = query.limit ?? 100
+      const page = await pageOfTasks(parts, caller, query.state ?? 'open', offset, limit)
+      const next = page.more ? Buffer.from(String(offset + limit)).toString('base64url') : null
+      return { status: 200, body: { tasks: page.tasks.map(taskView), next_cursor: next } }
     },
   }),
   route({

@@ -26,6 +26,9 @@ export function createLeaseReader(redis: Connection, tag: string, run: RunScript
     },
     leasesOfTask: async (task: string) => (await orUnavailable(redis.smembers(`${tag}t:${task}:l`))).sort(),
     openTasksOf: async (holder: string) => (await orUnavailable(redis.smembers(`${tag}h:${holder}:t`))).sort(),
+    /** Open tasks of everybody, the nearest deadline first. */
+    openTasks: async (offset: number, limit: number) =>
+      await orUnavailable(redis.zrange(`${tag}due:tasks`, `${offset}`, `${offset + limit - 1}`)),
     async isLive(id: string) {
       const lease = (await findLeases([id]))[0]
       if (!lease) return false

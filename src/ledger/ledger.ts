@@ -181,6 +181,7 @@ export interface Ledger {
     limit: number,
   ): Promise<{ leases: Lease[]; cursor: string | null }>
   openTasksOf(holder: string): Promise<string[]>
+  openTasks(offset: number, limit: number): Promise<string[]>
   // Operators' orders.
   createRevocation(revocation: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'matched'>): Promise<void>
   findRevocation(id: string): Promise<Revocation | null>

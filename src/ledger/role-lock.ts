@@ -7,16 +7,17 @@ import { ledgerUnavailable, orUnavailable } from './unavailable.js'
 
 export type LockRole = <T>(key: string, work: () => Promise<T>) => Promise<T>
 
-const heldMs = 15_000
-const patienceMs = 10_000
 const releaseIfMine = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
-/** `work` runs while nobody else holds the key. Throws BrokerError `ledger_unavailable` when it cannot be had within 10 s. */
-export function createRoleLock(redis: Connection, prefix: string, monotonic: () => number): LockRole {
+/**
+ * `work` runs while nobody else holds the key, at most `heldMs`: longer than the work's own time-outs add up to.
+ * Throws BrokerError `ledger_unavailable` when it cannot be had within that time.
+ */
+export function createRoleLock(redis: Connection, prefix: string, heldMs: number, monotonic: () => number): LockRole {
   return async (key, work) => {
     const name = `${ledgerTag(prefix)}role:${key}`
     const token = randomUUID()
-    const until = monotonic() + patienceMs
+    const until = monotonic() + heldMs
     while ((await orUnavailable(redis.set(name, token, 'PX', heldMs, 'NX'))) !== 'OK') {
       if (monotonic() > until) throw ledgerUnavailable()
       await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 30))

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { answerCall, type StandInAnswer, type VaultStandInConfig, vaultErrors } from './vault-calls.js'
 import { type StandInLease, VaultState } from './vault-state.js'
 
-export interface StandInCall {
+interface StandInCall {
   method: string
   path: string
   body: unknown

@@ -1,0 +1,64 @@
+// The load generator, a process of its own: so many connections, each with its next request as soon as the last one is
+// answered. Takes one plan over IPC and answers one result.
+import { HttpConnection } from './connection.js'
+import { type StoryName, stories, type Turn } from './stories.js'
+
+export interface Plan {
+  readonly story: StoryName
+  readonly url: string
+  readonly connections: number
+  /** Not measured: just-in-time compilation, first looks, key loading. */
+  readonly warmSeconds: number
+  readonly seconds: number
+  /** One per connection, used in turn where there are fewer. */
+  readonly tokens: readonly string[]
+}
+
+export interface Load {
+  readonly turns: number
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+export type LoadAnswer = { readonly load: Load } | { readonly error: string }
+
+/** Runs the plan in this process. */
+export async function runPlan(plan: Plan): Promise<Load> {
+  const connections = await Promise.all(Array.from({ length: plan.connections }, () => HttpConnection.open(plan.url)))
+  try {
+    const turns = await Promise.all(
+      connections.map((connection, i) => stories[plan.story](connection, plan.tokens[i % plan.tokens.length] ?? '')),
+    )
+    await repeatEach(turns, plan.warmSeconds)
+    const start = performance.now()
+    const times = await repeatEach(turns, plan.seconds)
+    return summarise(times, (performance.now() - start) / 1000)
+  } finally {
+    for (const connection of connections) connection.close()
+  }
+}
+
+async function repeatEach(turns: readonly Turn[], seconds: number): Promise<number[]> {
+  const end = performance.now() + seconds * 1000
+  const times: number[] = []
+  const repeat = async (turn: Turn) => {
+    while (performance.now() < end) times.push(await turn())
+  }
+  await Promise.all(turns.map(repeat))
+  return times
+}
+
+function summarise(times: number[], seconds: number): Load {
+  const sorted = Float64Array.from(times).sort()
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+  return { turns: times.length, perSecond: times.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99) }
+}
+
+process.once('message', (plan: Plan) => {
+  const answer = (message: LoadAnswer) => process.send?.(message, () => process.exit())
+  runPlan(plan).then(
+    (load) => answer({ load }),
+    (error: Error) => answer({ error: error.message }),
+  )
+})

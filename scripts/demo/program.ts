@@ -1,0 +1,82 @@
+// One of our programs as a child process: started, watched until it runs, ended by its process id.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+export type ProgramName = 'serve' | 'worker' | 'dev'
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface Program {
+  readonly name: ProgramName
+  readonly pid: number
+  /** Resolves when it has ended, however that came. */
+  readonly ended: Promise<Exit>
+  /** Everything it has written so far, stdout and stderr as they came. */
+  output(): string
+  /** Sends the signal (SIGTERM by default, which drains) and resolves once it has ended. */
+  kill(signal?: NodeJS.Signals): Promise<Exit>
+}
+
+export interface ProgramOptions {
+  /** The built `dist/src/bin/hallpass.js`. */
+  readonly hallpass: string
+  readonly configFile: string
+  /** Over the environment of this process; undefined leaves one out. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** How long it may take until it says that it started. Default 15 s. */
+  readonly startSeconds?: number
+}
+
+/** Starts one and resolves once it has logged `started`. Throws with what it wrote when it ends or stays silent instead. */
+export async function startProgram(name: ProgramName, options: ProgramOptions): Promise<Program> {
+  const program = spawnProgram(name, options)
+  const end = performance.now() + (options.startSeconds ?? 15) * 1000
+  let exit: Exit | null = null
+  void program.ended.then((how) => {
+    exit = how
+  })
+  while (!program.output().includes('"msg":"started"')) {
+    if (exit !== null) throw new Error(`hallpass ${name} ended at once:\n${program.output()}`)
+    if (performance.now() > end) {
+      await program.kill('SIGKILL')
+      throw new Error(`hallpass ${name} did not start:\n${program.output()}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return program
+}
+
+/** Starts one and does not wait: for those that are not expected to come up. */
+export function spawnProgram(name: ProgramName, options: ProgramOptions): Program {
+  const child = spawn(process.execPath, [options.hallpass, name, '--config', options.configFile], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+    // A group of its own: Ctrl-C in the terminal reaches us alone, and we end our children in order.
+    detached: true,
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  const ended = waitForExit(child)
+  return {
+    name,
+    pid: child.pid ?? 0,
+    ended,
+    output: () => output,
+    async kill(signal = 'SIGTERM') {
+      child.kill(signal)
+      return await ended
+    },
+  }
+}
+
+async function waitForExit(child: ChildProcess): Promise<Exit> {
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  return { code, signal }
+}

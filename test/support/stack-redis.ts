@@ -1,0 +1,68 @@
+// A real Redis for one stack: a process of its own that can be stopped and started again, else the one of REDIS_URL under
+// a prefix of the stack's own.
+import { Redis } from 'ioredis'
+import { findProgram, startRedis } from '../../src/dev/redis.js'
+
+export interface StackRedis {
+  readonly url: string
+  readonly prefix: string
+  /** Whether it can be stopped: not when REDIS_URL named somebody's own. */
+  readonly stoppable: boolean
+  /** Its process, 0 when it is not ours. */
+  pid(): number
+  stop(signal?: NodeJS.Signals): Promise<void>
+  /** At the same address, with the data of its append-only file. */
+  start(): Promise<void>
+  /** Stops it and forgets the stack's keys. */
+  end(): Promise<void>
+}
+
+/** Takes REDIS_URL, else redis-server or valkey-server from PATH. */
+export async function startStackRedis(directory: string, prefix: string): Promise<StackRedis> {
+  const given = process.env.REDIS_URL
+  if (given) return sharedRedis(given, prefix)
+  const found = (await findProgram('redis-server', process.env)) ?? (await findProgram('valkey-server', process.env))
+  if (found === null) throw new Error('no Redis: set REDIS_URL, or install redis-server or valkey-server')
+  let running = await startRedis(found, directory)
+  const { url, port } = running
+  let stopped = false
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
+    if (stopped) return
+    stopped = true
+    if (signal !== 'SIGTERM') process.kill(running.pid, signal)
+    await running.stop()
+  }
+  return {
+    url,
+    prefix,
+    stoppable: true,
+    pid: () => running.pid,
+    stop,
+    async start() {
+      running = await startRedis(found, directory, port)
+      stopped = false
+    },
+    end: () => stop(),
+  }
+}
+
+function sharedRedis(url: string, prefix: string): StackRedis {
+  const refuse = async () => {
+    throw new Error('REDIS_URL names a Redis that is not ours to stop; this test needs redis-server on PATH')
+  }
+  return {
+    url,
+    prefix,
+    stoppable: false,
+    pid: () => 0,
+    stop: refuse,
+    start: refuse,
+    async end() {
+      const redis = new Redis(url)
+      for await (const keys of redis.scanStream({ match: `*${prefix}*`, count: 1000 })) {
+        if ((keys as string[]).length > 0) await redis.del(...(keys as string[]))
+      }
+      redis.disconnect()
+    },
+  }
+}
