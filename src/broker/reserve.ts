@@ -1,14 +1,13 @@
 // Decide and reserve under one version check: if what the holders hold changed in between, decide again (I8).
 import { BrokerError } from '../core/errors.js'
 import { equalInConstantTime } from '../core/hash.js'
-import { holderId } from '../ledger/keys.js'
 import type { Look, ReserveAnswer } from '../ledger/ledger.js'
 import type { Asked } from './asked.js'
 import { type Decided, decide } from './decide.js'
+import { lookAt } from './look.js'
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
 import { refuse } from './refusal.js'
-import { checkOwner } from './task-access.js'
 
 export interface Idempotency {
   /** SHA-256 of the key: the caller chose it, so it does not become a name in Redis. */
@@ -33,19 +32,17 @@ export interface Reserved extends Prepared {
 }
 
 const attempts = 8
-const clockToleranceMs = 5000
 
 /** Throws the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`, `unfillable_recipe`, 503s. */
 export async function reserveAsDecided(parts: Parts, caller: Caller, wanted: Wanted): Promise<Reserved> {
-  const { principal } = caller
-  // The rate is counted once per request, not once per attempt.
-  let rate: { account: string; perMinute: number } | null = {
-    account: holderId('account', principal.account),
-    perMinute: parts.rules().limits.account.requests_per_minute,
-  }
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const look = await lookAt(parts, caller, wanted, rate)
-    rate = null
+    // The rate is counted once per request, not once per attempt.
+    const look = await lookAt(parts, caller, wanted.taskId, {
+      idempotencyKey: wanted.idempotency?.key ?? null,
+      counted: attempt === 0,
+    })
+    if (look.prior) throw alreadyIssued(look.prior, wanted)
+    if (!look.chainOpen) throw new BrokerError('task_closed', `${wanted.taskId} has ended`)
     const reserved = await tryReserve(parts, caller, wanted, look)
     if (reserved !== 'version') return reserved
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * 2 ** attempt))
@@ -53,28 +50,6 @@ export async function reserveAsDecided(parts: Parts, caller: Caller, wanted: Wan
   throw new BrokerError('busy', 'too many requests of this session or account at once; try again', {
     retryAfterSeconds: 1,
   })
-}
-
-async function lookAt(
-  parts: Parts,
-  caller: Caller,
-  wanted: Wanted,
-  rate: { account: string; perMinute: number } | null,
-): Promise<Look> {
-  const look = await parts.ledger.look(wanted.taskId, wanted.idempotency?.key ?? null, rate)
-  if (look !== 'not_found' && 'rateRetryAfterSeconds' in look) {
-    throw new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', {
-      retryAfterSeconds: look.rateRetryAfterSeconds,
-    })
-  }
-  const found = await checkOwner(parts, caller, wanted.taskId, look === 'not_found' ? null : look.task)
-  if (look === 'not_found') throw new BrokerError('internal', `a look without the task ${found.id}`)
-  if (Math.abs(look.now - parts.clock.now()) > clockToleranceMs) {
-    throw new BrokerError('clock', "this broker's clock is more than 5 s off the ledger's", { retryAfterSeconds: 10 })
-  }
-  if (look.prior) throw alreadyIssued(look.prior, wanted)
-  if (!look.chainOpen) throw new BrokerError('task_closed', `${wanted.taskId} has ended`)
-  return look
 }
 
 function alreadyIssued(prior: { lease: string; bodySha256: string }, wanted: Wanted): BrokerError {

@@ -1,0 +1,112 @@
+// Decisions in this process: the product's own engine over ever larger policy sets, without HTTP, Redis or disk.
+import type { Grant } from '../../src/grants/grant.js'
+import type { Principal } from '../../src/identity/principal.js'
+import type { DecisionInput } from '../../src/policy/decision.js'
+import { createPolicyEngine, type PolicyEngine } from '../../src/policy/engine.js'
+import { createGroups } from '../../src/policy/groups.js'
+import { parsePolicySet } from '../../src/policy/policy-set.js'
+import { generateSchema } from '../../src/policy/schema.js'
+
+export interface Decisions {
+  readonly policies: number
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly loadMs: number
+}
+
+const actions = ['plan', 'build', 'test', 'scan', 'publish', 'review', 'merge', 'tag', 'notify', 'clean'].map((verb) => `repo.${verb}`)
+const policiesPerTeam = actions.length - 1
+
+/**
+ * A set as it grows in a company: each team has nine permits of its own, each on one action, and one forbid on the tenth; four
+ * forbids hold for all. Requests come from all teams in turn and take every action. `seconds` per size.
+ */
+export async function measureDecisions(policies: number, seconds: number): Promise<Decisions> {
+  const teams = Math.max(1, Math.ceil((policies - 4) / (policiesPerTeam + 1)))
+  const startedAt = performance.now()
+  const engine = await createEngine(teams, policies)
+  const loadMs = performance.now() - startedAt
+  const inputs = Array.from({ length: 5000 }, (_, i) => inputOf(i % teams, actions[(i * 7 + Math.floor(i / teams)) % actions.length] ?? ''))
+  const effects = new Set<string>()
+  for (const input of inputs) effects.add(engine.decide(input, bounds).effect)
+  if (!effects.has('permit') || !effects.has('deny')) throw new Error('these policies do not tell requests apart')
+  return { policies, loadMs, ...timeEach(engine, inputs, seconds) }
+}
+
+function timeEach(engine: PolicyEngine, inputs: readonly DecisionInput[], seconds: number) {
+  const times: number[] = []
+  const start = performance.now()
+  for (let i = 0; performance.now() - start < seconds * 1000; i++) {
+    const input = inputs[(i * 13) % inputs.length]
+    if (!input) continue
+    const before = performance.now()
+    engine.decide(input, bounds)
+    times.push(performance.now() - before)
+  }
+  const sorted = Float64Array.from(times).sort()
+  const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? 0
+  return { perSecond: times.length / ((performance.now() - start) / 1000), p50Ms: at(0.5), p99Ms: at(0.99) }
+}
+
+async function createEngine(teams: number, policies: number): Promise<PolicyEngine> {
+  const names = Array.from({ length: teams }, (_, i) => `team-${i}`)
+  const groups = createGroups(Object.fromEntries(names.map((name) => [name, [`ci:${name}`]])))
+  const text = [...common, ...names.flatMap(policiesOf)].slice(0, policies).join('\n')
+  const access = 'write' as const
+  const grants = Object.fromEntries(actions.map((action): [string, Pick<Grant, 'access' | 'resourceType'>] => [action, { access, resourceType: 'repo' }]))
+  const schema = generateSchema({
+    issuers: { ci: { use: 'workload', attributes: { ref: 'String' } } },
+    grants: Object.fromEntries(actions.map((action) => [action, { access, resourceType: 'repo', context: {} }])),
+    resources: { repo: { sensitivity: { type: 'String', optional: false } } },
+  } as never)
+  const policySet = await parsePolicySet({ 'bench.cedar': text }, { schema, groups: groups.names })
+  return createPolicyEngine({ policySet, grants, groups })
+}
+const common = [
+  '@id("c1") forbid (principal, action, resource) when { context.recent_denials > 50 };',
+  '@id("c2") forbid (principal, action in Action::"deploy", resource) when { context.session.granted.contains("repo.merge") };',
+  '@id("c3") forbid (principal, action in Action::"write", resource) when { context.account.active_leases > 500 };',
+  '@id("c4") forbid (principal, action in Action::"write", resource) when { resource.sensitivity == "critical" };',
+]
+
+const policiesOf = (team: string) =>
+  actions.map((action, i) =>
+    i < policiesPerTeam
+      ? `@id("${team}-${i}") @max_ttl("15m") permit (principal in Group::"${team}", action == Action::"${action}", resource is Repo) when { resource.sensitivity == "low" && principal.ref == "refs/heads/main" };`
+      : `@id("${team}-${i}") forbid (principal in Group::"${team}", action == Action::"${action}", resource);`,
+  )
+
+const holdings = {
+  activeLeases: 3,
+  holding: ['repo.plan'],
+  holdingAccess: ['write'],
+  holdingResources: ['repo:acme/web'],
+  granted: ['repo.plan', 'repo.build'],
+  grantedAccess: ['write'],
+  grantedResources: ['repo:acme/web'],
+}
+const bounds = {
+  ttlSeconds: 600,
+  minTtlSeconds: 1,
+  binding: 'none' as const,
+  require: { approval: null, binding: null, maxTtlSeconds: null },
+}
+
+function inputOf(team: number, action: string): DecisionInput {
+  const subject = `team-${team}`
+  return {
+    principal: { id: `ci:${subject}`, issuer: 'ci', subject, use: 'workload', account: `ci:${subject}`, attributes: { ref: 'refs/heads/main' } } as unknown as Principal,
+    action,
+    resource: { id: 'repo:acme/web', type: 'repo', attributes: { sensitivity: 'low' } },
+    requestedTtlSeconds: 600,
+    declared: {},
+    task: { ageSeconds: 5, depth: 0, activeLeases: 1 },
+    session: holdings,
+    account: holdings,
+    recentDenials: 0,
+    escalation: false,
+    binding: 'none',
+    now: 1_800_000_000_000,
+  }
+}

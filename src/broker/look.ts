@@ -1,0 +1,34 @@
+// The one look at the ledger that a decision rests on, with what must hold before anything is decided.
+import { BrokerError } from '../core/errors.js'
+import { holderId } from '../ledger/keys.js'
+import type { Look } from '../ledger/ledger.js'
+import type { Caller, Parts } from './parts.js'
+import { checkOwner } from './task-access.js'
+
+const clockToleranceMs = 5000
+
+/**
+ * Looks at the task, its chain and holders. `counted`: whether this counts as one of the account's requests per minute.
+ * Throws `rate` (429), `not_found` (also for another's task), `clock` (503).
+ */
+export async function lookAt(
+  parts: Parts,
+  caller: Caller,
+  taskId: string,
+  { idempotencyKey, counted }: { idempotencyKey: string | null; counted: boolean },
+): Promise<Look> {
+  const account = holderId('account', caller.principal.account)
+  const perMinute = parts.rules().limits.account.requests_per_minute
+  const look = await parts.ledger.look(taskId, idempotencyKey, counted ? { account, perMinute } : null)
+  if (look !== 'not_found' && 'rateRetryAfterSeconds' in look) {
+    throw new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', {
+      retryAfterSeconds: look.rateRetryAfterSeconds,
+    })
+  }
+  await checkOwner(parts, caller, taskId, look === 'not_found' ? null : look.task)
+  if (look === 'not_found') throw new BrokerError('internal', `a look without the task ${taskId}`)
+  if (Math.abs(look.now - parts.clock.now()) > clockToleranceMs) {
+    throw new BrokerError('clock', "this broker's clock is more than 5 s off the ledger's", { retryAfterSeconds: 10 })
+  }
+  return look
+}
