@@ -36,10 +36,8 @@ async function endCredential(provider: Provider, handle: Handle, lease: Lease, n
   const { revocation } = lease.record
   const natural = now >= lease.expiresAt
   if (revocation === 'natural_expiry' && !natural && !lease.forced) return waitForNaturalEnd(lease, now)
-  const answer =
-    natural && revocation === 'natural_expiry'
-      ? 'gone'
-      : await provider.revoke(handle, lease.expiresAt, { forced: lease.forced })
+  const answer = await revokeIfPossible(provider, handle, lease)
+  if (answer === 'impossible' && !natural) return waitForNaturalEnd(lease, now)
   // A copy of a standing secret stays good whatever we do: the receipt says so.
   if (revocation === 'standing') return ended('released', 'not_revocable', 'none', now)
   const probed = await provider.probe(handle)
@@ -50,6 +48,21 @@ async function endCredential(provider: Provider, handle: Handle, lease: Lease, n
   if (now >= lease.expiresAt + graceMs) return ended('expired', 'expires_at', 'natural_end', now)
   if (revocation === 'natural_expiry') return waitForNaturalEnd(lease, now)
   return later(lease, now, lease.record.propagation === undefined ? backOffMs(lease.attempts) : 1000)
+}
+
+/** Some of what ends naturally can be ended early on an operator's order (a deny policy kept for that), some cannot at all. */
+async function revokeIfPossible(
+  provider: Provider,
+  handle: Handle,
+  lease: Lease,
+): Promise<'revoked' | 'gone' | 'impossible'> {
+  try {
+    return await provider.revoke(handle, lease.expiresAt, { forced: lease.forced })
+  } catch (error) {
+    const cannot = error instanceof ProviderError && error.kind === 'permanent'
+    if (cannot && lease.record.revocation === 'natural_expiry') return 'impossible'
+    throw error
+  }
 }
 
 const ended = (
