@@ -6,7 +6,7 @@ import type { ContextField, Grant } from './grant.js'
 import { checkResources, parseResourceEntry, type ResourceEntry } from './resource.js'
 
 /** Also the name of an attribute in Cedar and of a placeholder, hence one shape for all. */
-export const attributeName = z
+const attributeName = z
   .string()
   .regex(/^[a-z][a-z0-9_]*$/, 'expected a name in lower case such as change_type')
   .max(64)

@@ -6,7 +6,7 @@ import type { DecisionInput, Holdings, Resource } from './decision.js'
 import { entityTypeOf } from './schema.js'
 import type { Slice } from './slices.js'
 
-type Reads = Pick<Slice, 'attributes' | 'wholeContext'>
+type Reads = Pick<Slice, 'attributes' | 'context' | 'wholeContext'>
 
 /** Workload or Operator in its Issuer and Groups. */
 export function principalEntity(principal: Principal, groups: readonly string[], reads: Reads): EntityJson {
@@ -50,9 +50,9 @@ function readAttributes(all: Readonly<Record<string, AttributeValue>>, reads: Re
 
 /** The context as the generated schema has it; `approval` comes with approvals. */
 export function requestContext(input: DecisionInput, reads: Reads): Context {
-  const members: Record<string, () => CedarValueJson> = {
+  const members: Members = {
     requested_ttl_seconds: () => input.requestedTtlSeconds,
-    declared: () => ({ ...input.declared }) as CedarValueJson,
+    declared: () => ({ ...input.declared }) as CedarRecord,
     task: () => ({
       age_seconds: input.task.ageSeconds,
       depth: input.task.depth,
@@ -71,21 +71,40 @@ export function requestContext(input: DecisionInput, reads: Reads): Context {
 /** The context of operate.*: the lease's action and access class, where the target has one. */
 export function operateContext(about: { action?: string; access?: string }, reads: Reads): Context {
   const { action, access } = about
-  const members: Record<string, () => CedarValueJson> = {}
+  const members: Members = {}
   if (action !== undefined) members.action = () => action
   if (access !== undefined) members.access = () => access
   return readMembers(members, reads)
 }
 
-function readMembers(members: Record<string, () => CedarValueJson>, reads: Reads): Context {
+type CedarRecord = Record<string, CedarValueJson>
+type Members = Record<string, () => CedarValueJson>
+
+function readMembers(members: Members, reads: Reads): Context {
   const context: Context = {}
   for (const [name, value] of Object.entries(members)) {
-    if (reads.wholeContext || reads.attributes.has(name)) context[name] = value()
+    if (reads.wholeContext || reads.context.has(name)) context[name] = value()
+  }
+  if (reads.wholeContext) return context
+  for (const path of reads.context) {
+    const dot = path.indexOf('.')
+    const [name, field] = [path.slice(0, dot), path.slice(dot + 1)]
+    const whole = dot < 0 || reads.context.has(name) ? undefined : members[name]?.()
+    if (!isRecord(whole)) continue
+    // Present even when the field is not: `has` on it must find the record.
+    const partial = (context[name] ?? {}) as CedarRecord
+    context[name] = partial
+    const value = (whole as CedarRecord)[field]
+    if (value !== undefined) partial[field] = value
   }
   return context
 }
 
-function holdings(held: Holdings): CedarValueJson {
+function isRecord(value: CedarValueJson | undefined): value is CedarRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function holdings(held: Holdings): CedarRecord {
   return {
     active_leases: held.activeLeases,
     holding: [...held.holding],

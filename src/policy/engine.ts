@@ -19,7 +19,7 @@ import type { PolicySet } from './policy-set.js'
 import { operateActions } from './schema.js'
 import { createSliceIndex, type Slice, type SliceIndex } from './slices.js'
 
-export interface OperatorVerdict {
+interface OperatorVerdict {
   readonly permit: boolean
   /** The determining policies, or those that erred. */
   readonly policies: readonly string[]

@@ -1,7 +1,7 @@
 // Which of several ways in is taken. Pure: the same offers and bounds always give the same choice.
 import type { Offer, OfferBounds } from './decision.js'
 
-export type Approval = NonNullable<Offer['approval']>
+type Approval = NonNullable<Offer['approval']>
 
 export type OfferChoice =
   | { readonly offer: Offer; readonly ttlSeconds: number; readonly approvals: readonly Approval[] }

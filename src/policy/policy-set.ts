@@ -1,12 +1,6 @@
 // A policy set is taken whole or not at all: parsed, validated strictly against the schema, every annotation readable.
 import { setImmediate } from 'node:timers/promises'
-import {
-  checkParsePolicySet,
-  type DetailedError,
-  policyToJson,
-  type ValidationError,
-  validate,
-} from '@cedar-policy/cedar-wasm/nodejs'
+import { type DetailedError, policyToJson, type ValidationError, validate } from '@cedar-policy/cedar-wasm/nodejs'
 import { canonicalJson } from '../core/canonical-json.js'
 import { sha256Hex } from '../core/hash.js'
 import { type Policy, readPolicy } from './policy.js'
@@ -64,8 +58,10 @@ const validateChunk = 1_000
  */
 export async function parsePolicySet(files: Readonly<Record<string, string>>, rules: PolicyRules): Promise<PolicySet> {
   const problems: PolicyProblem[] = []
-  const sources = Object.entries(files).flatMap(([file, text]) => splitFile(file, text, problems))
-  if (sources.length === 0 && problems.length === 0) {
+  const sources = Object.entries(files).flatMap(([file, fileText]) =>
+    splitPolicies(fileText).map((policy): Source => ({ ...policy, file, fileText })),
+  )
+  if (sources.length === 0) {
     problems.push({
       file: Object.keys(files)[0] ?? '*.cedar',
       line: 1,
@@ -84,21 +80,6 @@ export async function parsePolicySet(files: Readonly<Record<string, string>>, ru
     policies: read.map(({ policy }) => policy),
     warnings: inOrder(warnings),
   }
-}
-
-function splitFile(file: string, fileText: string, problems: PolicyProblem[]): Source[] {
-  const answer = checkParsePolicySet({ staticPolicies: fileText })
-  if (answer.type === 'failure') {
-    for (const error of answer.errors) {
-      // Cedar does not place the one complaint about templates: their slots do.
-      const slot = error.sourceLocations?.length ? -1 : fileText.search(/\?(principal|resource)\b/)
-      const offset = slot < 0 ? offsetOf(error, fileText) : slot
-      problems.push({ file, ...placeAt(fileText, offset), message: describe(error) })
-    }
-    return []
-  }
-  // Each part is parsed again by itself, so two readers of one text that should ever disagree are found out there.
-  return splitPolicies(fileText).map((policy) => ({ ...policy, file, fileText }))
 }
 
 async function readSources(

@@ -10,7 +10,8 @@ export interface PolicyText {
 }
 
 /**
- * Splits text that Cedar has accepted at its semicolons. Outside strings and comments Cedar has no other use for one.
+ * Splits at semicolons, for which Cedar has no other use outside strings and comments. Cedar then parses each part by
+ * itself as exactly one policy, so a split that it would not have made is found out there.
  */
 export function splitPolicies(text: string): PolicyText[] {
   const policies: PolicyText[] = []
@@ -36,6 +37,8 @@ export function splitPolicies(text: string): PolicyText[] {
       }
     }
   }
+  // What is left has no semicolon: Cedar is to say so.
+  if (start >= 0) policies.push({ text: text.slice(start), start, line })
   return policies
 }
 

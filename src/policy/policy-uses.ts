@@ -5,6 +5,8 @@ import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
 export interface PolicyUses {
   /** Every attribute name that is read or asked for with `has`, of whatever. */
   readonly attributes: ReadonlySet<string>
+  /** What of the context is read: `session.granted`, or `session` where all of it is. */
+  readonly context: ReadonlySet<string>
   /** The context is used as a value of its own, so all of it must be there. */
   readonly wholeContext: boolean
   /** Fields of `context.declared` that are tested; null for all of them (it is used as a whole). */
@@ -14,6 +16,7 @@ export interface PolicyUses {
 
 interface Found {
   attributes: Set<string>
+  context: Set<string>
   wholeContext: boolean
   declared: Set<string>
   wholeDeclared: boolean
@@ -24,6 +27,7 @@ interface Found {
 export function usesOf(json: PolicyJson): PolicyUses {
   const found: Found = {
     attributes: new Set(),
+    context: new Set(),
     wholeContext: false,
     declared: new Set(),
     wholeDeclared: false,
@@ -33,6 +37,7 @@ export function usesOf(json: PolicyJson): PolicyUses {
   for (const clause of json.conditions) walk(clause.body, found)
   return {
     attributes: found.attributes,
+    context: found.context,
     wholeContext: found.wholeContext,
     declared: found.wholeDeclared || found.wholeContext ? null : found.declared,
     groups: found.groups,
@@ -54,16 +59,14 @@ function walk(node: unknown, found: Found): void {
 
 function walkAccess(body: Record<string, unknown>, found: Found): void {
   const path = pathOf(body)
-  for (const name of namesOf(body.attr)) found.attributes.add(name)
-  if (path?.[0] === 'context') {
-    for (const name of path.slice(1)) found.attributes.add(name)
-    if (path[1] === 'declared' && path[2] !== undefined) found.declared.add(path[2])
-    else if (path[1] === 'declared') found.wholeDeclared = true
-  } else if (path === null) {
-    walk(body.left, found)
-  } else {
-    for (const name of path.slice(1)) found.attributes.add(name)
-  }
+  for (const name of path?.slice(1) ?? namesOf(body.attr)) found.attributes.add(name)
+  if (path === null) walk(body.left, found)
+  const [root, member, field] = path ?? []
+  if (root !== 'context' || member === undefined) return
+  // The outermost access is seen first: a path that stops at the member uses the whole of it.
+  found.context.add(field === undefined ? member : `${member}.${field}`)
+  if (member === 'declared' && field !== undefined) found.declared.add(field)
+  else if (member === 'declared') found.wholeDeclared = true
 }
 
 /** `context.declared.branch` → ['context', 'declared', 'branch']; null where the root is no variable. */

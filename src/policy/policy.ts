@@ -21,7 +21,7 @@ export interface Policy {
 }
 
 /** What is wrong with a policy, and a piece of its text near which it is. */
-export interface PolicyFault {
+interface PolicyFault {
   readonly message: string
   readonly near: string
 }

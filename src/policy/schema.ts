@@ -11,7 +11,7 @@ export interface IssuerTypes {
   readonly attributes: Readonly<Record<string, CedarType>>
 }
 
-export interface ResourceShape {
+interface ResourceShape {
   readonly pattern: string
   readonly type: string
   readonly placeholders: readonly string[]
@@ -35,7 +35,6 @@ export const operateActions = [
   'operate.simulate',
   'operate.audit',
 ] as const
-export type OperateAction = (typeof operateActions)[number]
 
 /** What we set ourselves on a principal; an issuer's attribute of the same name would shadow it. */
 const ownAttributes = { workload: ['issuer', 'subject', 'account'], operator: ['issuer', 'subject'] } as const

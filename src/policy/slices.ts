@@ -7,6 +7,8 @@ export interface Slice {
   readonly policies: readonly Policy[]
   /** Every attribute name that any of them reads. */
   readonly attributes: ReadonlySet<string>
+  /** Everything of the context that any of them reads, as PolicyUses has it. */
+  readonly context: ReadonlySet<string>
   readonly wholeContext: boolean
   /** Cedar's name for it; parses it first where needed. */
   cedarName(): string
@@ -66,6 +68,7 @@ function createSlice(key: string, policies: readonly Policy[]): Slice {
   return {
     policies,
     attributes: new Set(policies.flatMap((policy) => [...policy.uses.attributes])),
+    context: new Set(policies.flatMap((policy) => [...policy.uses.context])),
     wholeContext: policies.some((policy) => policy.uses.wholeContext),
     cedarName: () => acquireSlice(key, policies),
   }

@@ -81,8 +81,8 @@ describe('policy check', () => {
 })
 
 test('policy schema prints what policies may use', async () => {
-  let schema = ''
-  const output = { print: (_: unknown, text: string) => void (schema = text), note: () => {} }
+  const printed: string[] = []
+  const output = { print: (_: unknown, text: string) => printed.push(text), note: () => {} }
   expect(await runPolicySchema({ config: example.file, env: exampleEnv }, output)).toBe(0)
-  expect(schema).toContain('entity Database { id: String, environment?: String, host?: String')
+  expect(printed.join()).toContain('entity Database { id: String, environment?: String, host?: String')
 })

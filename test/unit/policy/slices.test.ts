@@ -6,6 +6,7 @@ import { actionEntity, principalEntity, requestContext, resourceEntity } from '.
 import type { DecisionInput, Verdict } from '../../../src/policy/decision.js'
 import { createPolicyEngine } from '../../../src/policy/engine.js'
 import { createGroups } from '../../../src/policy/groups.js'
+import type { Policy } from '../../../src/policy/policy.js'
 import { parsePolicySet } from '../../../src/policy/policy-set.js'
 import { acquireSlice } from '../../../src/policy/slice-pool.js'
 import { exampleInput, loadExample, nothingHeld, wideBounds, workload } from '../../support/example-config.js'
@@ -56,6 +57,11 @@ const conditions = [
   'when { principal in [Group::"one", Group::"two"] }',
   'when { context.requested_ttl_seconds + 9223372036854775807 > 0 }',
   'when { context has task.depth && context["task"]["depth"] == 3 }',
+  'when { context.account.granted.containsAny(context.session.granted) || context.session.holding.isEmpty() }',
+  'when { context.task == {age_seconds: 1, active_leases: 0, depth: 1} }',
+  'when { context has approval && context.approval.group == "x" }',
+  'unless { (if context.escalation then context.account else context.session).granted.contains("b") }',
+  'when { context.now > datetime("2026-01-01") }',
 ]
 
 const policy = fc.record({
@@ -103,7 +109,7 @@ test('a slice decides as the whole set does, for any policies and requests', asy
         }
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 50 },
   )
 })
 
@@ -129,7 +135,8 @@ function outcomeOf(verdict: Verdict): unknown {
 }
 
 function wholeSet(text: string, input: DecisionInput, groups: string[]): unknown {
-  const everything = { attributes: { has: () => true } as unknown as ReadonlySet<string>, wholeContext: true }
+  const all = { has: () => true } as unknown as ReadonlySet<string>
+  const everything = { attributes: all, context: all, wholeContext: true }
   const access = example.settings.grants[input.action]?.access ?? null
   const entities: EntityJson[] = [
     principalEntity(input.principal, groups, everything),
@@ -161,7 +168,7 @@ describe('the pool of parsed slices', () => {
   test('stays bounded and parses again what it let go', () => {
     const slice = (n: number) => [{ id: `p${n}`, text: `permit (principal, action == Action::"a${n}", resource);` }]
     const names = new Set<string>()
-    for (let n = 0; n < 5_000; n++) names.add(acquireSlice(`pool ${n}`, slice(n)))
+    for (let n = 0; n < 4_200; n++) names.add(acquireSlice(`pool ${n}`, slice(n)))
     expect(names.size).toBeLessThanOrEqual(4_096)
     const again = acquireSlice('pool 0', slice(0))
     expect(acquireSlice('pool 0', slice(0))).toBe(again)
@@ -174,31 +181,37 @@ describe('the pool of parsed slices', () => {
 })
 
 test('10,000 policies over 100 actions (figures printed, not asserted)', async () => {
+  const text = (n: number, action: string, scope: string) =>
+    `@id("p${n}") permit (${scope}, action == Action::"${action}", resource is Database) when { context.task.depth <= ${n % 7} && context.session.granted.contains("x${n}") };`
+  const rules = { schema: example.schema, groups: new Set<string>() }
+  const { policies } = await parsePolicySet({ 'a.cedar': text(0, 'config.read', 'principal') }, rules)
+  const [one] = policies
   const read = example.settings.grants['config.read']
-  if (read === undefined) throw new Error('unreachable')
+  if (one === undefined || read === undefined) throw new Error('unreachable')
   const names = Array.from({ length: 100 }, (_, n) => `act.n${n}`)
-  const grants = Object.fromEntries(names.map((action) => [action, { ...read, action }]))
-  const template = example.schema.split('\n').find((line) => line.startsWith('action "config.read"')) ?? ''
-  const schema = example.schema + names.map((name) => template.replace('config.read', name)).join('\n')
-  const text = Array.from({ length: 10_000 }, (_, n) => {
-    const scope = n % 100 < 50 ? `principal in Group::"g${n % 200}"` : 'principal'
-    return `@id("p${n}") permit (${scope}, action == Action::"act.n${Math.floor(n / 100)}", resource is Database) when { context.task.depth <= ${n % 7} && context.session.granted.contains("x${n}") };`
-  }).join('\n')
+  const many = Array.from({ length: 10_000 }, (_, n): Policy => {
+    const action = names[Math.floor(n / 100)] ?? ''
+    const inGroup = n % 100 < 50
+    const scope = inGroup ? `principal in Group::"g${n % 200}"` : 'principal'
+    const principalKey = inGroup ? `Group::"g${n % 200}"` : '*'
+    return { ...one, id: `p${n}`, actions: [action], principalKey, text: text(n, action, scope) }
+  })
   const groups = createGroups(Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`g${n}`, [`prod:u${n}`]])))
-  const loadStart = performance.now()
-  const policySet = await parsePolicySet({ 'a.cedar': text }, { schema, groups: groups.names })
-  const engine = createPolicyEngine({ policySet, grants, groups })
-  const loadMs = performance.now() - loadStart
+  const engine = createPolicyEngine({
+    policySet: { hash: '', files: {}, policies: many, warnings: [] },
+    grants: Object.fromEntries(names.map((action) => [action, { ...read, action }])),
+    groups,
+  })
   const times: number[] = []
   for (let n = 0; n < 3_000; n++) {
     const input = exampleInput({ action: names[n % 100] ?? '', principal: workload('prod', 'u1') })
     const start = performance.now()
-    expect(engine.decide(input, wideBounds).effect).toBe('deny')
+    expect(engine.decide(input, wideBounds)).toMatchObject({ reason: 'no_permit' })
     times.push(performance.now() - start)
   }
   const warm = times.slice(100).sort((a, b) => a - b)
   const at = (share: number) => (warm[Math.floor(warm.length * share)] ?? 0).toFixed(3)
   console.log(
-    `load ${loadMs.toFixed(0)} ms; decision p50 ${at(0.5)} ms, p99 ${at(0.99)} ms; cold max ${Math.max(...times).toFixed(1)} ms`,
+    `decision p50 ${at(0.5)} ms, p99 ${at(0.99)} ms; first of a slice at most ${Math.max(...times).toFixed(1)} ms`,
   )
-}, 120_000)
+})
