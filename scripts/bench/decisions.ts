@@ -15,7 +15,9 @@ export interface Decisions {
   readonly loadMs: number
 }
 
-const actions = ['plan', 'build', 'test', 'scan', 'publish', 'review', 'merge', 'tag', 'notify', 'clean'].map((verb) => `repo.${verb}`)
+const actions = ['plan', 'build', 'test', 'scan', 'publish', 'review', 'merge', 'tag', 'notify', 'clean'].map(
+  (verb) => `repo.${verb}`,
+)
 const policiesPerTeam = actions.length - 1
 
 /**
@@ -27,7 +29,9 @@ export async function measureDecisions(policies: number, seconds: number): Promi
   const startedAt = performance.now()
   const engine = await createEngine(teams, policies)
   const loadMs = performance.now() - startedAt
-  const inputs = Array.from({ length: 5000 }, (_, i) => inputOf(i % teams, actions[(i * 7 + Math.floor(i / teams)) % actions.length] ?? ''))
+  const inputs = Array.from({ length: 5000 }, (_, i) =>
+    inputOf(i % teams, actions[(i * 7 + Math.floor(i / teams)) % actions.length] ?? ''),
+  )
   const effects = new Set<string>()
   for (const input of inputs) effects.add(engine.decide(input, bounds).effect)
   if (!effects.has('permit') || !effects.has('deny')) throw new Error('these policies do not tell requests apart')
@@ -53,27 +57,40 @@ async function createEngine(teams: number, policies: number): Promise<PolicyEngi
   const names = Array.from({ length: teams }, (_, i) => `team-${i}`)
   const groups = createGroups(Object.fromEntries(names.map((name) => [name, [`ci:${name}`]])))
   const text = [...common, ...names.flatMap(policiesOf)].slice(0, policies).join('\n')
-  const access = 'write' as const
-  const grants = Object.fromEntries(actions.map((action): [string, Pick<Grant, 'access' | 'resourceType'>] => [action, { access, resourceType: 'repo' }]))
+  const grants = Object.fromEntries(actions.map((action) => [action, grantOf(action)]))
   const schema = generateSchema({
     issuers: { ci: { use: 'workload', attributes: { ref: 'String' } } },
-    grants: Object.fromEntries(actions.map((action) => [action, { access, resourceType: 'repo', context: {} }])),
-    resources: { repo: { sensitivity: { type: 'String', optional: false } } },
-  } as never)
+    grants,
+    resources: [{ pattern: 'repo:acme/web', type: 'repo', placeholders: [], attributes: { sensitivity: 'low' } }],
+  })
   const policySet = await parsePolicySet({ 'bench.cedar': text }, { schema, groups: groups.names })
   return createPolicyEngine({ policySet, grants, groups })
 }
+
+const grantOf = (action: string): Grant => ({
+  action,
+  access: 'write',
+  resourceType: 'repo',
+  provider: 'tokens',
+  ttl: { defaultSeconds: 300, maxSeconds: 900 },
+  context: {},
+  standing: false,
+  require: bounds.require,
+  recipe: {},
+  env: {},
+})
+
 const common = [
-  '@id("c1") forbid (principal, action, resource) when { context.recent_denials > 50 };',
-  '@id("c2") forbid (principal, action in Action::"deploy", resource) when { context.session.granted.contains("repo.merge") };',
+  '@id("c1") forbid (principal, action in Action::"write", resource) when { context.recent_denials > 50 };',
+  '@id("c2") forbid (principal, action in Action::"write", resource) when { context.session.granted.contains("repo.merge") };',
   '@id("c3") forbid (principal, action in Action::"write", resource) when { context.account.active_leases > 500 };',
-  '@id("c4") forbid (principal, action in Action::"write", resource) when { resource.sensitivity == "critical" };',
+  '@id("c4") forbid (principal, action in Action::"write", resource) when { resource has sensitivity && resource.sensitivity == "critical" };',
 ]
 
 const policiesOf = (team: string) =>
   actions.map((action, i) =>
     i < policiesPerTeam
-      ? `@id("${team}-${i}") @max_ttl("15m") permit (principal in Group::"${team}", action == Action::"${action}", resource is Repo) when { resource.sensitivity == "low" && principal.ref == "refs/heads/main" };`
+      ? `@id("${team}-${i}") @max_ttl("15m") permit (principal in Group::"${team}", action == Action::"${action}", resource is Repo) when { resource has sensitivity && resource.sensitivity == "low" && principal has ref && principal.ref == "refs/heads/main" };`
       : `@id("${team}-${i}") forbid (principal in Group::"${team}", action == Action::"${action}", resource);`,
   )
 
@@ -94,9 +111,8 @@ const bounds = {
 }
 
 function inputOf(team: number, action: string): DecisionInput {
-  const subject = `team-${team}`
   return {
-    principal: { id: `ci:${subject}`, issuer: 'ci', subject, use: 'workload', account: `ci:${subject}`, attributes: { ref: 'refs/heads/main' } } as unknown as Principal,
+    principal: principalOf(`team-${team}`),
     action,
     resource: { id: 'repo:acme/web', type: 'repo', attributes: { sensitivity: 'low' } },
     requestedTtlSeconds: 600,
@@ -110,3 +126,18 @@ function inputOf(team: number, action: string): DecisionInput {
     now: 1_800_000_000_000,
   }
 }
+
+const principalOf = (subject: string): Principal => ({
+  id: `ci:${subject}`,
+  issuer: 'ci',
+  subject,
+  use: 'workload',
+  attributes: { ref: 'refs/heads/main' },
+  account: `ci:${subject}`,
+  instance: null,
+  sessionSeconds: 28_800,
+  binding: 'none',
+  person: null,
+  tokenSha256: '',
+  tokenExpiresAt: 1_900_000_000,
+})

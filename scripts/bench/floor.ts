@@ -35,7 +35,12 @@ async function startFloor(options: FloorOptions): Promise<void> {
     const { payload } = await jwtVerify(request.headers.authorization?.slice('Bearer '.length) ?? '', key, expected)
     const now = Date.now()
     const lease = createId('lease', now)
-    const record = JSON.stringify({ ...asked, principal: payload.sub, account: payload.sub, request: createId('req', now) })
+    const record = JSON.stringify({
+      ...asked,
+      principal: payload.sub,
+      account: payload.sub,
+      request: createId('req', now),
+    })
     await write?.call(redis, `{${options.prefix}}:l:${lease}`, `{${options.prefix}}:due`, record, now + 3_600_000)
     const token = await new SignJWT({ ...payload, jti: lease, aud: 'https://reports.acme.example' })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'floor' })

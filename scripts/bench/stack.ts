@@ -55,11 +55,11 @@ export async function layGround(directory: string, redisUrl: string): Promise<Gr
 const policies = `@id("agents-read")
 @max_ttl("1h")
 permit (principal in Issuer::"agents", action == Action::"report.read", resource is Repo)
-when { resource.sensitivity == "low" && principal has team };
+when { resource has sensitivity && resource.sensitivity == "low" && principal has team };
 
 @id("agents-deploy")
 permit (principal in Issuer::"agents", action == Action::"deploy.run", resource is Repo)
-when { resource.environment == "staging" };
+when { resource has environment && resource.environment == "staging" };
 
 @id("no-deploy-after-a-database-write")
 forbid (principal, action in Action::"deploy", resource)
@@ -129,7 +129,7 @@ export function startProgram(program: 'serve' | 'worker', ground: Ground): Runni
   return { pid: child.pid ?? 0, stop: () => stopByPid(child) }
 }
 
-/** Milliseconds from `startedAt` until credentials can be issued. Throws with the programs' own words when they never can. */
+/** Milliseconds from `startedAt` until credentials can be issued. Throws when they never can. */
 export async function untilReadyMs(ground: Ground, startedAt: number): Promise<number> {
   for (let i = 0; i < 2000; i++) {
     const ready = await fetch(`${ground.url}/readyz`).then(
@@ -139,6 +139,11 @@ export async function untilReadyMs(ground: Ground, startedAt: number): Promise<n
     if (ready) return performance.now() - startedAt
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  const said = ['serve', 'worker'].map((program) => readFileSync(join(ground.directory, `${program}.log`), 'utf8').slice(-2000))
-  throw new Error(`Hallpass did not become ready:\n${said.join('\n')}`)
+  throw new Error('Hallpass did not become ready')
+}
+
+/** What both programs logged last, for whoever has to find out why a bench failed. */
+export function lastWords(ground: Ground): string {
+  const tail = (program: string) => readFileSync(join(ground.directory, `${program}.log`), 'utf8').slice(-2000)
+  return ['serve', 'worker'].map((program) => `${program}: …${tail(program)}`).join('\n')
 }

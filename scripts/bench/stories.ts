@@ -16,7 +16,8 @@ export const stories: Record<StoryName, Story> = {
   async exchange(connection, token) {
     const authorization = bearer(token)
     const path = `/v1/tasks/${await openTask(connection, token)}/credentials`
-    return () => timed(async () => void expected(await connection.request('POST', path, authorization, credentialRequest), 201))
+    return () =>
+      timed(async () => void expected(await connection.request('POST', path, authorization, credentialRequest), 201))
   },
 
   async 'issue and release'(connection, token) {
@@ -36,13 +37,16 @@ export const stories: Record<StoryName, Story> = {
     return async () => {
       const task = await openTask(connection, token, [{ ...actionAndResource, ttl_seconds: 600 }])
       const path = `/v1/tasks/${task}/complete?wait_seconds=10`
-      return timed(async () => checkConfirmed(expected(await connection.request('POST', path, authorization, '{}'), 200).body))
+      return timed(async () =>
+        checkConfirmed(expected(await connection.request('POST', path, authorization, '{}'), 200).body),
+      )
     }
   },
 
   async floor(connection, token) {
     const authorization = bearer(token)
-    return () => timed(async () => void expected(await connection.request('POST', '/', authorization, credentialRequest), 201))
+    return () =>
+      timed(async () => void expected(await connection.request('POST', '/', authorization, credentialRequest), 201))
   },
 
   async 'vault login and revoke'(connection, token) {

@@ -16,6 +16,8 @@ export interface Program {
   readonly ended: Promise<Exit>
   /** Everything it has written so far, stdout and stderr as they came. */
   output(): string
+  /** The same, but not for ever: after the time (15 s by default) it is killed and this throws with what it wrote. */
+  untilEnded(seconds?: number): Promise<Exit>
   /** Sends the signal (SIGTERM by default, which drains) and resolves once it has ended. */
   kill(signal?: NodeJS.Signals): Promise<Exit>
 }
@@ -26,30 +28,26 @@ export interface ProgramOptions {
   readonly configFile: string
   /** Over the environment of this process; undefined leaves one out. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** How long it may take until it says that it started. Default 15 s. */
-  readonly startSeconds?: number
 }
 
-/** Starts one and resolves once it has logged `started`. Throws with what it wrote when it ends or stays silent instead. */
-export async function startProgram(name: ProgramName, options: ProgramOptions): Promise<Program> {
-  const program = spawnProgram(name, options)
-  const end = performance.now() + (options.startSeconds ?? 15) * 1000
+/** Resolves once it has logged `started`. Throws with what it wrote when it ends instead, or kills it after the time (15 s). */
+export async function untilStarted(program: Program, seconds = 15): Promise<void> {
+  const end = performance.now() + seconds * 1000
   let exit: Exit | null = null
   void program.ended.then((how) => {
     exit = how
   })
   while (!program.output().includes('"msg":"started"')) {
-    if (exit !== null) throw new Error(`hallpass ${name} ended at once:\n${program.output()}`)
+    if (exit !== null) throw new Error(`hallpass ${program.name} ended at once:\n${program.output()}`)
     if (performance.now() > end) {
       await program.kill('SIGKILL')
-      throw new Error(`hallpass ${name} did not start:\n${program.output()}`)
+      throw new Error(`hallpass ${program.name} did not start:\n${program.output()}`)
     }
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  return program
 }
 
-/** Starts one and does not wait: for those that are not expected to come up. */
+/** Starts one and does not wait: `untilStarted` does. */
 export function spawnProgram(name: ProgramName, options: ProgramOptions): Program {
   const child = spawn(process.execPath, [options.hallpass, name, '--config', options.configFile], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -64,11 +62,19 @@ export function spawnProgram(name: ProgramName, options: ProgramOptions): Progra
     })
   }
   const ended = waitForExit(child)
+  const untilEnded = async (seconds = 15) => {
+    const late = setTimeout(() => child.kill('SIGKILL'), seconds * 1000)
+    const exit = await ended
+    clearTimeout(late)
+    if (exit.signal === 'SIGKILL') throw new Error(`hallpass ${name} did not end within ${seconds} s:\n${output}`)
+    return exit
+  }
   return {
     name,
     pid: child.pid ?? 0,
     ended,
     output: () => output,
+    untilEnded,
     async kill(signal = 'SIGTERM') {
       child.kill(signal)
       return await ended

@@ -47,4 +47,3 @@ export type CredentialAnswer = z.infer<typeof credentialAnswer>
 
 export const dryRunAnswer = z.object({ decision, ttl_seconds: z.int().nullable() })
 export const credentialQuery = z.strictObject({ dry_run: z.enum(['true', 'false']).optional() })
-export type CredentialQuery = z.infer<typeof credentialQuery>

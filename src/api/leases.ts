@@ -12,7 +12,6 @@ export const leaseState = z.enum([
   'failed',
   'abandoned',
 ])
-export type LeaseState = z.infer<typeof leaseState>
 
 export const receipt = z.object({
   lease_id: z.string(),
@@ -63,7 +62,6 @@ export const leaseFilter = z.strictObject({
     .regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
     .optional(),
 })
-export type LeaseFilter = z.infer<typeof leaseFilter>
 
 export const leaseQuery = leaseFilter.extend({ cursor: fields.cursor.optional(), limit: fields.limit.optional() })
 export const leaseList = z.object({ leases: z.array(lease), next_cursor: z.string().nullable() })

@@ -8,5 +8,3 @@ export const auditConfig = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'expected a name of letters, digits, dots, dashes or underscores'),
 })
-
-export type AuditConfig = z.infer<typeof auditConfig>

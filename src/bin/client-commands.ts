@@ -5,7 +5,7 @@ import type { LeaseListOptions } from '../cli/lease.js'
 import type { RequestOptions } from '../cli/request.js'
 import type { RevokeOptions } from '../cli/revoke.js'
 import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../cli/task.js'
-import type { AddCommand } from './command-line.js'
+import type { AddCommand } from './command-table.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
 

@@ -2,11 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import type { SignalSource } from '../cli/child-process.js'
-import type { ExecIo } from '../cli/exec.js'
 import { exitCodeOf, exitCodes } from '../cli/exit-codes.js'
 import { createOutput, type OutputFormat, printError } from '../cli/output.js'
 import type { Environment } from '../client/index.js'
 import { addClientCommands } from './client-commands.js'
+import type { AddCommand, Story } from './command-table.js'
 import { addProgramCommands } from './program-commands.js'
 
 /** The process around us, so that a test can be one. */
@@ -18,17 +18,6 @@ export interface Surroundings {
   readonly signals: SignalSource
   readonly onTerminal: boolean
 }
-
-/** What a command does: `operands` are its arguments in order, `options` its options as commander names them. */
-export type Story<Options> = (io: ExecIo, operands: string[], options: Options) => Promise<number>
-
-/** Makes one command of the table. */
-export type AddCommand = <Options extends object>(
-  parent: Command,
-  usage: string,
-  about: { summary: string; examples: readonly string[] },
-  story: Story<Options>,
-) => Command
 
 /** Runs one command line (without `node` and the script) and gives its exit code. Never throws. */
 export async function runCommandLine(argv: readonly string[], around: Surroundings): Promise<number> {

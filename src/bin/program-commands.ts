@@ -1,7 +1,7 @@
 // The programs, and the commands on files or on the broker's own host.
 import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
-import type { AddCommand } from './command-line.js'
+import type { AddCommand } from './command-table.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
 const withConfig = (command: Command) => command.addOption(configOption().default('./hallpass.yaml'))

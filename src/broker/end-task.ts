@@ -1,5 +1,6 @@
 // Ends a task and everything below it: nothing more is issued from that moment on, and every lease is ordered to end.
 import type { EndReason, Lease } from '../ledger/lease.js'
+import type { Ending } from '../ledger/ledger.js'
 import type { Task } from '../ledger/task.js'
 import { endLeases } from './end-leases.js'
 import type { Parts } from './parts.js'
@@ -14,8 +15,9 @@ const reasons: Readonly<Record<string, EndReason>> = {
 
 /**
  * Closes the task and its children, and orders their leases to end; idempotent, and carried on by the sweeper should this
- * process end halfway. `outcome`: succeeded, failed, cancelled, deadline, abandoned or revoked. Returns the leases concerned.
- * Throws `not_found`, `ledger_unavailable`; `audit_unavailable` after all is ordered, since a task's end is on disk before it is answered.
+ * process end halfway. `outcome`: succeeded, failed, cancelled, deadline, abandoned or revoked; the first one stands. `order`:
+ * the operators' order that this is part of. Returns the leases concerned. Throws `not_found`, `ledger_unavailable`;
+ * `audit_unavailable` after all is ordered, since a task's end is on disk before it is answered: the sweeper writes it then.
  */
 export async function endTask(
   parts: Parts,
@@ -23,28 +25,36 @@ export async function endTask(
   outcome: string,
   actor: string,
   requestId: string | null,
+  order: Pick<Ending, 'revocation' | 'forced'> = {},
 ): Promise<string[]> {
   const closed = await closeTree(parts, taskId, outcome)
   const leases = (await Promise.all(closed.map((task) => parts.ledger.leasesOfTask(task.id)))).flat()
-  const ending = { reason: reasons[outcome] ?? 'completed', actor }
+  const ending = { reason: reasons[closed[0]?.outcome ?? outcome] ?? 'completed', actor, ...order }
   const ordered = (await parts.ledger.findLeases(leases)).filter(isToEnd)
   await endLeases(
     parts,
     ordered.map((lease) => lease.id),
     ending,
   )
-  await Promise.all(closed.map((task) => parts.ledger.taskLeasesEnded(task.id)))
   await Promise.all([
     recordEnding(parts, ordered, ending, requestId),
-    ...closed.filter((task) => task.now).map((task) => recordTaskEnded(parts, task.id, outcome, actor, requestId)),
+    ...closed.filter((task) => task.now).map((task) => recordTaskEnded(parts, task, actor, requestId)),
   ])
+  await Promise.all(closed.filter((task) => task.now).map((task) => parts.ledger.taskLeasesEnded(task.id)))
   return leases
 }
 
 const isToEnd = (lease: Lease) => lease.state === 'reserved' || lease.state === 'active'
 
-async function closeTree(parts: Parts, root: string, outcome: string): Promise<{ id: string; now: boolean }[]> {
-  const closed: { id: string; now: boolean }[] = []
+interface Closed {
+  readonly id: string
+  readonly outcome: string
+  /** Its end is ours to carry through: nobody did before, or did not get to its end. */
+  readonly now: boolean
+}
+
+async function closeTree(parts: Parts, root: string, outcome: string): Promise<Closed[]> {
+  const closed: Closed[] = []
   for (const pending = [root]; pending.length > 0; ) {
     const id = pending.shift() ?? root
     const answer = await parts.ledger.endTask(id, outcome)
@@ -52,7 +62,7 @@ async function closeTree(parts: Parts, root: string, outcome: string): Promise<{
       if (id === root) throw notFound('task')
       continue
     }
-    closed.push({ id, now: answer.ended })
+    closed.push({ id, outcome: answer.outcome, now: answer.ended })
     pending.push(...answer.children)
   }
   return closed
@@ -60,8 +70,7 @@ async function closeTree(parts: Parts, root: string, outcome: string): Promise<{
 
 async function recordTaskEnded(
   parts: Parts,
-  id: string,
-  outcome: string,
+  { id, outcome }: Closed,
   actor: string,
   requestId: string | null,
 ): Promise<void> {

@@ -10,7 +10,8 @@ import { resolveAsked } from './asked.js'
 import { issueOrEnd } from './issue.js'
 import type { Caller, Parts } from './parts.js'
 import { recordReserved } from './records.js'
-import { type Idempotency, reserveAsDecided } from './reserve.js'
+import { reserveAsDecided } from './reserve.js'
+import type { Idempotency } from './wanted.js'
 
 export interface Exchanged {
   readonly lease: Lease

@@ -8,9 +8,10 @@ import { endTask } from './end-task.js'
 import type { Caller, Parts } from './parts.js'
 import { recordEnding } from './records.js'
 
-const pageSize = 200
-
-/** Counts what the target reaches and, unless it is a dry run, orders it ended. The order is on disk before the answer. */
+/**
+ * Counts what the target reaches and, unless it is a dry run, orders it ended. The order is on disk before the answer; where
+ * the audit is down it is carried out all the same (I4), and `audit_unavailable` thrown.
+ */
 export async function forceRevoke(
   parts: Parts,
   caller: Caller,
@@ -20,7 +21,8 @@ export async function forceRevoke(
   const matched = await countLive(parts, match)
   if (request.dry_run) return { id: null, matched }
   const id = createId('rev', parts.clock.now())
-  await parts.audit.append({
+  await parts.ledger.createRevocation({ id, match, reason: request.reason, actor: caller.principal.id, matched })
+  const written = parts.audit.append({
     event: 'revocation.ordered',
     actor: caller.principal.id,
     request_id: caller.requestId,
@@ -29,11 +31,12 @@ export async function forceRevoke(
     reason: request.reason,
     matched,
   })
-  await parts.ledger.createRevocation({ id, match, reason: request.reason, actor: caller.principal.id, matched })
-  // The first page at once, by this broker: an incident does not wait for a sweep.
-  await carryOut(parts, id).catch((error: unknown) =>
+  // At once, by this broker: an incident does not wait for a sweep.
+  const carriedOut = carryOut(parts, id).catch((error: unknown) =>
     parts.log.warn({ err: error, revocation: id }, 'a worker will carry the order out'),
   )
+  const [record] = await Promise.allSettled([written, carriedOut])
+  if (record.status === 'rejected') throw record.reason
   return { id, matched }
 }
 
@@ -52,22 +55,16 @@ async function* pages(parts: Parts, match: LeaseMatch) {
     if (lease && lease.endedAt === null) yield [lease]
     return
   }
-  const providers = [...parts.providers.keys()]
-  for (let cursor: string | null = null; ; ) {
-    const page = await parts.ledger.scanLeases(match, providers, cursor, pageSize)
-    yield page.leases.filter((lease) => lease.endedAt === null)
-    cursor = page.cursor
-    if (cursor === null) return
-  }
+  yield* parts.ledger.liveLeases(match, [...parts.providers.keys()])
 }
 
 /** Orders every lease that the order reaches to end. Idempotent: run again after a crash it does no harm. */
 export async function carryOut(parts: Parts, id: string): Promise<void> {
   const order: Revocation | null = await parts.ledger.findRevocation(id)
-  if (!order) return
+  if (!order) return await parts.ledger.revocationScanned(id)
   const { match, actor } = order
-  if (match.task !== undefined) await endTask(parts, match.task, 'revoked', actor, null).catch(unlessNotFound)
   const ending = { reason: 'revoked', actor, revocation: id, forced: true } as const
+  if (match.task !== undefined) await endTask(parts, match.task, 'revoked', actor, null, ending).catch(unlessNotFound)
   for await (const page of pages(parts, match)) {
     await endLeases(
       parts,

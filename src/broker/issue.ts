@@ -24,20 +24,25 @@ export async function issueOrEnd(parts: Parts, caller: Caller, reserved: Reserve
     if (noted !== 'ok')
       throw new ProviderError('permanent', 'the lease was ended while its credential was being minted')
   }
+  const call = provider.issue({ ...toIssue, remainingMs }, recipe, noteHandle)
   try {
-    const call = provider.issue({ ...toIssue, remainingMs }, recipe, noteHandle)
     const issued = await withTimeout(call, Math.min(provider.timeoutSeconds * 1000, remainingMs))
     parts.troubles.delete(provider.name)
     return issued
   } catch (error) {
-    const mintOver = !(error instanceof MintTimeout)
+    // The answer that nobody waits for any more may still name what has to be revoked.
+    if (error instanceof MintTimeout) void call.then((late) => noteHandle(late.handle)).catch(() => undefined)
+    const mintOver = !mayStillCome(error)
     await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver })
     throw failureOf(parts, caller, reserved, error)
   }
 }
 
-/** The provider may still answer: the lease waits for the end of the call's time before it is looked for. */
 class MintTimeout extends Error {}
+
+/** Without a definite answer the provider may still create it: the lease waits for the end of the call's time, then is looked for. */
+const mayStillCome = (error: unknown) =>
+  error instanceof MintTimeout || (error instanceof ProviderError && error.kind === 'unavailable')
 
 async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
@@ -58,8 +63,7 @@ function failureOf(parts: Parts, caller: Caller, reserved: Reserved, error: unkn
     'minting failed',
   )
   if (error instanceof BrokerError) return error
-  const unavailable = error instanceof MintTimeout || (error instanceof ProviderError && error.kind === 'unavailable')
-  if (unavailable) {
+  if (mayStillCome(error)) {
     parts.troubles.set(name, 'does not answer')
     return new BrokerError('provider_unavailable', `${name} cannot be reached or does not answer in time`, {
       retryAfterSeconds: 5,

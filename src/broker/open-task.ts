@@ -11,9 +11,9 @@ import { type Exchanged, exchange } from './exchange.js'
 import { holdersOf, withHeld } from './holders.js'
 import type { Caller, Parts } from './parts.js'
 import { refusalOf, refuse } from './refusal.js'
-import type { Idempotency } from './reserve.js'
 import { createTaskToken } from './task-token.js'
 import { decisionView } from './views.js'
+import type { Idempotency } from './wanted.js'
 
 const defaultTaskSeconds = 3600
 
@@ -45,7 +45,10 @@ export async function openTask(
     for (const { credential } of wanted) credentials.push(await exchange(parts, caller, task.id, credential, null))
     return { task, taskToken: await createTaskToken(parts, task), credentials }
   } catch (error) {
-    await endTask(parts, task.id, 'failed', 'broker', caller.requestId)
+    // The caller is told why it has no credentials; should the end fail too, the task is still due.
+    await endTask(parts, task.id, 'failed', 'broker', caller.requestId).catch((ending: unknown) =>
+      parts.log.warn({ err: ending, task: task.id }, 'a task that was not opened whole waits for the sweeper'),
+    )
     throw error
   }
 }

@@ -6,7 +6,7 @@ import type { JsonObject, LeaseToIssue } from '../providers/provider.js'
 import type { Decided } from './decide.js'
 import { sensitivityOf } from './holders.js'
 import type { Caller } from './parts.js'
-import type { Wanted } from './reserve.js'
+import type { Wanted } from './wanted.js'
 
 export interface Prepared {
   readonly toIssue: Omit<LeaseToIssue, 'remainingMs'>

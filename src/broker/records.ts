@@ -81,7 +81,10 @@ export async function recordEnding(
   ).catch((error: unknown) => parts.log.error({ err: error }, 'the order to end leases could not be recorded'))
 }
 
-/** Returns whether the record is owed because the audit is down. A second record for one lease is legal; readers take the first. */
+/**
+ * How the attempts to end a lease came out. A failure is no end: its event is another, since readers take the first
+ * `lease.ended` and a second one is legal. Returns whether the record is owed because the audit is down.
+ */
 export async function recordEnded(
   parts: Parts,
   lease: Lease,
@@ -91,7 +94,7 @@ export async function recordEnded(
 ): Promise<boolean> {
   try {
     await parts.audit.append({
-      event: 'lease.ended',
+      event: state === 'failed' ? 'lease.revocation_failed' : 'lease.ended',
       principal: lease.record.principal,
       account: lease.record.account,
       task: lease.record.task,

@@ -8,20 +8,7 @@ import { lookAt } from './look.js'
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
 import { refuse } from './refusal.js'
-
-export interface Idempotency {
-  /** SHA-256 of the key: the caller chose it, so it does not become a name in Redis. */
-  readonly key: string
-  /** SHA-256 of the canonical JSON of the parsed, defaulted request. */
-  readonly bodySha256: string
-}
-
-export interface Wanted {
-  readonly taskId: string
-  readonly leaseId: string
-  readonly asked: Asked
-  readonly idempotency: Idempotency | null
-}
+import type { Wanted } from './wanted.js'
 
 export interface Reserved extends Prepared {
   readonly asked: Asked

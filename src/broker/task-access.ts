@@ -29,10 +29,3 @@ export async function recordForeign(
     ...on,
   })
 }
-
-/** What a task token or an operator may do with one task: it stands in for the owner's own call. */
-export async function resolveTask(parts: Parts, id: string): Promise<Task> {
-  const task = await parts.ledger.findTask(id)
-  if (!task) throw notFound('task')
-  return task
-}

@@ -33,6 +33,14 @@ export async function findRedis(
   throw new Error('no Redis: set REDIS_URL, or install redis-server or valkey-server')
 }
 
+/** The path of a Redis server program, installed with the system's package manager where there is none; null when it cannot be had. */
+export async function findOrInstallServer(
+  environment: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<string | null> {
+  return (await findServer(environment)) ?? (await installRedis(environment, say))
+}
+
 const findServer = async (environment: NodeJS.ProcessEnv) =>
   (await findProgram('redis-server', environment)) ?? (await findProgram('valkey-server', environment))
 

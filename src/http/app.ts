@@ -1,9 +1,9 @@
 // The HTTP edge: routes on Express, and an answer of ours even to what never becomes a request.
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttpServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import express, { type Express } from 'express'
-import { BrokerError } from '../core/errors.js'
+import { BrokerError, invalidField } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import type { Secret } from '../core/secret.js'
 import { type Dispatcher, dispatch } from './dispatch.js'
@@ -64,12 +64,34 @@ export function createWebServer(on: Dispatcher, listener: RequestListener, tls: 
     requestTimeout: 30_000,
     headersTimeout: 10_000,
     keepAliveTimeout: 65_000,
+    // Node's own answer to a missing Host has no request id; `withHost` says it as a problem.
+    requireHostHeader: false,
   }
+  const listen = withHost(on, listener)
   const server = tls
-    ? createHttpsServer({ ...options, cert: tls.certificate, key: tls.key.reveal(), minVersion: 'TLSv1.2' }, listener)
-    : createHttpServer(options, listener)
+    ? createHttpsServer({ ...options, cert: tls.certificate, key: tls.key.reveal(), minVersion: 'TLSv1.2' }, listen)
+    : createHttpServer(options, listen)
+  server.on('checkExpectation', (_request, response) =>
+    refuse(on, response, invalidField('Expect', 'expected 100-continue or none')),
+  )
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerBrokenRequest(on, error, socket))
   return server
+}
+
+/** RFC 9112 section 3.2: one Host, or 400; two would be read differently by us and by a proxy. */
+function withHost(on: Dispatcher, listener: RequestListener): RequestListener {
+  return (request, response) => {
+    const hosts = request.headersDistinct.host?.length ?? 0
+    if (hosts === 1 || (hosts === 0 && request.httpVersion === '1.0')) listener(request, response)
+    else refuse(on, response, invalidField('Host', 'expected exactly one'))
+  }
+}
+
+function refuse(on: Dispatcher, response: ServerResponse, error: BrokerError): void {
+  const answer = problemAnswer(error)
+  // What the request's body would have been is not looked at.
+  const headers = { ...answer.headers, connection: 'close' }
+  writeAnswer(response, { ...answer, headers }, createId('req', on.parts.clock.now()))
 }
 
 function answerBrokenRequest(on: Dispatcher, error: NodeJS.ErrnoException, socket: Socket): void {

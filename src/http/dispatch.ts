@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { recordRefusal } from '../broker/record-refusal.js'
 import { notFound } from '../broker/task-access.js'
-import { BrokerError } from '../core/errors.js'
+import { BrokerError, invalidField } from '../core/errors.js'
 import { createId, type IdPrefix, isId } from '../core/ids.js'
 import { type Authenticator, authenticate, NotPermitted } from './authenticate.js'
 import { type Answer, oauthErrorAnswer, problemAnswer, writeAnswer } from './problem.js'
@@ -123,6 +123,6 @@ async function readRouteBody(route: Route, request: IncomingMessage): Promise<un
     return readQuery(decodeUtf8(await readBody(request)), route.form)
   }
   if (route.method !== 'GET' && (await readBody(request)).length > 0)
-    throw new BrokerError('invalid_request', 'this call takes no body')
+    throw invalidField('body', 'expected none: this call takes no body')
   return undefined
 }

@@ -48,8 +48,6 @@ export interface Answer {
   readonly type?: string
 }
 
-export const statusOf = (code: ErrorCode) => meanings[code].status
-
 /** Anything that is not a BrokerError, or says `internal`, is a bare 500: its text goes to the log alone. */
 export function problemAnswer(error: unknown): Answer {
   if (!(error instanceof BrokerError) || error.code === 'internal') {

@@ -28,7 +28,7 @@ export function decodeUtf8(body: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
   } catch {
-    throw new BrokerError('invalid_request', 'the body is not UTF-8')
+    throw invalidField('body', 'is not UTF-8')
   }
 }
 

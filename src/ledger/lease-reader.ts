@@ -2,7 +2,7 @@
 import { invalidField } from '../core/errors.js'
 import type { Connection } from './connection.js'
 import { holderId } from './keys.js'
-import { issuerOf, type Lease, lockTargets } from './lease.js'
+import { isEnded, issuerOf, type Lease, lockTargets } from './lease.js'
 import type { LeaseMatch } from './ledger.js'
 import { leaseOf, taskOf } from './replies.js'
 import type { RunScript } from './scripts.js'
@@ -36,6 +36,8 @@ export function createLeaseReader(redis: Connection, tag: string, run: RunScript
     },
     scanLeases: (match: LeaseMatch, providers: readonly string[], cursor: string | null, limit: number) =>
       scanLeases({ redis, tag, findLeases }, match, providers, cursor, limit),
+    liveLeases: (match: LeaseMatch, providers: readonly string[]) =>
+      liveLeases({ redis, tag, findLeases }, match, providers),
   }
 }
 
@@ -73,6 +75,24 @@ async function scanLeases(
     at = next === '0' ? { provider: at.provider + 1, place: '0', given: 0 } : { ...at, place: next, given: 0 }
   }
   return { leases, cursor: null }
+}
+
+/**
+ * Whole steps of ZSCAN, so that nothing is passed over while leases end and leave the index under the reader's hands: a
+ * cursor that counts entries within a step, as listings have it, would skip as many as have left.
+ */
+async function* liveLeases(scan: Scan, match: LeaseMatch, providers: readonly string[]): AsyncGenerator<Lease[]> {
+  for (const name of providers) {
+    if (match.provider !== undefined && match.provider !== name) continue
+    let place = '0'
+    do {
+      const [next, flat] = await orUnavailable(scan.redis.zscan(`${scan.tag}due:${name}`, place, 'COUNT', 200))
+      const found = await scan.findLeases(flat.filter((_, i) => i % 2 === 0))
+      const live = found.filter((lease) => !isEnded(lease.state) && matches(lease, match))
+      if (live.length > 0) yield live
+      place = next
+    } while (place !== '0')
+  }
 }
 
 interface Place {

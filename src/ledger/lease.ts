@@ -1,5 +1,4 @@
 // A lease: the record of one issued credential, from reservation to receipt.
-import type { Json } from '../core/canonical-json.js'
 import type { Access } from '../policy/decision.js'
 import type { Mark, RevocationClass } from '../providers/provider.js'
 
@@ -103,9 +102,3 @@ export function lockTargets(lease: { record: LeaseRecord; id: string }): string[
 
 /** Issuer names hold no colon, so the first one ends them. */
 export const issuerOf = (principal: string) => principal.slice(0, principal.indexOf(':'))
-
-/** What an order or lock reaches, as one text: `account=github:74`. Null for a target of no known form. */
-export function targetText(target: Readonly<Record<string, Json | undefined>>): string | null {
-  const [name, value] = Object.entries(target)[0] ?? []
-  return name === undefined || value === undefined ? null : `${name}=${String(value)}`
-}

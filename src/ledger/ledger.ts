@@ -158,7 +158,8 @@ export interface Ledger {
   activate(lease: string, activation: Activation, locks: readonly string[]): Promise<ActivateAnswer>
   // The way back.
   endLeases(leases: readonly string[], ending: Ending): Promise<DueLease[]>
-  endTask(task: string, outcome: string): Promise<{ ended: boolean; children: string[] } | 'not_found'>
+  /** `ended`: its end is still to be carried through, by this caller. `outcome`: the first one stands. */
+  endTask(task: string, outcome: string): Promise<{ ended: boolean; outcome: string; children: string[] } | 'not_found'>
   leasesOfTask(task: string): Promise<string[]>
   taskLeasesEnded(task: string): Promise<void>
   claim(lease: string, token: string): Promise<ClaimAnswer>
@@ -180,6 +181,8 @@ export interface Ledger {
     cursor: string | null,
     limit: number,
   ): Promise<{ leases: Lease[]; cursor: string | null }>
+  /** Every lease that may be alive and matches, in pages; one that is live throughout is never passed over, and may come twice. */
+  liveLeases(match: LeaseMatch, providers: readonly string[]): AsyncIterable<Lease[]>
   openTasksOf(holder: string): Promise<string[]>
   openTasks(offset: number, limit: number): Promise<string[]>
   // Operators' orders.

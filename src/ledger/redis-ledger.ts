@@ -187,8 +187,10 @@ function wayBack(run: RunScript, prefix: string) {
       return due
     },
     async endTask(task: string, outcome: string) {
-      const [first, ...children] = (await run('end-task', task, outcome)) as [string | number, ...string[]]
-      return first === 'not_found' ? ('not_found' as const) : { ended: first === 1, children }
+      const [first, ended, ...children] = (await run('end-task', task, outcome)) as [string | number, ...string[]]
+      return first === 'not_found'
+        ? ('not_found' as const)
+        : { ended: first === 1, outcome: ended ?? outcome, children }
     },
     async taskLeasesEnded(task: string) {
       await run('task-leases-ended', task)

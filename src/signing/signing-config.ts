@@ -16,5 +16,3 @@ export const keysConfig = z.strictObject({
     )
     .transform((text) => new Secret(text)),
 })
-
-export type KeysConfig = z.output<typeof keysConfig>

@@ -1,4 +1,5 @@
 // Schedules broker.sweep; does none of the work.
+import { OwnWork } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
 import { sweep } from '../broker/sweep.js'
 
@@ -7,7 +8,7 @@ const everyMs = 250
 const fullPage = 500
 
 export interface Sweeper {
-  /** Resolves when the sweep under way is over; none follows. */
+  /** Resolves when the sweep and the revocations under way are over; none follows. */
   stop(): Promise<void>
 }
 
@@ -15,9 +16,10 @@ export interface Sweeper {
 export function startSweeper(parts: Parts): Sweeper {
   let stopped = false
   let wake = () => {}
+  const own = new OwnWork()
   const run = async () => {
     while (!stopped) {
-      const found = await sweep(parts).catch((error: unknown) => {
+      const found = await sweep(parts, own).catch((error: unknown) => {
         parts.log.warn({ err: error }, 'a sweep failed; the next one tries again')
         return 0
       })
@@ -36,7 +38,7 @@ export function startSweeper(parts: Parts): Sweeper {
     async stop() {
       stopped = true
       wake()
-      await running
+      await Promise.all([running, own.stop()])
     },
   }
 }

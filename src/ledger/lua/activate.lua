@@ -7,14 +7,15 @@ local lease = redis.call('HMGET', key, 'state', 'expires', 'rec')
 if not lease[1] or ended_states[lease[1]] then return { 'state' } end
 local rec = cjson.decode(lease[3])
 local refused = nil
-if lease[1] ~= 'reserved' then
+-- What ended it comes before that it is ending: the caller is told why.
+if lease[1] ~= 'active' and closed_task(rec.chain, now) then
+  refused = 'closed'
+elseif lease[1] ~= 'active' and locked_target(cjson.decode(ARGV[4])) then
+  refused = 'locked'
+elseif lease[1] ~= 'reserved' then
   refused = 'state'
 elseif tonumber(lease[2]) <= now then
   refused = 'late'
-elseif closed_task(rec.chain, now) then
-  refused = 'closed'
-elseif locked_target(cjson.decode(ARGV[4])) then
-  refused = 'locked'
 end
 redis.call('HSET', key, 'handle', ARGV[2], 'out', ARGV[3])
 if refused then return { refused } end

@@ -9,10 +9,12 @@ for _, id in ipairs(a.leases) do
   local key = T .. 'l:' .. id
   local lease = redis.call('HMGET', key, 'state', 'mint', 'rec', 'tries', 'rev', 'answered')
   local state = lease[1]
-  if a.revocation and state and lease[5] ~= a.revocation then
-    redis.call('HSET', key, 'rev', a.revocation)
+  -- A lease can belong to several orders, and each of them has to get to its end.
+  if a.revocation and state and not string.find(lease[5] or '', a.revocation, 1, true) then
+    redis.call('HSET', key, 'rev', lease[5] and (lease[5] .. ',' .. a.revocation) or a.revocation)
     redis.call('ZADD', T .. 'rev:' .. a.revocation .. ':l', now, id)
-    if ended_states[state] or lease[6] then redis.call('HINCRBY', T .. 'rev:' .. a.revocation, 'done', 1) end
+    keep(T .. 'rev:' .. a.revocation .. ':l', DAY * 2)
+    if ended_states[state] or lease[6] then count_orders(a.revocation, 'done', 1) end
   end
   if state and not ended_states[state] then
     local rec = cjson.decode(lease[3])
@@ -29,6 +31,7 @@ for _, id in ipairs(a.leases) do
       redis.call('HSET', key, 'state', 'revoking', 'reason', a.reason, 'actor', a.actor, 'ending', now)
     elseif state == 'failed' and a.forced then
       redis.call('HSET', key, 'state', 'revoking')
+      count_orders(lease[5], 'failed', -1)
     end
     -- Never revoke while our own mint is still running: a secret read while its token dies outlives it (vault.md).
     if fresh and mint and mint > now then

@@ -29,6 +29,8 @@ end
 -- pipeline would conflict with itself.
 local function count_held(holder, rec, by)
   local key = T .. 'h:' .. holder
+  -- Forgotten after days without a request: there is nothing to take away from, and a key made here would have no end.
+  if by < 0 and redis.call('EXISTS', key) == 0 then return end
   local changed = false
   for _, member in ipairs(counted(rec)) do
     local n = redis.call('HINCRBY', key, 'h:' .. member, by)
@@ -46,6 +48,7 @@ end
 -- What was granted is counted at the reservation and taken back only when it was never minted.
 local function count_granted(holder, rec, by, now)
   local key = T .. 'h:' .. holder
+  if by < 0 and redis.call('EXISTS', key) == 0 then return end
   local changed = false
   for _, member in ipairs(remembered(rec)) do
     local n = redis.call('HINCRBY', key, 'g:' .. member, by)
@@ -110,6 +113,14 @@ local function locked_target(targets)
     if count and tonumber(count) > 0 then return targets[i] end
   end
   return nil
+end
+
+-- Adds to a count of every operators' order that the lease belongs to (`rev_…,rev_…`). One that Redis has forgotten stays so.
+local function count_orders(orders, field, by)
+  for id in string.gmatch(orders or '', '[^,]+') do
+    local key = T .. 'rev:' .. id
+    if redis.call('EXISTS', key) == 1 then redis.call('HINCRBY', key, field, by) end
+  end
 end
 
 local ended_states = { revoked = true, expired = true, released = true, void = true, abandoned = true }

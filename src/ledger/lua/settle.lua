@@ -28,19 +28,14 @@ if ended_states[state] then
   if redis.call('HINCRBY', task, 'live', -1) <= 0 and redis.call('HGET', task, 'state') == 'ended' then
     for _, part in ipairs({ '', ':l', ':c', ':i' }) do redis.call('PEXPIRE', task .. part, DAY) end
   end
-  if lease[4] == 'failed' and lease[5] then redis.call('HINCRBY', T .. 'rev:' .. lease[5], 'failed', -1) end
 else
   redis.call('ZADD', due, tonumber(ARGV[5]), ARGV[1])
   redis.call('HSET', key, 'state', state, 'receipt', ARGV[4])
-  if state == 'failed' and lease[4] ~= 'failed' and lease[5] then
-    redis.call('HINCRBY', T .. 'rev:' .. lease[5], 'failed', 1)
-  end
 end
+if (state == 'failed') ~= (lease[4] == 'failed') then count_orders(lease[5], 'failed', state == 'failed' and 1 or -1) end
 -- An order is through with a lease when it ended or when all that can be done is to wait for its natural end.
 if ended_states[state] or cjson.decode(ARGV[4]).outcome == 'expires_at' then
-  if redis.call('HSETNX', key, 'answered', 1) == 1 and lease[5] then
-    redis.call('HINCRBY', T .. 'rev:' .. lease[5], 'done', 1)
-  end
+  if redis.call('HSETNX', key, 'answered', 1) == 1 then count_orders(lease[5], 'done', 1) end
 end
 if ARGV[6] == '1' then redis.call('ZADD', T .. 'owed', now, ARGV[1]) end
 redis.call('PUBLISH', ARGV[7], ARGV[1])

@@ -1,4 +1,4 @@
--- All leases of an ended task were told to end: the task needs no further look. Once none of them is alive its keys go a day later.
+-- All leases of an ended task were told to end and its end is written: the task needs no further look. Once none of them is alive its keys go a day later.
 -- KEYS[1] tag. ARGV[1] task
 local key = T .. 't:' .. ARGV[1]
 if redis.call('HGET', key, 'state') ~= 'ended' then return 'state' end

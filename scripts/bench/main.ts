@@ -1,0 +1,77 @@
+// `npm run bench`: every figure in one run, side by side on the same machine.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { findRedis } from '../../src/dev/redis.js'
+import { measureDecisions } from './decisions.js'
+import { measureDrain } from './due-leases.js'
+import { measureHallpass } from './measure-hallpass.js'
+import { measureVault } from './measure-vault.js'
+import { type Figures, printTable } from './report.js'
+import { layGround } from './stack.js'
+
+const usage = `npm run bench -- [--json] [--seconds N | --short]
+  --json       one JSON object on stdout
+  --seconds N  how long each load runs (default 4; the whole takes about a minute)
+  --short      one second each, 2,000 due leases, for CI
+`
+const connections = 32
+
+async function main(): Promise<number> {
+  const options = {
+    json: { type: 'boolean' },
+    short: { type: 'boolean' },
+    seconds: { type: 'string' },
+    help: { type: 'boolean' },
+  } as const
+  const { values } = parseArgs({ options })
+  const seconds = Number(values.seconds ?? (values.short ? 1 : 4))
+  if (values.help || !(seconds > 0 && seconds <= 600)) {
+    process.stderr.write(usage)
+    return values.help ? 0 : 2
+  }
+  const figures = await measureAll(seconds, values.short === true)
+  process.stdout.write(values.json ? `${JSON.stringify(figures, null, 2)}\n` : `\n${printTable(figures)}\n`)
+  return 0
+}
+
+async function measureAll(seconds: number, short: boolean): Promise<Figures> {
+  const directory = mkdtempSync(join(tmpdir(), 'hallpass-bench-'))
+  const say = (line: string) => void process.stderr.write(`bench: ${line}\n`)
+  const redis = await findRedis(join(directory, 'redis'), process.env, say)
+  try {
+    const ground = await layGround(directory, redis.url)
+    const drain = (workerPid: number) => measureDrain(ground, workerPid, short ? 2000 : 10_000)
+    const hallpass = await measureHallpass(ground, {
+      connections,
+      seconds,
+      drain,
+      say,
+      isOurs: redis.how !== 'REDIS_URL',
+    })
+    const vault = await measureVault(ground, directory, { connections, seconds, say })
+    say('decisions')
+    const decisions = []
+    for (const policies of [10, 100, 1000, 10_000]) decisions.push(await measureDecisions(policies, seconds / 4))
+    const { redisVersion, ...measured } = hallpass
+    const machine = {
+      cpus: cpus().length,
+      cpu: cpus()[0]?.model ?? 'unknown',
+      node: process.version,
+      redis: redisVersion,
+    }
+    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions }
+  } finally {
+    await redis.stop()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: Error) => {
+    process.stderr.write(`bench: ${error.message}\n`)
+    process.exit(1)
+  },
+)

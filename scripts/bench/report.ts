@@ -1,0 +1,125 @@
+// Figures → a table with the aims beside them, or JSON.
+import type { Decisions } from './decisions.js'
+import type { Drain } from './due-leases.js'
+import type { Load } from './load.js'
+
+export interface Figures {
+  readonly machine: { readonly cpus: number; readonly cpu: string; readonly node: string; readonly redis: string }
+  readonly secondsPerLoad: number
+  readonly connections: number
+  readonly exchange: Load
+  readonly floor: Load
+  readonly redisRoundTrips: number
+  readonly complete: Load
+  readonly issueAndRelease: Load
+  readonly vault: { readonly raftWithAudit: Load; readonly devWithoutAudit: Load } | null
+  readonly decisions: readonly Decisions[]
+  readonly drain: Drain
+  readonly bytesPerLiveLease: number
+  readonly startMs: { readonly serve: number; readonly worker: number }
+  readonly residentMiB: { readonly serveIdle: number; readonly serveLoaded: number; readonly worker: number }
+}
+
+interface Row {
+  readonly what: string
+  readonly result: string
+  readonly aim: string
+  readonly met: boolean | null
+}
+
+const figure = (value: number, digits = 0) =>
+  value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+const ms = (value: number) => `${figure(value, value < 10 ? 2 : 0)} ms`
+const load = (one: Load) => `${figure(one.perSecond)}/s   p50 ${ms(one.p50Ms)}   p99 ${ms(one.p99Ms)}`
+const plain = (what: string, result: string): Row => ({ what, result, aim: '', met: null })
+
+/** First aims of the project; `met` is what this run on this machine showed. */
+export function rowsOf(figures: Figures): Row[] {
+  const { exchange, floor, complete, issueAndRelease, drain, startMs, residentMiB } = figures
+  const share = exchange.perSecond / floor.perSecond
+  const largest = figures.decisions.at(-1)
+  return [
+    plain('exchange, jwt provider, audit fsynced', load(exchange)),
+    plain('bare floor: node:http, verify, one Lua, sign', load(floor)),
+    { what: 'exchange as a share of the floor', result: figure(share, 2), aim: '≥ 0.30', met: share >= 0.3 },
+    roundTrips(figures.redisRoundTrips),
+    plain('issue + release, to its receipt', load(issueAndRelease)),
+    ...vaultRows(figures),
+    {
+      what: 'complete → confirmed dead',
+      result: `p50 ${ms(complete.p50Ms)}   p99 ${ms(complete.p99Ms)}`,
+      aim: 'p99 < 250 ms',
+      met: complete.p99Ms < 250,
+    },
+    ...figures.decisions.map((one) => ({
+      what: `decisions, ${figure(one.policies)} policies`,
+      result: `${figure(one.perSecond)}/s   p50 ${figure(one.p50Ms, 3)} ms   p99 ${figure(one.p99Ms, 3)} ms   (loaded in ${figure(one.loadMs)} ms)`,
+      aim: one === largest ? 'p99 < 1 ms' : '',
+      met: one === largest ? one.p99Ms < 1 : null,
+    })),
+    {
+      what: `drain of ${figure(drain.leases)} due leases`,
+      result: `${figure(drain.seconds, 2)} s`,
+      aim: '≤ 5 s',
+      met: drain.seconds <= 5,
+    },
+    {
+      what: 'Redis per live lease, all indexes',
+      result: `${figure(figures.bytesPerLiveLease)} bytes`,
+      aim: '≤ 1,600',
+      met: figures.bytesPerLiveLease <= 1600,
+    },
+    {
+      what: 'start-up to ready: serve · worker',
+      result: `${figure(startMs.serve)} ms · ${figure(startMs.worker)} ms`,
+      aim: '≤ 2,000 ms',
+      met: Math.max(startMs.serve, startMs.worker) <= 2000,
+    },
+    plain(
+      'resident: serve idle · after load · worker',
+      `${figure(residentMiB.serveIdle)} · ${figure(residentMiB.serveLoaded)} · ${figure(residentMiB.worker)} MiB`,
+    ),
+  ]
+}
+
+function roundTrips(count: number): Row {
+  return { what: 'Redis round trips on the way out', result: figure(count, 2), aim: '3', met: Math.round(count) <= 3 }
+}
+
+function vaultRows({ vault, issueAndRelease }: Figures): Row[] {
+  if (vault === null) return [plain('Vault: JWT login + revoke-self', 'left out: no vault or bao on PATH')]
+  const ratio = issueAndRelease.perSecond / vault.raftWithAudit.perSecond
+  const devRatio = issueAndRelease.perSecond / vault.devWithoutAudit.perSecond
+  return [
+    plain('Vault login + revoke-self, raft and file audit', load(vault.raftWithAudit)),
+    plain('Vault login + revoke-self, -dev, no audit', load(vault.devWithoutAudit)),
+    {
+      what: 'issue + release against Vault with raft and audit',
+      result: `${figure(ratio, 2)} ×`,
+      aim: '≥ 2 ×',
+      met: ratio >= 2,
+    },
+    plain('issue + release against Vault -dev, no audit', `${figure(devRatio, 2)} ×`),
+  ]
+}
+
+/** The table and how it was measured. */
+export function printTable(figures: Figures): string {
+  const rows = rowsOf(figures)
+  const width = Math.max(...rows.map((row) => row.what.length))
+  const resultWidth = Math.max(...rows.filter((row) => row.aim !== '').map((row) => row.result.length))
+  const verdict = (row: Row) => (row.met === null ? '' : `  ${row.aim.padEnd(13)} ${row.met ? 'met' : 'MISSED'}`)
+  const lines = rows.map(
+    (row) => `  ${row.what.padEnd(width)}  ${row.result.padEnd(row.met === null ? 0 : resultWidth)}${verdict(row)}`,
+  )
+  return [...lines, '', ...method(figures).map((line) => `  ${line}`), ''].join('\n')
+}
+
+const method = ({ machine, connections, secondsPerLoad }: Figures) => [
+  `${machine.cpus} × ${machine.cpu}, Node ${machine.node}, Redis ${machine.redis}; everything on this machine, the load included.`,
+  `serve and worker as built, one process each, default logs, audit fsynced, Redis with an append-only file (everysec).`,
+  `Load: a process of its own, ${connections} keep-alive connections, each asks again when answered, ${secondsPerLoad} s after warming up;`,
+  'exchange and floor in turns. A release or completion counts only with a receipt `confirmed`. complete → dead: 4 connections.',
+  'Drain: the worker is held (SIGSTOP) until all are due; from then until the due index has none of them, all `expired`.',
+  'Bytes: growth of used_memory without buffers over the leases issued. Round trips: network reads of Redis per exchange.',
+]

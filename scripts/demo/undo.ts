@@ -1,0 +1,31 @@
+// What was started is ended again, the last first, on every way out.
+
+export interface Undo {
+  /** Remembers how to end something. */
+  add(step: () => Promise<unknown>): void
+  /** Ends everything, once; a step that fails does not keep the others from their turn. Returns what went wrong. */
+  run(): Promise<unknown[]>
+}
+
+export function createUndo(): Undo {
+  const steps: (() => Promise<unknown>)[] = []
+  let running: Promise<unknown[]> | null = null
+  const run = async () => {
+    const failures: unknown[] = []
+    for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
+      await step().catch((error: unknown) => failures.push(error))
+    }
+    return failures
+  }
+  return {
+    add(step) {
+      // Started while everything is being ended (Ctrl-C during start-up): ended at once.
+      if (running === null) steps.push(step)
+      else running = Promise.all([running, step()]).then(([failures]) => failures)
+    },
+    run() {
+      running ??= run()
+      return running
+    },
+  }
+}
