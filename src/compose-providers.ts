@@ -4,10 +4,7 @@ import { reservedAudiencesOf } from './config/cross-checks.js'
 import type { Settings } from './config/schema.js'
 import type { Clock } from './core/clock.js'
 import type { LockRole } from './ledger/role-lock.js'
-import { createAwsStsProvider } from './providers/aws-sts.js'
 import type { Provider } from './providers/provider.js'
-import { createSignedJwtProvider } from './providers/signed-jwt.js'
-import { createVaultProvider } from './providers/vault.js'
 import { federationIssuer } from './signing/discovery.js'
 import type { Keyset } from './signing/keyset.js'
 
@@ -19,8 +16,11 @@ export interface ProviderSurroundings {
   readonly lockRole: LockRole
 }
 
-/** One provider per entry; none of them calls anybody before its first lease. */
-export function createProviders(around: ProviderSurroundings): Map<string, Provider> {
+/**
+ * One provider per entry; none of them calls anybody before its first lease. A kind's library is loaded only where that kind
+ * is configured: the AWS SDK alone is a quarter of a second and tens of megabytes.
+ */
+export async function createProviders(around: ProviderSurroundings): Promise<Map<string, Provider>> {
   const { settings, clock, keyset } = around
   const federation = federationIssuer(settings.issuer)
   const signFederationToken = (claims: {
@@ -41,18 +41,23 @@ export function createProviders(around: ProviderSurroundings): Map<string, Provi
       jti: randomUUID(),
     })
   }
-  const create = (name: string, config: Settings['providers'][string]): Provider => {
+  const create = async (name: string, config: Settings['providers'][string]): Promise<Provider> => {
     switch (config.type) {
-      case 'vault':
+      case 'vault': {
+        const { createVaultProvider } = await import('./providers/vault.js')
         return createVaultProvider(name, config, { clock, signFederationToken })
-      case 'aws_sts':
+      }
+      case 'aws_sts': {
+        const { createAwsStsProvider } = await import('./providers/aws-sts.js')
         return createAwsStsProvider(name, config, {
           clock,
           signFederationToken,
           federationIssuer: federation,
           lockRole: around.lockRole,
         })
-      case 'jwt':
+      }
+      case 'jwt': {
+        const { createSignedJwtProvider } = await import('./providers/signed-jwt.js')
         return createSignedJwtProvider(name, config, {
           clock,
           issuer: settings.issuer,
@@ -60,7 +65,11 @@ export function createProviders(around: ProviderSurroundings): Map<string, Provi
           isActive: around.isActive,
           reservedAudiences: reservedAudiencesOf(settings),
         })
+      }
     }
   }
-  return new Map(Object.entries(settings.providers).map(([name, config]) => [name, create(name, config)]))
+  const created = Object.entries(settings.providers).map(
+    async ([name, config]) => [name, await create(name, config)] as const,
+  )
+  return new Map(await Promise.all(created))
 }

@@ -55,7 +55,7 @@ export async function compose(loaded: LoadedConfig, program: Program, logLevel: 
   await untilReady(jobs, 5000)
   const queue = createRevocationQueue(jobs, redis.prefix, trouble)
   const lockRole = createRoleLock(commands, redis.prefix, longestRoleWorkMs(settings), clock.monotonic)
-  const providers = createProviders({ settings, clock, keyset, isActive: ledger.isLive, lockRole })
+  const providers = await createProviders({ settings, clock, keyset, isActive: ledger.isLive, lockRole })
   const sealing = createSealing(settings.keys.sealing, settings.issuer)
   const troubles = new Map<string, string>()
   const rules = (): Rules => current.rules

@@ -103,7 +103,7 @@ async function diagnoseIssuer(issuer: {
 }
 
 async function diagnoseProviders(settings: Settings, keyset: FileKeyset): Promise<Finding[]> {
-  const providers = createProviders({
+  const providers = await createProviders({
     settings,
     clock: systemClock,
     keyset,

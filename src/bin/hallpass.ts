@@ -4,6 +4,9 @@ import { text } from 'node:stream/consumers'
 import { readEnvironment } from '../cli/env.js'
 import { runCommandLine } from './command-line.js'
 
+// Said once per start about a Node.js version that we support ourselves: noise in a log that people read for trouble.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
+
 // A stack or an error's members could quote what must not be shown; the message is written for people.
 function endWithMessage(reason: unknown): never {
   process.stderr.write(`hallpass: ${reason instanceof Error ? reason.message : String(reason)}\n`)
