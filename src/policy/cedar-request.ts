@@ -1,7 +1,8 @@
 // A request in Cedar's JSON. Only typed, validated fields enter (I6), and only those that some policy of the slice reads.
-import type { CedarValueJson, Context, EntityJson } from '@cedar-policy/cedar-wasm/nodejs'
+
 import { toTimestamp } from '../core/clock.js'
 import type { AttributeValue, Principal } from '../identity/principal.js'
+import type { CedarValueJson, Context, EntityJson } from './cedar.js'
 import type { DecisionInput, Holdings, Resource } from './decision.js'
 import { entityTypeOf } from './schema.js'
 import type { Slice } from './slices.js'

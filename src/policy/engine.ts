@@ -1,8 +1,9 @@
 // One request in, one verdict out. Any doubt is a deny: an erring policy, a request that Cedar cannot read, a caller of
 // the wrong kind.
-import { type EntityJson, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs'
+
 import type { Grant } from '../grants/grant.js'
 import type { Principal } from '../identity/principal.js'
+import { type EntityJson, statefulIsAuthorized } from './cedar.js'
 import {
   actionEntity,
   operateContext,

@@ -1,8 +1,8 @@
 // A policy set is taken whole or not at all: parsed, validated strictly against the schema, every annotation readable.
 import { setImmediate } from 'node:timers/promises'
-import { type DetailedError, policyToJson, type ValidationError, validate } from '@cedar-policy/cedar-wasm/nodejs'
 import { canonicalJson } from '../core/canonical-json.js'
 import { sha256Hex } from '../core/hash.js'
+import { type DetailedError, policyToJson, type ValidationError, validate } from './cedar.js'
 import { type Policy, readPolicy } from './policy.js'
 import { fromByteOffset, placeAt, splitPolicies } from './policy-text.js'
 

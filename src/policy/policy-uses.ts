@@ -1,6 +1,6 @@
 // What a policy reads. Two things rest on it: entities and context are handed to Cedar without what no policy of the
 // slice reads (most of a decision's cost is carrying them), and `policy check` sees which declared values are tested.
-import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
+import type { PolicyJson } from './cedar.js'
 
 export interface PolicyUses {
   /** Every attribute name that is read or asked for with `has`, of whatever. */

@@ -1,6 +1,7 @@
 // One policy as the rest of this folder needs it: what its scope can match, what it obliges to, what it reads.
-import type { EntityUidJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
+
 import { duration } from '../core/settings.js'
+import type { EntityUidJson, PolicyJson } from './cedar.js'
 import type { Offer } from './decision.js'
 import { type PolicyUses, usesOf } from './policy-uses.js'
 

@@ -1,6 +1,6 @@
 // Parsed policy sets inside Cedar. Its cache is keyed by name, lives as long as the thread and cannot free, so names come
 // from a bounded pool and are written over: the policies of sets long gone do not pile up with every reload.
-import { preparsePolicySet } from '@cedar-policy/cedar-wasm/nodejs'
+import { preparsePolicySet } from './cedar.js'
 
 const maxSlices = 4_096
 /** Parsed policies over all slices: what bounds the memory. */
