@@ -1,9 +1,9 @@
 // The only file that constructs the parts of a running program: configuration → wired broker and worker.
 import { openAuditLog } from './audit/audit-log.js'
 import { RefusalCounter } from './audit/refusals.js'
-import type { Parts, Rules } from './broker/parts.js'
+import type { Parts } from './broker/parts.js'
 import { createProviders } from './compose-providers.js'
-import { composeRules, type RulesWatch, watchRules } from './compose-rules.js'
+import { composeRules, type RuleSet, type RulesWatch, watchRules } from './compose-rules.js'
 import type { LoadedConfig } from './config/load.js'
 import type { Settings } from './config/schema.js'
 import { systemClock } from './core/clock.js'
@@ -17,7 +17,7 @@ import { createSealing } from './ledger/sealing.js'
 import { createRevocationQueue } from './queue/revocation-queue.js'
 import { createCheckpointSigner } from './signing/checkpoint-tokens.js'
 import { openFileKeyset } from './signing/file-keyset.js'
-import { createLogger, describeError } from './telemetry/logger.js'
+import { createLogger, describeError, type Logger } from './telemetry/logger.js'
 import { createMetrics } from './telemetry/metrics.js'
 
 export type Program = 'serve' | 'worker' | 'dev'
@@ -34,43 +34,50 @@ export interface Composed {
   close(): Promise<void>
 }
 
-/** Opens keys, audit, ledger and queue, in this order; what cannot be opened stops start-up with a readable error. */
+/**
+ * Opens keys, audit, ledger and queue, in this order. What cannot be opened stops start-up with a readable error, and what
+ * was opened before it is closed again.
+ */
 export async function compose(loaded: LoadedConfig, program: Program, logLevel: string): Promise<Composed> {
+  const opened = new Opened()
+  try {
+    return await composeOn(opened, loaded, program, logLevel)
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+async function composeOn(opened: Opened, loaded: LoadedConfig, program: Program, logLevel: string): Promise<Composed> {
   const { settings, file } = loaded
   const clock = systemClock
   const log = createLogger(program, logLevel)
-  const metrics = createMetrics()
   let current = await composeRules(settings, file, clock)
-  const keyset = await openFileKeyset({ directory: settings.keys.directory })
+  const keyset = opened.add(await openFileKeyset({ directory: settings.keys.directory }), (one) => one.close())
   const signCheckpoint = createCheckpointSigner(keyset, settings.issuer)
   const { directory, instance } = settings.audit
-  const audit = await openAuditLog({ directory, instance, program, clock, signCheckpoint })
-  const refusals = new RefusalCounter({ audit, clock })
-  const redis = redisSettings(settings.redis)
-  const trouble = reportOnce(log)
-  const commands = connectFailFast(redis, trouble)
-  const patient = () => connectPatient(redis, trouble)
-  const ledger = await openRedisLedger({ redis: commands, subscriber: patient(), prefix: redis.prefix })
-  const jobs = connectFailFast(redis, trouble)
-  await untilReady(jobs, 5000)
-  const queue = createRevocationQueue(jobs, redis.prefix, trouble)
-  const lockRole = createRoleLock(commands, redis.prefix, longestRoleWorkMs(settings), clock.monotonic)
-  const providers = await createProviders({ settings, clock, keyset, isActive: ledger.isLive, lockRole })
-  const sealing = createSealing(settings.keys.sealing, settings.issuer)
+  const audit = opened.add(await openAuditLog({ directory, instance, program, clock, signCheckpoint }), (one) =>
+    one.close(),
+  )
+  const refusals = opened.add(new RefusalCounter({ audit, clock }), (one) => one.close())
+  const state = await openState(opened, settings, log)
+  const lockRole = createRoleLock(state.commands, state.prefix, longestRoleWorkMs(settings), clock.monotonic)
+  const isActive = state.ledger.isLive
+  const providers = await createProviders({ settings, clock, keyset, isActive, lockRole })
+  for (const provider of providers.values()) opened.add(provider, (one) => one.close())
   const troubles = new Map<string, string>()
-  const rules = (): Rules => current.rules
   const parts: Parts = {
     issuer: settings.issuer,
-    rules,
+    rules: () => current.rules,
     providers,
-    ledger,
-    sealing,
+    ledger: state.ledger,
+    sealing: createSealing(settings.keys.sealing, settings.issuer),
     audit,
-    queue,
+    queue: state.queue,
     keyset,
     clock,
     log,
-    metrics,
+    metrics: createMetrics(),
     troubles,
   }
   await audit.append({
@@ -79,40 +86,76 @@ export async function compose(loaded: LoadedConfig, program: Program, logLevel: 
     issuer: settings.issuer,
     policy_set: current.rules.policy.hash,
   })
-
-  const watch: RulesWatch = watchRules(file, settings.policies, {
-    async take(next) {
-      const fresh = await composeRules(next, file, clock)
-      current = fresh
-      log.info({ policy_set: fresh.rules.policy.hash }, 'policies, catalogue and issuers were loaded anew')
-      await audit.append({ event: 'rules.loaded', policy_set: fresh.rules.policy.hash })
-    },
-    async refused(error) {
-      log.error({ err: error }, 'the changed configuration was refused; the last good one stays in force')
-      await audit.append({ event: 'rules.refused', detail: describeError(error).message.slice(0, 2000) })
-    },
+  opened.add(audit, (one) => one.append({ event: 'broker.stopped', program }))
+  const watch = watchRulesOf(loaded, parts, (fresh) => {
+    current = fresh
   })
-
+  opened.add(watch, (one) => one.stop())
   return {
     parts,
     settings,
     condition: conditionOf(audit, () => current.issuers, troubles),
     issuers: () => current.issuers,
     noteRefusedCaller: (reason) => refusals.note(reason),
-    connectPatient: patient,
+    connectPatient: state.connectPatient,
     reload: watch.reload,
-    async close() {
-      watch.stop()
-      await refusals.close()
-      await queue.close()
-      jobs.disconnect()
-      await ledger.close()
-      await Promise.all([...providers.values()].map((provider) => provider.close()))
-      await audit.append({ event: 'broker.stopped', program }).catch(() => undefined)
-      await audit.close()
-      keyset.close()
-    },
+    close: () => opened.close(),
   }
+}
+
+/** What must be closed again, the last opened first. */
+class Opened {
+  readonly #closers: (() => unknown)[] = []
+
+  add<T>(thing: T, close: (thing: T) => unknown): T {
+    this.#closers.push(() => close(thing))
+    return thing
+  }
+
+  /** Closes everything, whatever of it fails. */
+  async close(): Promise<void> {
+    for (let close = this.#closers.pop(); close; close = this.#closers.pop()) {
+      try {
+        await close()
+      } catch {
+        // Ending: there is nobody left to tell, and the rest is to be closed all the same.
+      }
+    }
+  }
+}
+
+/** The ledger and the queue, on connections of their own. */
+async function openState(opened: Opened, settings: Settings, log: Logger) {
+  const redis = redisSettings(settings.redis)
+  const { prefix } = redis
+  const trouble = reportOnce(log)
+  const patient = () => opened.add(connectPatient(redis, trouble), (one) => one.disconnect())
+  const failFast = () => opened.add(connectFailFast(redis, trouble), (one) => one.disconnect())
+  const commands = failFast()
+  const ledger = opened.add(await openRedisLedger({ redis: commands, subscriber: patient(), prefix }), (one) =>
+    one.close(),
+  )
+  const jobs = failFast()
+  await untilReady(jobs, 5000)
+  const queue = opened.add(createRevocationQueue(jobs, prefix, trouble), (one) => one.close())
+  return { commands, ledger, queue, prefix, connectPatient: patient }
+}
+
+/** Takes changed rules when they load, and says in the log and in the audit what became of a change. */
+function watchRulesOf({ file, settings }: LoadedConfig, parts: Parts, take: (fresh: RuleSet) => void): RulesWatch {
+  return watchRules(file, settings.policies, {
+    async take(next) {
+      const fresh = await composeRules(next, file, parts.clock)
+      take(fresh)
+      const policy_set = fresh.rules.policy.hash
+      parts.log.info({ policy_set }, 'policies, catalogue and issuers were loaded anew')
+      await parts.audit.append({ event: 'rules.loaded', policy_set })
+    },
+    async refused(error) {
+      parts.log.error({ err: error }, 'the changed configuration was refused; the last good one stays in force')
+      await parts.audit.append({ event: 'rules.refused', detail: describeError(error).message.slice(0, 2000) })
+    },
+  })
 }
 
 /** Reading, writing and reading back an AWS role's policy: three calls, and a margin. */
@@ -142,11 +185,11 @@ function conditionOf(
 }
 
 /** Reconnecting says the same each time; once a second is enough of it. */
-function reportOnce(log: ReturnType<typeof createLogger>): (error: Error) => void {
+function reportOnce(log: Logger): (error: Error) => void {
   let last = Number.NEGATIVE_INFINITY
   return (error) => {
     if (systemClock.monotonic() - last < 1000) return
     last = systemClock.monotonic()
-    log.warn({ err: { message: error.message } }, 'Redis cannot be reached')
+    log.warn({ err: error }, 'Redis cannot be reached')
   }
 }

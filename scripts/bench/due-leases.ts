@@ -9,12 +9,15 @@ import type { Ledger } from '../../src/ledger/ledger.js'
 import { openRedisLedger } from '../../src/ledger/redis-ledger.js'
 import { createSealing } from '../../src/ledger/sealing.js'
 import type { Task } from '../../src/ledger/task.js'
+import { dataBytes } from './redis-figures.js'
 import type { Ground } from './stack.js'
 import { actionAndResource } from './stories.js'
 
 export interface Drain {
   readonly leases: number
   readonly seconds: number
+  /** What they took in Redis while they lived, with their tasks, holders and every index. */
+  readonly bytesPerLease: number
 }
 
 const perTask = 50
@@ -34,9 +37,11 @@ export async function measureDrain(ground: Ground, workerPid: number, count: num
   const due = () => redis.zcount(`{${ground.prefix}}:due:tokens`, '-inf', Date.now() + 60_000)
   process.kill(workerPid, 'SIGSTOP')
   try {
+    const before = await dataBytes(redis)
     const sealing = createSealing(new Secret(ground.sealingKey), ground.url)
     const tasks = Array.from({ length: Math.ceil(count / perTask) }, (_, i) => i)
     const ids = (await inTurns(tasks, 16, (i) => layTask(ledger, sealing, i))).flat()
+    const bytesPerLease = ((await dataBytes(redis)) - before) / ids.length
     await new Promise((resolve) => setTimeout(resolve, lifetimeSeconds * 1000 + 100))
     if ((await due()) !== ids.length) throw new Error(`${await due()} of ${ids.length} leases are due`)
     const start = performance.now()
@@ -47,7 +52,7 @@ export async function measureDrain(ground: Ground, workerPid: number, count: num
     }
     const seconds = (performance.now() - start) / 1000
     await checkEnded(ledger, ids)
-    return { leases: ids.length, seconds }
+    return { leases: ids.length, seconds, bytesPerLease }
   } finally {
     process.kill(workerPid, 'SIGCONT')
     await ledger.close()

@@ -13,7 +13,7 @@ import { layGround } from './stack.js'
 
 const usage = `npm run bench -- [--json] [--seconds N | --short]
   --json       one JSON object on stdout
-  --seconds N  how long each load runs (default 4; the whole takes about a minute)
+  --seconds N  how long each load runs (default 3; the whole takes about a minute)
   --short      one second each, 2,000 due leases, for CI
 `
 const connections = 32
@@ -26,7 +26,7 @@ async function main(): Promise<number> {
     help: { type: 'boolean' },
   } as const
   const { values } = parseArgs({ options })
-  const seconds = Number(values.seconds ?? (values.short ? 1 : 4))
+  const seconds = Number(values.seconds ?? (values.short ? 1 : 3))
   if (values.help || !(seconds > 0 && seconds <= 600)) {
     process.stderr.write(usage)
     return values.help ? 0 : 2

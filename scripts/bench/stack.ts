@@ -123,6 +123,7 @@ export interface RunningProgram {
 /** Starts `hallpass serve` or `hallpass worker` with what it logs by default, into a file. */
 export function startProgram(program: 'serve' | 'worker', ground: Ground): RunningProgram {
   const log = openSync(join(ground.directory, `${program}.log`), 'a')
+  // BENCH_NODE_OPTIONS="--cpu-prof" profiles both.
   const extra = process.env.BENCH_NODE_OPTIONS?.split(' ') ?? []
   const args = [...extra, hallpass, program, '--config', ground.configFile]
   const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', log, log] })

@@ -1,8 +1,6 @@
 // One HTTP request on a connection of its own, so that no kept-alive socket of a program that was killed gets in the way.
 import { request } from 'node:http'
 
-export type Json = { readonly [member: string]: unknown }
-
 export interface CallOptions {
   readonly token?: string
   /** Sent as JSON; text goes out as it is, with whatever content type `headers` gives. */
@@ -19,8 +17,6 @@ export interface Answer {
   /** The parsed body; an empty object where it was no JSON object. */
   readonly body: Record<string, unknown>
 }
-
-export type Call = (method: string, path: string, options?: CallOptions) => Promise<Answer>
 
 /** Calls `base + path`. Rejects only when no answer came. */
 export function call(base: string, method: string, path: string, options: CallOptions = {}): Promise<Answer> {

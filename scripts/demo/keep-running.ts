@@ -40,7 +40,7 @@ async function replace(file: string, token: string): Promise<void> {
 
 async function someProgramEnds({ programs }: World): Promise<never> {
   const program = await Promise.race(programs.map((one) => one.ended.then(() => one)))
-  throw new Error(`hallpass ${program.name} ended by itself:\n${program.output()}`)
+  throw new Error(`hallpass ${program.name} ended by itself:\n${program.lastWords()}`)
 }
 
 function instructions({ url, configFile }: World, folder: string): string[] {

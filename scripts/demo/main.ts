@@ -1,10 +1,15 @@
 // `npm run demo` and `npm start`, once everything is installed and built. Nothing outlives it, whichever way it ends.
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { findFreePort } from '../../src/dev/redis.js'
 import { keepRunning } from './keep-running.js'
 import { createNarrator, type Narrator } from './narrator.js'
 import { tellStory } from './story.js'
-import { createUndo } from './undo.js'
-import { createWorld, type World } from './world.js'
+import { createUndo, type Undo } from './undo.js'
+import { createWorld, type World, type WorldOptions } from './world.js'
 
 const usualPort = 8700
 
@@ -12,50 +17,64 @@ const usualPort = 8700
 export async function runDemo({ keep }: { keep: boolean }): Promise<number> {
   // The SDK's word on Node versions is for its developers, not for a newcomer's first minute.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'
-  const colourful = process.stdout.isTTY === true && !process.env.NO_COLOR
-  const narrator = createNarrator((line) => process.stdout.write(`${line}\n`), colourful)
   const undo = createUndo()
   const interrupted = untilInterrupted()
+  let ending = false
+  // What the story still says while everything is being ended would only be about that.
+  const write = (line: string) => void (ending || process.stdout.write(`${line}\n`))
+  const narrator = createNarrator(write, process.stdout.isTTY === true && !process.env.NO_COLOR)
+  const directory = await mkdtemp(join(tmpdir(), 'hallpass-demo-'))
+  const start = { directory, undo, say: narrator.note }
+  const story = keep ? stay(narrator, start, interrupted) : tell(narrator, start)
   let exitCode = 0
   try {
-    const story = keep ? stay(narrator, interrupted) : tell(narrator)
-    // Whichever comes first; the other's failure, once everything is being ended, says nothing new.
-    story.catch(() => undefined)
     const signal = await Promise.race([story, interrupted])
     if (signal !== null) exitCode = keep ? 0 : 130
   } catch (error) {
-    process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(`\nThe demo failed: ${messageOf(error)}\n`)
     exitCode = 1
   }
-  for (const failure of await undo.run()) {
-    process.stderr.write(`while ending: ${failure instanceof Error ? failure.message : String(failure)}\n`)
-    exitCode ||= 1
-  }
-  return exitCode
-
-  async function tell(on: Narrator): Promise<null> {
-    const startedAt = performance.now()
-    on.title("Hallpass: a workload's own token buys a credential that really dies")
-    on.note('Starting everything that it needs: some seconds …\n')
-    const world = await createWorld(undo, null, on.note)
-    introduce(world, on)
-    await tellStory(world, on)
-    const seconds = ((performance.now() - startedAt) / 1000).toFixed(0)
-    on.note('')
-    on.note(`All ${on.claims()} claims held, in ${seconds} s.`)
-    sayWhatStoodIn(world, on)
-    return null
-  }
-
-  async function stay(on: Narrator, until: Promise<unknown>): Promise<null> {
-    on.title('Hallpass, with all that it needs')
-    on.note('Starting it: some seconds …\n')
-    const world = await createWorld(undo, (await isFree(usualPort)) ? usualPort : null, on.note)
-    introduce(world, on)
-    await keepRunning(world, on, undo, until)
-    return null
-  }
+  ending = true
+  const failures = await endAll(undo, story)
+  await rm(directory, { recursive: true, force: true })
+  for (const failure of failures) process.stderr.write(`while ending: ${messageOf(failure)}\n`)
+  return exitCode || (failures.length > 0 ? 1 : 0)
 }
+
+/** Also what an interrupted story was just starting. */
+async function endAll(undo: Undo, story: Promise<unknown>): Promise<unknown[]> {
+  await undo.run()
+  const patience = new Promise((resolve) => setTimeout(resolve, 5000).unref())
+  await Promise.race([story.catch(() => undefined), patience])
+  return await undo.run()
+}
+
+type Start = Omit<WorldOptions, 'port'>
+
+async function tell(narrator: Narrator, start: Start): Promise<null> {
+  const startedAt = performance.now()
+  narrator.title("Hallpass: a workload's own token buys a credential that really dies")
+  narrator.note('Starting everything that it needs: some seconds …\n')
+  const world = await createWorld({ ...start, port: await findFreePort() })
+  introduce(world, narrator)
+  await tellStory(world, narrator)
+  narrator.note('')
+  narrator.note(`All ${narrator.claims()} claims held, in ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`)
+  sayWhatStoodIn(world, narrator)
+  return null
+}
+
+async function stay(narrator: Narrator, start: Start, until: Promise<unknown>): Promise<null> {
+  narrator.title('Hallpass, with all that it needs')
+  narrator.note('Starting it: some seconds …\n')
+  const port = (await isFree(usualPort)) ? usualPort : await findFreePort()
+  const world = await createWorld({ ...start, port })
+  introduce(world, narrator)
+  await keepRunning(world, narrator, start.undo, until)
+  return null
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 function introduce({ url, programs, servers, directory }: World, { row }: Narrator): void {
   const { redis, vault, sts } = servers
@@ -90,3 +109,7 @@ const isFree = (port: number) =>
     socket.once('connect', () => resolve(false)).once('error', () => resolve(true))
     socket.once('connect', () => socket.destroy())
   })
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.exit(await runDemo({ keep: process.argv.includes('--keep-running') }))
+}

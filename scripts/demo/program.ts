@@ -16,6 +16,8 @@ export interface Program {
   readonly ended: Promise<Exit>
   /** Everything it has written so far, stdout and stderr as they came. */
   output(): string
+  /** Its last lines, for an error's text. */
+  lastWords(): string
   /** The same, but not for ever: after the time (15 s by default) it is killed and this throws with what it wrote. */
   untilEnded(seconds?: number): Promise<Exit>
   /** Sends the signal (SIGTERM by default, which drains) and resolves once it has ended. */
@@ -38,10 +40,10 @@ export async function untilStarted(program: Program, seconds = 15): Promise<void
     exit = how
   })
   while (!program.output().includes('"msg":"started"')) {
-    if (exit !== null) throw new Error(`hallpass ${program.name} ended at once:\n${program.output()}`)
+    if (exit !== null) throw new Error(`hallpass ${program.name} ended at once:\n${program.lastWords()}`)
     if (performance.now() > end) {
       await program.kill('SIGKILL')
-      throw new Error(`hallpass ${program.name} did not start:\n${program.output()}`)
+      throw new Error(`hallpass ${program.name} did not start:\n${program.lastWords()}`)
     }
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
@@ -66,7 +68,8 @@ export function spawnProgram(name: ProgramName, options: ProgramOptions): Progra
     const late = setTimeout(() => child.kill('SIGKILL'), seconds * 1000)
     const exit = await ended
     clearTimeout(late)
-    if (exit.signal === 'SIGKILL') throw new Error(`hallpass ${name} did not end within ${seconds} s:\n${output}`)
+    if (exit.signal === 'SIGKILL')
+      throw new Error(`hallpass ${name} did not end within ${seconds} s:\n${lastLines(output)}`)
     return exit
   }
   return {
@@ -74,6 +77,7 @@ export function spawnProgram(name: ProgramName, options: ProgramOptions): Progra
     pid: child.pid ?? 0,
     ended,
     output: () => output,
+    lastWords: () => lastLines(output),
     untilEnded,
     async kill(signal = 'SIGTERM') {
       child.kill(signal)
@@ -86,3 +90,5 @@ async function waitForExit(child: ChildProcess): Promise<Exit> {
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
   return { code, signal }
 }
+
+const lastLines = (text: string) => text.trimEnd().split('\n').slice(-15).join('\n')

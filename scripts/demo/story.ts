@@ -39,7 +39,9 @@ async function agentReadsTheOrders(world: World, { chapter, claim }: Narrator): 
     await claim('the same user tries to write', () => expectRefused(() => session.write(), /permission denied/))
   }
   await claim('completes the task', () => completeTask(world, task))
-  await claim('its open session is ended', async () => expectTrue(await session.hasEnded(), 'by the server'))
+  if (database.real) {
+    await claim('its open session is ended', async () => expectTrue(await session.hasEnded(), 'by the server'))
+  }
   await claim('the same user name and password again', () => expectRefused(() => database.login(user), /./))
   await session.close()
 }

@@ -1,7 +1,7 @@
 // What was started is ended again, the last first, on every way out.
 
 export interface Undo {
-  /** Remembers how to end something. */
+  /** Remembers how to end something. Once everything is being ended it is ended at once, and this throws: start no more. */
   add(step: () => Promise<unknown>): void
   /** Ends everything, once; a step that fails does not keep the others from their turn. Returns what went wrong. */
   run(): Promise<unknown[]>
@@ -19,9 +19,12 @@ export function createUndo(): Undo {
   }
   return {
     add(step) {
-      // Started while everything is being ended (Ctrl-C during start-up): ended at once.
-      if (running === null) steps.push(step)
-      else running = Promise.all([running, step()]).then(([failures]) => failures)
+      if (running === null) {
+        steps.push(step)
+        return
+      }
+      running = Promise.all([running, step()]).then(([failures]) => failures)
+      throw new Error('everything is being ended')
     },
     run() {
       running ??= run()

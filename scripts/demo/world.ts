@@ -1,11 +1,9 @@
 // Everything that the story plays in: servers, identities, a configuration, and Hallpass itself as two programs.
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { findFreePort } from '../../src/dev/redis.js'
 import { type DeployService, startDeployService } from './deploy-service.js'
 import { forgetKeys } from './forget-keys.js'
 import { type Answer, type CallOptions, call } from './http-call.js'
@@ -38,11 +36,17 @@ export interface World {
 const root = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../../' : '../../', import.meta.url))
 export const hallpassProgram = join(root, 'dist', 'src', 'bin', 'hallpass.js')
 
+export interface WorldOptions {
+  /** Private and empty; whoever made it removes it. */
+  readonly directory: string
+  readonly port: number
+  readonly undo: Undo
+  say(line: string): void
+}
+
 /** Starts everything. What was started is ended by `undo`, also when this throws half-way. */
-export async function createWorld(undo: Undo, port: number | null, say: (line: string) => void): Promise<World> {
-  const directory = await mkdtemp(join(tmpdir(), 'hallpass-demo-'))
-  undo.add(() => rm(directory, { recursive: true, force: true }))
-  const url = `http://127.0.0.1:${port ?? (await findFreePort())}`
+export async function createWorld({ directory, port, undo, say }: WorldOptions): Promise<World> {
+  const url = `http://127.0.0.1:${port}`
   const servers = await startServers(directory, `${url}/federation`, undo, say)
   const identities = await startIdentities(url, undo)
   const redisPrefix = `hallpass-demo-${randomBytes(4).toString('hex')}`
@@ -125,5 +129,6 @@ async function endProgram(program: Program): Promise<void> {
   const late = setTimeout(() => void program.kill('SIGKILL'), 10_000)
   const { code } = await program.kill('SIGTERM')
   clearTimeout(late)
-  if (code !== 0) throw new Error(`hallpass ${program.name} did not end as it should (${code}):\n${program.output()}`)
+  if (code !== 0)
+    throw new Error(`hallpass ${program.name} did not end as it should (${code}):\n${program.lastWords()}`)
 }

@@ -1,7 +1,7 @@
 // serve, worker and dev: load, wire, run until told to stop, drain.
 import { type Composed, compose, type Program } from '../compose.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
-import { ConfigError } from '../config/problems.js'
+import { ConfigError, formatProblem } from '../config/problems.js'
 import { BrokerError } from '../core/errors.js'
 import { type DevState, prepareDev, startDevIssuer } from '../dev/built-in.js'
 import { printDevToken } from '../dev/token.js'
@@ -66,12 +66,14 @@ async function runProgram(
     const loaded = await load()
     composed = await compose(loaded, program, process.env.HALLPASS_LOG_LEVEL ?? 'info')
     const running = await start(composed)
+    // Before it is said that we run: who reads that may end us in the same breath.
+    const told = untilSignal(composed)
     const { workloads } = loaded.settings.listen
     composed.parts.log.info(
       { issuer: loaded.settings.issuer, listen: `${workloads.host}:${workloads.port}` },
       'started',
     )
-    await untilSignal(composed)
+    await told
     // Servers first: what they have under way may still need the worker of the same process.
     for (const one of running) await one.drain()
     await composed.close()
@@ -101,7 +103,7 @@ async function untilSignal(composed: Composed): Promise<void> {
 /** What an operator can act upon; the stack of anything else helps nobody at start-up. */
 function startFailure(error: unknown): string {
   if (error instanceof ConfigError || error instanceof PolicySetError) {
-    return `the configuration was refused\n${error.problems.map((one) => `  ${one.file}:${one.line}: ${one.message}`).join('\n')}`
+    return `the configuration was refused\n${error.problems.map((one) => `  ${formatProblem(one)}`).join('\n')}`
   }
   if (error instanceof BrokerError) return `${error.detail}; see that Redis is running at the configured URL`
   if (error instanceof KeyFileError) return `${error.message}\n  make the keys with: hallpass keys create`

@@ -2,6 +2,7 @@
 import type { RevocationRequest, Target } from '../api/revocations.js'
 import type { Json } from '../core/canonical-json.js'
 import { createId } from '../core/ids.js'
+import type { Lease } from '../ledger/lease.js'
 import type { LeaseMatch, Revocation } from '../ledger/ledger.js'
 import { endLeases } from './end-leases.js'
 import { endTask } from './end-task.js'
@@ -71,7 +72,11 @@ export async function carryOut(parts: Parts, id: string): Promise<void> {
       page.map((lease) => lease.id),
       ending,
     )
-    await recordEnding(parts, page, ending, null)
+    // A broker and a worker may both be at it, and a task's own end has recorded its leases: once is enough.
+    const isTold = (lease: Lease) =>
+      lease.state === 'revoking' && lease.endReason === 'revoked' && lease.endActor === actor
+    const fresh = page.filter((lease) => !isTold(lease))
+    await recordEnding(parts, fresh, ending, null)
   }
   await parts.ledger.revocationScanned(id)
 }

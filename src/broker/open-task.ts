@@ -87,6 +87,8 @@ async function checkAllPermitted(
   wanted: readonly { credential: CredentialRequest; asked: Asked }[],
 ): Promise<void> {
   if (wanted.length === 0) return
+  // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
+  await countRequest(parts, draft)
   const look = await parts.ledger.lookHolders(draft.holders)
   let holders = look.holders
   const decided: Decided[] = []
@@ -112,6 +114,16 @@ async function checkAllPermitted(
   })
 }
 
+async function countRequest(parts: Parts, { holders }: Task): Promise<void> {
+  const account = holders.find((holder) => holder.kind === 'account')
+  if (!account) throw new BrokerError('internal', 'a task without an account')
+  const wait = await parts.ledger.countRequest(account.id, parts.rules().limits.account.requests_per_minute)
+  if (wait !== null) throw rateExceeded(wait)
+}
+
+const rateExceeded = (retryAfterSeconds: number) =>
+  new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', { retryAfterSeconds })
+
 async function writeTask(
   parts: Parts,
   caller: Caller,
@@ -124,7 +136,7 @@ async function writeTask(
     task: draft,
     ttlSeconds: (draft.expiresAt - draft.openedAt) / 1000,
     openTasksLimit: limits.account.open_tasks,
-    ratePerMinute: limits.account.requests_per_minute,
+    ratePerMinute: request.credentials ? null : limits.account.requests_per_minute,
     idempotency,
   })
   if (answer.outcome !== 'ok') throw notOpened(answer, idempotency)
@@ -161,10 +173,6 @@ function notOpened(
       : new BrokerError('idempotency_mismatch', 'this Idempotency-Key was used with another request')
   }
   const { retryAfterSeconds } = answer
-  if (answer.outcome === 'rate') {
-    return new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', {
-      retryAfterSeconds,
-    })
-  }
+  if (answer.outcome === 'rate') return rateExceeded(retryAfterSeconds)
   return new BrokerError('quota', 'limits.account.open_tasks is reached for this account', { retryAfterSeconds })
 }

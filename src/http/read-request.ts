@@ -90,3 +90,11 @@ export function readQuery<S extends z.ZodType>(search: string, schema: S): z.out
   }
   return parseWith(schema, { ...values })
 }
+
+/** Where a page begins, from the `next_cursor` of the one before; 0 without one. */
+export function readOffset(cursor: string | undefined): number {
+  const offset = cursor === undefined ? 0 : Number(Buffer.from(cursor, 'base64url').toString('utf8'))
+  if (!Number.isSafeInteger(offset) || offset < 0)
+    throw invalidField('cursor', 'expected a cursor from an earlier answer')
+  return offset
+}

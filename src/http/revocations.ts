@@ -5,6 +5,7 @@ import type { Parts } from '../broker/parts.js'
 import { notFound } from '../broker/task-access.js'
 import { receiptView } from '../broker/views.js'
 import { type Concerned, callerOf, checkOperator, concernedBy } from './access.js'
+import { readOffset } from './read-request.js'
 import { type Route, route } from './route.js'
 
 export const revocationRoutes: Route[] = [
@@ -33,9 +34,9 @@ export const revocationRoutes: Route[] = [
     async run({ parts, identity, params, query }) {
       const caller = callerOf(identity)
       const id = params[0] ?? ''
-      const offset = query.cursor === undefined ? 0 : Number(Buffer.from(query.cursor, 'base64url').toString('utf8'))
+      const offset = readOffset(query.cursor)
       const limit = query.limit ?? 100
-      const ids = await parts.ledger.leasesOfRevocation(id, Number.isSafeInteger(offset) ? offset : 0, limit)
+      const ids = await parts.ledger.leasesOfRevocation(id, offset, limit)
       const leases = await awaitReceipts(parts, ids, (query.wait_seconds ?? 0) * 1000)
       const order = await parts.ledger.findRevocation(id)
       if (!order) throw notFound('revocation')

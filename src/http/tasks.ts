@@ -5,20 +5,13 @@ import { endTask } from '../broker/end-task.js'
 import { openTask } from '../broker/open-task.js'
 import type { Caller, Parts } from '../broker/parts.js'
 import { receiptView, taskView } from '../broker/views.js'
-import { invalidField } from '../core/errors.js'
 import { holderId } from '../ledger/keys.js'
 import type { Task } from '../ledger/task.js'
 import { actorOf, callerOf, checkOperator, resolveOwnTask } from './access.js'
 import { credentialView } from './credentials.js'
 import { readIdempotency } from './idempotency.js'
+import { readOffset } from './read-request.js'
 import { type Route, route } from './route.js'
-
-function readOffset(cursor: string | undefined): number {
-  const offset = cursor === undefined ? 0 : Number(Buffer.from(cursor, 'base64url').toString('utf8'))
-  if (!Number.isSafeInteger(offset) || offset < 0)
-    throw invalidField('cursor', 'expected a cursor from an earlier answer')
-  return offset
-}
 
 /** A workload sees its own instance's open tasks; an operator who may view the Broker, everybody's. Ended ones are read by id. */
 async function pageOfTasks(parts: Parts, caller: Caller, state: 'open' | 'ended', offset: number, limit: number) {

@@ -72,7 +72,8 @@ export interface OpenTask {
   readonly task: Task
   readonly ttlSeconds: number
   readonly openTasksLimit: number
-  readonly ratePerMinute: number
+  /** Null when the request was counted already. */
+  readonly ratePerMinute: number | null
   readonly idempotency: { readonly key: string; readonly bodySha256: string } | null
 }
 
@@ -150,6 +151,8 @@ export interface Ledger {
     idempotencyKey: string | null,
     rate: { account: string; perMinute: number } | null,
   ): Promise<Look | 'not_found' | { rateRetryAfterSeconds: number }>
+  /** Counts one request of the account; answers after how many seconds to ask again, null when it is within the limit. */
+  countRequest(account: string, perMinute: number): Promise<number | null>
   lookHolders(holders: readonly Holder[]): Promise<{ now: number; holders: HolderLook[] }>
   noteDenial(holders: readonly string[]): Promise<void>
   reserve(reservation: Reservation): Promise<ReserveAnswer>

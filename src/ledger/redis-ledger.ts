@@ -9,6 +9,7 @@ import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './repl
 import { createRevocationStore } from './revocation-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
 import { createSettledWaiter } from './settled-waiter.js'
+import { storeActivation, storeRecord } from './stored-lease.js'
 import type { Holder } from './task.js'
 import { ledgerUnavailable, orUnavailable } from './unavailable.js'
 
@@ -49,6 +50,9 @@ function wayOut(run: RunScript, incarnation: string) {
     openTask: (request: L.OpenTask) => openTask(run, request),
     look: (task: string, idempotencyKey: string | null, rate: { account: string; perMinute: number } | null) =>
       look(run, task, idempotencyKey, rate),
+    async countRequest(account: string, perMinute: number) {
+      return Math.ceil(Number(await run('count-request', account, perMinute)) / 1000) || null
+    },
     async lookHolders(holders: readonly Holder[]) {
       const [now, looks] = (await run('look-holders', JSON.stringify(holderList(holders)))) as [number, Reply[]]
       return { now, holders: looks.map((reply) => holderLookOf(reply, now)) }
@@ -61,8 +65,8 @@ function wayOut(run: RunScript, incarnation: string) {
       return (await run('note-handle', lease, sealedHandle)) as 'ok' | 'state'
     },
     async activate(lease: string, activation: L.Activation, locks: readonly string[]): Promise<L.ActivateAnswer> {
-      const out = { until: activation.providerExpiresAt, ref: activation.providerRef, fp: activation.fingerprints }
-      const answer = await run('activate', lease, activation.sealedHandle, JSON.stringify(out), JSON.stringify(locks))
+      const out = storeActivation(lease, activation)
+      const answer = await run('activate', lease, activation.sealedHandle, out, JSON.stringify(locks))
       const [outcome, issuedAt] = answer as ['ok' | 'state' | 'closed' | 'late' | 'locked', number]
       return outcome === 'ok' ? { outcome, issuedAt } : { outcome }
     },
@@ -89,7 +93,7 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
     account: task.holders.find((holder) => holder.kind === 'account')?.id,
     ttlMs: request.ttlSeconds * 1000,
     openTasks: request.openTasksLimit,
-    rate: request.ratePerMinute,
+    rate: request.ratePerMinute ?? undefined,
     ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
   }
   const answer = (await run('open-task', JSON.stringify(args), JSON.stringify(record))) as [
@@ -147,7 +151,7 @@ async function reserve(run: RunScript, reservation: L.Reservation, incarnation: 
     ...(reservation.capacity ? { capacity: reservation.capacity } : {}),
     ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
   }
-  const answer = (await run('reserve', JSON.stringify(args), JSON.stringify(record))) as [
+  const answer = (await run('reserve', JSON.stringify(args), storeRecord(record))) as [
     string,
     string | number,
     string | number,

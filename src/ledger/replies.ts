@@ -1,8 +1,9 @@
 // Redis replies → entities. What stands in Redis was written by us, so a missing member is a bug or a tampered ledger: it throws.
 
-import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
+import type { EndReason, Lease, LeaseState, Receipt } from './lease.js'
 import type { HolderLook } from './ledger.js'
 import type { Reply } from './scripts.js'
+import { readActivation, readRecord } from './stored-lease.js'
 import type { Task } from './task.js'
 
 /** The stored part of a task that never changes. */
@@ -10,13 +11,6 @@ export type TaskRecord = Pick<
   Task,
   'principal' | 'account' | 'instance' | 'attributes' | 'chain' | 'parent' | 'depth' | 'purpose'
 > & { readonly holders: readonly (readonly [string, 'account' | 'session', number])[] }
-
-/** What becomes known of a lease when it is activated. */
-export interface ActivationRecord {
-  readonly until: number
-  readonly ref: string
-  readonly fp: readonly string[]
-}
 
 export type Fields = Readonly<Record<string, string>>
 
@@ -54,16 +48,16 @@ export function taskOf(id: string, fields: Fields): Task {
 
 /** A lease's hash → Lease. */
 export function leaseOf(id: string, fields: Fields): Lease {
-  const out = fields.out === undefined ? null : (JSON.parse(fields.out) as ActivationRecord)
+  const out = fields.out === undefined ? null : readActivation(id, fields.out)
   return {
     id,
-    record: JSON.parse(required(fields, 'rec')) as LeaseRecord,
+    record: readRecord(required(fields, 'rec')),
     state: required(fields, 'state') as LeaseState,
     expiresAt: Number(required(fields, 'expires')),
     issuedAt: numberOrNull(fields.issued),
-    providerExpiresAt: out?.until ?? null,
-    providerRef: out?.ref ?? null,
-    fingerprints: out?.fp ?? [],
+    providerExpiresAt: out?.providerExpiresAt ?? null,
+    providerRef: out?.providerRef ?? null,
+    fingerprints: out?.fingerprints ?? [],
     sealedHandle: fields.handle ?? null,
     endReason: (fields.reason as EndReason | undefined) ?? null,
     endActor: fields.actor ?? null,

@@ -8,6 +8,7 @@ const scriptNames = [
   'open-task',
   'look',
   'look-holders',
+  'count-request',
   'note-denial',
   'reserve',
   'note-handle',

@@ -111,7 +111,7 @@ describe('a program that cannot start says why in a line, and exits with 1', () 
       await spoil(stack)
       for (const name of ['serve', 'worker'] as const) {
         const program = stack.spawn(name)
-        expect(await program.ended).toEqual({ code: 1, signal: null })
+        expect(await program.untilEnded()).toEqual({ code: 1, signal: null })
         expect(program.output()).toMatch(says)
         expect(program.output()).toContain(`hallpass ${name}: `)
         // A stack trace helps nobody here.
@@ -122,12 +122,18 @@ describe('a program that cannot start says why in a line, and exits with 1', () 
     }
   })
 
-  test('an address that is taken', async () => {
-    const stack = await startStack()
+  test('an address that is taken, and an audit chain that another program writes', async () => {
+    const stack = await startStack({
+      settings: (base) => ({ ...base, audit: { ...base.audit, instance: 'env:INSTANCE' } }),
+      env: { INSTANCE: 'one' },
+    })
     try {
-      const second = stack.spawn('serve', {})
-      expect((await second.ended).code).toBe(1)
-      expect(second.output()).toMatch(/hallpass serve: .*(in use|EADDRINUSE)/)
+      const sameChain = stack.spawn('serve')
+      expect((await sameChain.untilEnded()).code).toBe(1)
+      expect(sameChain.output()).toMatch(/another program writes this audit chain .*give each broker instance its own/)
+      const sameAddress = stack.spawn('serve', { INSTANCE: 'two' })
+      expect((await sameAddress.untilEnded()).code).toBe(1)
+      expect(sameAddress.output()).toMatch(/hallpass serve: .*address already in use 127\.0\.0\.1:[0-9]+/)
     } finally {
       await stack.stop()
     }

@@ -1,6 +1,6 @@
 // A real Redis for one stack: a process of its own that can be stopped and started again, else the one of REDIS_URL under
 // a prefix of the stack's own.
-import { Redis } from 'ioredis'
+import { forgetKeys } from '../../scripts/demo/forget-keys.js'
 import { findProgram, startRedis } from '../../src/dev/redis.js'
 
 export interface StackRedis {
@@ -57,12 +57,6 @@ function sharedRedis(url: string, prefix: string): StackRedis {
     pid: () => 0,
     stop: refuse,
     start: refuse,
-    async end() {
-      const redis = new Redis(url)
-      for await (const keys of redis.scanStream({ match: `*${prefix}*`, count: 1000 })) {
-        if ((keys as string[]).length > 0) await redis.del(...(keys as string[]))
-      }
-      redis.disconnect()
-    },
+    end: () => forgetKeys(url, prefix),
   }
 }

@@ -93,7 +93,6 @@ export const stackGrants: StackSettings['grants'] = {
     provider: 'tokens',
     ttl: { default: '5m', max: '15m' },
     context: { change_type: { type: 'string', one_of: ['schema', 'data'] } },
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a placeholder of ours, filled by the recipe
     recipe: introspected('https://migrate.acme.example/${declared.change_type}', 'migrate'),
   },
   'deploy.run': {

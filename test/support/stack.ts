@@ -7,17 +7,19 @@
 //   await stack.restart('serve')                                       // SIGTERM, wait, start
 //   await stack.redis.stop(); await stack.redis.start()                // an outage; its append-only file stays
 //   stack.auditRecords()                                               // every record of every chain, by time
+//   await stack.run('audit', 'verify')                                 // the command: { code, stdout, stderr }
 //   await stack.stop()                                                 // in afterAll: ends every child, removes the folder
 //
 // Options: `programs` (default serve and worker; [] starts none), `settings` (changes hallpass.yaml before it is written),
 // `policies` (Cedar text instead of `stackPolicies`), `env`. HALLPASS_DIST names another build than dist/.
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Answer, type CallOptions, call } from '../../scripts/demo/http-call.js'
-import { type Program, type ProgramName, spawnProgram, startProgram } from '../../scripts/demo/program.js'
+import { type Program, type ProgramName, spawnProgram, untilStarted } from '../../scripts/demo/program.js'
 import { type OidcIssuer, startOidcIssuer } from '../../scripts/servers/stand-ins/oidc-issuer.js'
 import { createSpiffeDomain, type SpiffeDomain } from '../../scripts/servers/stand-ins/spiffe-domain.js'
 import { systemClock } from '../../src/core/clock.js'
@@ -53,6 +55,9 @@ export interface Stack {
   /** Until /readyz says that credentials can be issued. */
   untilReady(seconds?: number): Promise<void>
   call(method: string, path: string, options?: CallOptions): Promise<Answer>
+  /** `hallpass …` against this stack: HALLPASS_CONFIG and HALLPASS_URL are set; HALLPASS_TOKEN with `runAs`. */
+  run(...args: string[]): Promise<Ran>
+  runAs(token: string, ...args: string[]): Promise<Ran>
   /** A GitHub Actions token of repo:acme/web, run 100; `changes` go over its claims. */
   ciToken(changes?: Readonly<Record<string, unknown>>): Promise<string>
   /** A JWT-SVID; by default of /agent/ana/coder. */
@@ -62,6 +67,12 @@ export interface Stack {
   /** Every record of every chain, oldest first; `chain` is the folder's name, such as `test-serve`. */
   auditRecords(): AuditLine[]
   stop(): Promise<void>
+}
+
+export interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
 }
 
 export type AuditLine = {
@@ -96,11 +107,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const url = `http://127.0.0.1:${await findFreePort()}`
     const base = stackSettings({ url, redisUrl: redis.url, prefix, ci: ci.issuer, staff: staff.issuer })
     const configFile = await writeFiles(directory, options, base, spiffe)
-    const stack = createStack({ url, directory, configFile, ci, staff, spiffe, redis }, options, stopAll)
-    undo.push(async () => {
-      // A program may be killed, hung or drained by its test: whatever still lives is ended here.
-      for (const program of Object.values(stack.programs)) await program.kill('SIGKILL')
-    })
+    // Programs may be killed, hung, drained or doubled by their test: whatever still lives is ended at the end.
+    const started: Program[] = []
+    undo.push(async () => void (await Promise.all(started.map((program) => program.kill('SIGKILL')))))
+    const fixed = { url, directory, configFile, ci, staff, spiffe, redis }
+    const stack = createStack(fixed, options, started, stopAll)
     const programs = options.programs ?? ['serve', 'worker']
     await Promise.all(programs.map((name) => stack.start(name)))
     if (programs.includes('dev') || (programs.includes('serve') && programs.includes('worker')))
@@ -114,7 +125,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 
 type Fixed = Pick<Stack, 'url' | 'directory' | 'configFile' | 'ci' | 'staff' | 'spiffe' | 'redis'>
 
-function createStack(fixed: Fixed, options: StackOptions, stop: () => Promise<void>): Stack {
+function createStack(fixed: Fixed, options: StackOptions, started: Program[], stop: () => Promise<void>): Stack {
   const { url, directory, configFile, ci, staff, spiffe } = fixed
   const programs: Partial<Record<ProgramName, Program>> = {}
   const optionsOf = (env: Readonly<Record<string, string | undefined>> = {}) => ({
@@ -126,12 +137,13 @@ function createStack(fixed: Fixed, options: StackOptions, stop: () => Promise<vo
     ...fixed,
     programs,
     async start(name, env) {
-      const program = await startProgram(name, optionsOf(env))
-      programs[name] = program
+      const program = stack.spawn(name, env)
+      await untilStarted(program)
       return program
     },
     spawn(name, env) {
       const program = spawnProgram(name, optionsOf(env))
+      started.push(program)
       programs[name] = program
       return program
     },
@@ -141,6 +153,8 @@ function createStack(fixed: Fixed, options: StackOptions, stop: () => Promise<vo
     },
     untilReady: (seconds = 15) => untilReady(url, programs, seconds),
     call: (method, path, given) => call(url, method, path, given),
+    run: (...args) => run(args, { HALLPASS_CONFIG: configFile, HALLPASS_URL: url }),
+    runAs: (token, ...args) => run(args, { HALLPASS_CONFIG: configFile, HALLPASS_URL: url, HALLPASS_TOKEN: token }),
     ciToken: (changes = {}) => ci.sign({ ...ciClaims(url), ...changes }),
     svid: (path = '/agent/ana/coder') => spiffe.signJwtSvid(path, url),
     operatorToken: (changes = {}) =>
@@ -149,6 +163,20 @@ function createStack(fixed: Fixed, options: StackOptions, stop: () => Promise<vo
     stop,
   }
   return stack
+}
+
+function run(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ran> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [hallpassProgram, ...args],
+      { env: { ...process.env, ...env } },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
+        resolve({ code, stdout, stderr })
+      },
+    )
+  })
 }
 
 async function writeFiles(directory: string, options: StackOptions, base: StackSettings, spiffe: SpiffeDomain) {
@@ -169,7 +197,7 @@ async function untilReady(url: string, programs: Partial<Record<ProgramName, Pro
     const answer = await call(url, 'GET', '/readyz').catch((error: Error) => error)
     if (!(answer instanceof Error) && answer.status === 200) return
     if (performance.now() > end) {
-      const said = Object.values(programs).map((one) => `--- ${one.name}\n${one.output()}`)
+      const said = Object.values(programs).map((one) => `--- ${one.name}\n${one.lastWords()}`)
       throw new Error(`not ready: ${answer instanceof Error ? answer.message : answer.text}\n${said.join('\n')}`)
     }
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -17,9 +17,11 @@ elseif lease[1] ~= 'reserved' then
 elseif tonumber(lease[2]) <= now then
   refused = 'late'
 end
-redis.call('HSET', key, 'handle', ARGV[2], 'out', ARGV[3])
-if refused then return { refused } end
-redis.call('HSET', key, 'state', 'active', 'issued', now)
+if refused then
+  redis.call('HSET', key, 'handle', ARGV[2], 'out', ARGV[3])
+  return { refused }
+end
+redis.call('HSET', key, 'handle', ARGV[2], 'out', ARGV[3], 'state', 'active', 'issued', now)
 redis.call('HDEL', key, 'mint')
 redis.call('ZADD', T .. 'due:' .. rec.provider, tonumber(lease[2]), ARGV[1])
 return { 'ok', now }

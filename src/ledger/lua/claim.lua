@@ -2,7 +2,7 @@
 -- Returns { 'ok', now, was reserved 0|1, fields } | { 'held' } | { 'terminal' } | { 'early' }
 local key = T .. 'l:' .. ARGV[1]
 local now = now_ms()
-local lease = redis.call('HMGET', key, 'state', 'expires', 'mint', 'by', 'until', 'rec', 'tries', 'kept')
+local lease = redis.call('HMGET', key, 'state', 'expires', 'mint', 'by', 'until', 'rec', 'tries', 'kept', 'unanswered')
 local state = lease[1]
 if not state then return { 'terminal' } end
 local rec = cjson.decode(lease[6])
@@ -12,7 +12,7 @@ if ended_states[state] then
   if lease[8] and tonumber(lease[2]) <= now then
     redis.call('HDEL', key, 'kept')
     redis.call('ZREM', due, ARGV[1])
-    for _, holder in ipairs(rec.holders) do count_held(holder, rec, -1) end
+    for _, holder in ipairs(rec.holders) do count_out(holder, rec) end
   elseif not lease[8] then
     redis.call('ZREM', due, ARGV[1])
   end
@@ -29,7 +29,7 @@ if state == 'active' then
 elseif state == 'reserved' then
   redis.call('HSET', key, 'state', 'revoking', 'reason', 'not_activated', 'actor', 'sweeper', 'ending', now, 'unanswered', 1)
 end
-if lease[4] ~= ARGV[2] then redis.call('HINCRBY', key, 'tries', 1) end
-redis.call('HSET', key, 'by', ARGV[2], 'until', now + 5000)
+local tries = (tonumber(lease[7]) or 0) + (lease[4] ~= ARGV[2] and 1 or 0)
+redis.call('HSET', key, 'by', ARGV[2], 'until', now + 5000, 'tries', tries)
 redis.call('ZADD', due, now + 3000, ARGV[1])
-return { 'ok', now, (state == 'reserved' or redis.call('HEXISTS', key, 'unanswered') == 1) and 1 or 0, redis.call('HGETALL', key) }
+return { 'ok', now, (state == 'reserved' or lease[9]) and 1 or 0, redis.call('HGETALL', key) }

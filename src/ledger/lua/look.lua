@@ -10,13 +10,12 @@ if ARGV[3] ~= '' then
 end
 local fields = redis.call('HGETALL', key)
 if #fields == 0 then return { 'not_found' } end
-local rec = cjson.decode(redis.call('HGET', key, 'rec'))
-local open, expires = 1, math.huge
-for _, id in ipairs(rec.chain) do
-  local t = redis.call('HMGET', T .. 't:' .. id, 'state', 'expires')
-  if t[1] ~= 'open' or tonumber(t[2]) <= now then open = 0 end
-  expires = math.min(expires, tonumber(t[2]) or 0)
+local rec
+for i = 1, #fields, 2 do
+  if fields[i] == 'rec' then rec = cjson.decode(fields[i + 1]) end
 end
+local closed, expires = closed_task(rec.chain, now)
+local open = closed and 0 or 1
 local holders = {}
 for i, holder in ipairs(rec.holders) do holders[i] = look_at_holder(holder, now) end
 local prior = { false, false }

@@ -1,5 +1,5 @@
 -- Opens a task. KEYS[1] tag.
--- ARGV[1] JSON { task, fields, chain, holders: [[id, kind, windowMs]], account, session, ttlMs, openTasks, rate, idem, body }
+-- ARGV[1] JSON { task, fields, chain, holders: [[id, kind, windowMs]], account, session, ttlMs, openTasks, rate?, idem?, body? }
 -- Returns { 'ok', opened_at, expires_at } | { 'again', task, body } | { 'rate', ms } | { 'quota' } | { 'closed' }
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
@@ -7,8 +7,10 @@ if a.idem then
   local prior = redis.call('HMGET', T .. 'i:' .. a.idem, 'task', 'body')
   if prior[1] then return { 'again', prior[1], prior[2] } end
 end
-local wait = count_request(a.account, a.rate, now)
-if wait > 0 then return { 'rate', wait } end
+if a.rate then
+  local wait = count_request(a.account, a.rate, now)
+  if wait > 0 then return { 'rate', wait } end
+end
 local open = T .. 'h:' .. a.account .. ':t'
 if redis.call('SCARD', open) >= a.openTasks then return { 'quota' } end
 local expires = now + a.ttlMs

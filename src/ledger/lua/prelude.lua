@@ -20,46 +20,71 @@ local function remembered(rec)
   return members
 end
 
--- The key lives at least `ms` from now; an earlier end is put off, a later one is kept.
+-- The key lives at least `ms` from now. Put off by ten minutes more than that, so that not every lease puts it off again.
 local function keep(key, ms)
-  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms + 600000) end
 end
 
--- Counts a lease in or out (by = 1 or -1). `v` rises only when a counter leaves or reaches zero: otherwise every busy
--- pipeline would conflict with itself.
-local function count_held(holder, rec, by)
-  local key = T .. 'h:' .. holder
-  -- Forgotten after days without a request: there is nothing to take away from, and a key made here would have no end.
-  if by < 0 and redis.call('EXISTS', key) == 0 then return end
-  local changed = false
-  for _, member in ipairs(counted(rec)) do
-    local n = redis.call('HINCRBY', key, 'h:' .. member, by)
-    if n <= 0 then
-      redis.call('HDEL', key, 'h:' .. member)
-      changed = true
-    elseif by == 1 and n == 1 then
+-- Adds `by` (1 or -1) to each of the counters and drops what is zero then, in two or three calls: each call costs as much as
+-- all its counters, and each write again in the append-only file. Returns whether one left or reached zero.
+local function add_to(key, names, by)
+  local was = redis.call('HMGET', key, unpack(names))
+  local left, gone, changed = {}, {}, false
+  for i, name in ipairs(names) do
+    local n = (tonumber(was[i]) or 0) + by
+    if n > 0 then
+      left[#left + 1] = name
+      left[#left + 1] = n
+      if by == 1 and n == 1 then changed = true end
+    else
+      gone[#gone + 1] = name
       changed = true
     end
   end
-  if redis.call('HINCRBY', key, 'live', by) < 0 then redis.call('HSET', key, 'live', 0) end
+  if #left > 0 then redis.call('HSET', key, unpack(left)) end
+  if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
+  return changed
+end
+
+local function held_names(rec)
+  local names = { 'live' }
+  for _, member in ipairs(counted(rec)) do names[#names + 1] = 'h:' .. member end
+  return names
+end
+
+-- Counts a new lease: held, and granted from now on. `v` rises only when a counter leaves or reaches zero: otherwise every
+-- busy pipeline would conflict with itself.
+local function count_new(holder, rec, lease, now)
+  local key = T .. 'h:' .. holder
+  local names, granted = held_names(rec), {}
+  for _, member in ipairs(remembered(rec)) do
+    names[#names + 1] = 'g:' .. member
+    granted[#granted + 1] = now
+    granted[#granted + 1] = member
+  end
+  local changed = add_to(key, names, 1)
+  redis.call('HSET', key, 'last', lease)
+  redis.call('ZADD', key .. ':g', unpack(granted))
   if changed then redis.call('HINCRBY', key, 'v', 1) end
 end
 
--- What was granted is counted at the reservation and taken back only when it was never minted.
-local function count_granted(holder, rec, by, now)
+-- Counts an ended lease out of what is held.
+local function count_out(holder, rec)
   local key = T .. 'h:' .. holder
-  if by < 0 and redis.call('EXISTS', key) == 0 then return end
-  local changed = false
-  for _, member in ipairs(remembered(rec)) do
-    local n = redis.call('HINCRBY', key, 'g:' .. member, by)
-    if n <= 0 then
-      redis.call('HDEL', key, 'g:' .. member)
-      redis.call('ZREM', key .. ':g', member)
-      changed = true
-    elseif by == 1 then
-      redis.call('ZADD', key .. ':g', now, member)
-      if n == 1 then changed = true end
-    end
+  -- Forgotten after days without a request: there is nothing to take away from, and a key made here would have no end.
+  if redis.call('EXISTS', key) == 0 then return end
+  if add_to(key, held_names(rec), -1) then redis.call('HINCRBY', key, 'v', 1) end
+end
+
+-- What was granted is taken back only when it was never minted.
+local function take_back(holder, rec)
+  local key = T .. 'h:' .. holder
+  if redis.call('EXISTS', key) == 0 then return end
+  local names, members = {}, remembered(rec)
+  for i, member in ipairs(members) do names[i] = 'g:' .. member end
+  local changed = add_to(key, names, -1)
+  for i, count in ipairs(redis.call('HMGET', key, unpack(names))) do
+    if not count then redis.call('ZREM', key .. ':g', members[i]) end
   end
   if changed then redis.call('HINCRBY', key, 'v', 1) end
 end
@@ -95,14 +120,16 @@ local function count_request(account, limit, now)
   return 0
 end
 
--- The first task of the chain (JSON list of ids) that is not open now, or nil. Ancestors are read too, so that closing
--- one task needs no fan-out to be safe (I7).
+-- The first task of the chain (JSON list of ids) that is not open now, or nil, and the nearest deadline on the chain.
+-- Ancestors are read too, so that closing one task needs no fan-out to be safe (I7).
 local function closed_task(chain, now)
+  local nearest = math.huge
   for _, id in ipairs(chain) do
     local t = redis.call('HMGET', T .. 't:' .. id, 'state', 'expires')
-    if t[1] ~= 'open' or tonumber(t[2]) <= now then return id end
+    if t[1] ~= 'open' or tonumber(t[2]) <= now then return id, 0 end
+    nearest = math.min(nearest, tonumber(t[2]))
   end
-  return nil
+  return nil, nearest
 end
 
 -- The first of the targets that an operator has locked, or nil.

@@ -7,32 +7,33 @@ local a = cjson.decode(ARGV[1])
 local rec = cjson.decode(ARGV[2])
 local now = now_ms()
 local key = T .. 'l:' .. a.lease
-local task = T .. 't:' .. rec.task
+local task = T .. 't:' .. rec.chain[1]
 local due = T .. 'due:' .. rec.provider
 
-if redis.call('GET', T .. 'incarnation') ~= a.incarnation then return { 'rolled_back' } end
-if now - tonumber(redis.call('GET', T .. 'swept') or 0) > a.sweptWithin then return { 'no_worker' } end
+local signs = redis.call('MGET', T .. 'incarnation', T .. 'swept')
+if signs[1] ~= a.incarnation then return { 'rolled_back' } end
+if now - tonumber(signs[2] or 0) > a.sweptWithin then return { 'no_worker' } end
 if redis.call('EXISTS', key) == 1 then return { 'exists' } end
 if a.idem then
   local prior = redis.call('HMGET', task .. ':i', a.idem, a.idem .. ':body')
   if prior[1] then return { 'again', prior[1], prior[2] } end
 end
-local closed = closed_task(rec.chain, now)
+local closed, nearest = closed_task(rec.chain, now)
 if closed then return { 'closed', closed } end
 local locked = locked_target(a.locks)
 if locked then return { 'locked', locked } end
+local live = {}
 for i, holder in ipairs(a.holders) do
-  if (redis.call('HGET', T .. 'h:' .. holder[1], 'v') or '0') ~= a.versions[i] then return { 'version' } end
+  local h = redis.call('HMGET', T .. 'h:' .. holder[1], 'v', 'live')
+  if (h[1] or '0') ~= a.versions[i] then return { 'version' } end
+  live[i] = tonumber(h[2] or 0)
 end
 
-local expires = now + a.ttlMs
-for _, id in ipairs(rec.chain) do
-  expires = math.min(expires, tonumber(redis.call('HGET', T .. 't:' .. id, 'expires')))
-end
+local expires = math.min(now + a.ttlMs, nearest)
 local retry = math.max(1, math.ceil((expires - now) / 1000))
 if tonumber(redis.call('HGET', task, 'live')) >= a.limits.task then return { 'quota', 'limits.task.active_leases', retry } end
-for _, holder in ipairs(a.holders) do
-  if holder[2] == 'account' and tonumber(redis.call('HGET', T .. 'h:' .. holder[1], 'live') or 0) >= a.limits.account then
+for i, holder in ipairs(a.holders) do
+  if holder[2] == 'account' and live[i] >= a.limits.account then
     return { 'quota', 'limits.account.active_leases', retry }
   end
 end
@@ -60,9 +61,7 @@ if a.capacity then
 end
 for _, holder in ipairs(a.holders) do
   local h = T .. 'h:' .. holder[1]
-  count_held(holder[1], rec, 1)
-  count_granted(holder[1], rec, 1, now)
-  redis.call('HSET', h, 'last', a.lease)
+  count_new(holder[1], rec, a.lease, now)
   local idle = math.max(2 * DAY, holder[3]) + expires - now
   keep(h, idle)
   keep(h .. ':g', idle)

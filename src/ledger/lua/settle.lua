@@ -10,17 +10,17 @@ local due = T .. 'due:' .. rec.provider
 local state = ARGV[3]
 redis.call('HDEL', key, 'by', 'until', 'mint', 'handed')
 if ended_states[state] then
-  local task = T .. 't:' .. rec.task
+  local task = T .. 't:' .. rec.chain[1]
   redis.call('ZREM', due, ARGV[1])
   local kept = (state == 'released' or state == 'abandoned') and tonumber(lease[3]) > now
   if kept then
     redis.call('ZADD', due, tonumber(lease[3]), ARGV[1])
     redis.call('HSET', key, 'kept', 1)
   else
-    for _, holder in ipairs(rec.holders) do count_held(holder, rec, -1) end
+    for _, holder in ipairs(rec.holders) do count_out(holder, rec) end
   end
   if state == 'void' then
-    for _, holder in ipairs(rec.holders) do count_granted(holder, rec, -1, now) end
+    for _, holder in ipairs(rec.holders) do take_back(holder, rec) end
     if rec.capacity then redis.call('ZREM', T .. 'cap:' .. rec.provider .. ':' .. rec.capacity, ARGV[1]) end
   end
   redis.call('HSET', key, 'state', state, 'receipt', ARGV[4], 'ended', now)

@@ -9,13 +9,13 @@ for i = 2, #ARGV do
   local due = T .. 'due:' .. ARGV[i]
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, tonumber(ARGV[1]))) do
     local key = T .. 'l:' .. id
-    if redis.call('EXISTS', key) == 0 then
+    local lease = redis.call('HMGET', key, 'state', 'tries', 'handed')
+    if not lease[1] then
       redis.call('ZREM', due, id)
     else
       redis.call('ZADD', due, now + 2000, id)
-      redis.call('HSETNX', key, 'handed', now)
-      local lease = redis.call('HMGET', key, 'tries', 'handed')
-      page[#page + 1] = { id, ARGV[i], tonumber(lease[1]) or 0, now - tonumber(lease[2]) }
+      if not lease[3] then redis.call('HSET', key, 'handed', now) end
+      page[#page + 1] = { id, ARGV[i], tonumber(lease[2]) or 0, now - (tonumber(lease[3]) or now) }
     end
   end
 end

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: placeholders are what is tested here
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BrokerError } from '../../../src/core/errors.js'

@@ -1,0 +1,151 @@
+// A broker inside the test's process: real Redis, real queue, real audit files, real keys, real policies; its credentials
+// live at the far side or are signed here. Several of them on one Redis stand for several processes.
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type AuditLog, openAuditLog } from '../../src/audit/audit-log.js'
+import type { AuditRecord } from '../../src/audit/record.js'
+import type { Parts, Rules } from '../../src/broker/parts.js'
+import { composeRules } from '../../src/compose-rules.js'
+import { type Clock, systemClock } from '../../src/core/clock.js'
+import { BrokerError } from '../../src/core/errors.js'
+import { Secret } from '../../src/core/secret.js'
+import { type Connection, connectFailFast, connectPatient, untilReady } from '../../src/ledger/connection.js'
+import { openRedisLedger } from '../../src/ledger/redis-ledger.js'
+import { createSealing } from '../../src/ledger/sealing.js'
+import type { Provider } from '../../src/providers/provider.js'
+import { createSignedJwtProvider } from '../../src/providers/signed-jwt.js'
+import { createRevocationQueue } from '../../src/queue/revocation-queue.js'
+import { createCheckpointSigner } from '../../src/signing/checkpoint-tokens.js'
+import { openFileKeyset } from '../../src/signing/file-keyset.js'
+import { createMissingKeys } from '../../src/signing/key-rotation.js'
+import { createLogger } from '../../src/telemetry/logger.js'
+import { createMetrics } from '../../src/telemetry/metrics.js'
+import { loadStoryRules, storyIssuer } from './story-config.js'
+import { TestProvider, type TestProviderSettings } from './test-provider.js'
+
+export interface BrokerSettings {
+  readonly redis: { readonly url: string; readonly prefix: string }
+  /** Where the far side listens. */
+  readonly far: string
+  /** For the provider named `far`. */
+  readonly provider?: Partial<TestProviderSettings>
+  readonly limits?: string
+  readonly clock?: Clock
+  /** Where keys and audit lie; several brokers of one deployment share keys, and so tokens. */
+  readonly instance?: string
+}
+
+export interface TestBroker {
+  readonly parts: Parts
+  readonly far: TestProvider
+  /** Records that answer true are not written: the sink is down for them. */
+  readonly auditSwitch: { isDown: (record: AuditRecord) => boolean }
+  /** Cuts the queue's connection: no job can be added any more. */
+  cutQueue(): void
+  connectPatient(): Connection
+  /** Everything on disk, in order. */
+  records(): Promise<AuditRecord[]>
+  close(): Promise<void>
+}
+
+const sealingKey = randomBytes(32).toString('base64')
+
+export async function startTestBroker(settings: BrokerSettings): Promise<TestBroker> {
+  const { redis, clock = systemClock, instance = 'one' } = settings
+  const folder = await mkdtemp(join(tmpdir(), 'hallpass-broker-'))
+  const loaded = await loadStoryRules(folder, settings.limits ?? '')
+  const { rules } = await composeRules(loaded.settings, loaded.file, clock)
+  await createMissingKeys(join(folder, 'keys'), systemClock)
+  const keyset = await openFileKeyset({ directory: join(folder, 'keys') })
+  const signCheckpoint = createCheckpointSigner(keyset, storyIssuer)
+  const audit = await openAuditLog({
+    directory: join(folder, 'audit'),
+    instance,
+    program: 'dev',
+    clock,
+    signCheckpoint,
+  })
+  const auditSwitch: TestBroker['auditSwitch'] = { isDown: () => false }
+  const quiet = () => undefined
+  const opened: Connection[] = []
+  const commands = connectFailFast(redis, quiet)
+  const ledger = await openRedisLedger({
+    redis: commands,
+    subscriber: connectPatient(redis, quiet),
+    prefix: redis.prefix,
+  })
+  const jobs = connectFailFast(redis, quiet)
+  await untilReady(jobs, 5000)
+  const queue = createRevocationQueue(jobs, redis.prefix, quiet)
+  const far = new TestProvider({ name: 'far', url: settings.far, ...settings.provider })
+  const tokens = createSignedJwtProvider('tokens', { type: 'jwt', timeout: 5, concurrency: 16 } as never, {
+    clock,
+    issuer: storyIssuer,
+    sign: (claims) => keyset.sign('grants', 'at+jwt', { ...claims }),
+    isActive: ledger.isLive,
+    reservedAudiences: [],
+  })
+  const parts: Parts = {
+    issuer: storyIssuer,
+    rules: (): Rules => rules,
+    providers: new Map<string, Provider>([
+      ['far', far],
+      ['tokens', tokens],
+      ['copies', new TestProvider({ name: 'copies', url: settings.far, revocation: 'standing' })],
+      ['fixed', new TestProvider({ name: 'fixed', url: settings.far, revocation: 'natural_expiry' })],
+    ]),
+    ledger,
+    sealing: createSealing(new Secret(sealingKey), storyIssuer),
+    audit: switchable(audit, auditSwitch),
+    queue,
+    keyset,
+    clock,
+    log: createLogger('test', process.env.HALLPASS_TEST_LOG ?? 'silent'),
+    metrics: createMetrics(),
+    troubles: new Map(),
+  }
+  // Without a sign that somebody sweeps nothing is issued.
+  await ledger.takeDue([], 1)
+  return {
+    parts,
+    far,
+    auditSwitch,
+    cutQueue: () => jobs.disconnect(),
+    connectPatient() {
+      const connection = connectPatient(redis, quiet)
+      opened.push(connection)
+      return connection
+    },
+    records: () => readRecords(audit.directory),
+    async close() {
+      for (const connection of opened) connection.disconnect()
+      await queue.close().catch(() => undefined)
+      jobs.disconnect()
+      await ledger.close()
+      await audit.close()
+      keyset.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function switchable(audit: AuditLog, gate: TestBroker['auditSwitch']): Parts['audit'] {
+  return {
+    async append(record) {
+      if (gate.isDown(record)) throw new BrokerError('audit_unavailable', 'switched off', { retryAfterSeconds: 2 })
+      return await audit.append(record)
+    },
+  }
+}
+
+async function readRecords(directory: string): Promise<AuditRecord[]> {
+  const files = (await readdir(directory)).filter((name) => /^\d+\.jsonl$/.test(name)).sort()
+  const texts = await Promise.all(files.map((name) => readFile(join(directory, name), 'utf8')))
+  return texts
+    .join('')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as AuditRecord)
+}

@@ -1,0 +1,85 @@
+// A real Redis per test file: one of its own on loopback, or the one at REDIS_URL under a random prefix.
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { type FoundRedis, findProgram, startRedis } from '../../src/dev/redis.js'
+
+export interface TestRedis {
+  readonly url: string
+  /** No other test's keys start with it. */
+  readonly prefix: string
+  stop(): Promise<void>
+}
+
+/** A server that a test may kill, restart and squeeze. */
+export interface OwnRedis extends TestRedis {
+  /** SIGKILL: nothing is flushed, no connection is closed politely. Resolves when the process is gone. */
+  kill(): Promise<void>
+  /** The same server again: same port, same folder. */
+  restart(): Promise<void>
+}
+
+const aPrefix = () => `t${randomUUID().slice(0, 12)}`
+
+export async function startTestRedis(): Promise<TestRedis> {
+  const given = process.env.REDIS_URL
+  if (!given) return await startOwnRedis()
+  const prefix = aPrefix()
+  return { url: given, prefix, stop: () => deletePrefix(given, prefix) }
+}
+
+/** `more`: further settings of the server, as on its command line. */
+export async function startOwnRedis(more: readonly string[] = []): Promise<OwnRedis> {
+  const program = (await findProgram('redis-server', process.env)) ?? (await findProgram('valkey-server', process.env))
+  if (program === null) throw new Error('these tests need redis-server or valkey-server on PATH, or REDIS_URL')
+  const directory = await mkdtemp(join(tmpdir(), 'hallpass-redis-'))
+  let server = await startRedis(program, directory, undefined, more)
+  const { port, url } = server
+  const endWithUs = () => endByPid(server, 'SIGKILL')
+  process.once('exit', endWithUs)
+  return {
+    url,
+    prefix: aPrefix(),
+    async kill() {
+      endByPid(server, 'SIGKILL')
+      // The exit was seen already or comes now: stop() sends to nobody and waits for it.
+      await server.stop()
+    },
+    async restart() {
+      server = await startRedis(program, directory, port, more)
+    },
+    async stop() {
+      process.off('exit', endWithUs)
+      await server.stop()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function endByPid(server: FoundRedis & { pid: number }, signal: NodeJS.Signals): void {
+  try {
+    process.kill(server.pid, signal)
+  } catch {
+    // It is gone already.
+  }
+}
+
+async function deletePrefix(url: string, prefix: string): Promise<void> {
+  const redis = new Redis(url)
+  const names = await keysUnder(redis, prefix)
+  if (names.length > 0) await redis.del(...names)
+  redis.disconnect()
+}
+
+/** Every key of a ledger and of its queues, by SCAN. */
+export async function keysUnder(redis: Redis, prefix: string): Promise<string[]> {
+  const names = new Set<string>()
+  for (let cursor = '0'; ; ) {
+    const [next, page] = await redis.scan(cursor, 'MATCH', `{${prefix}*`, 'COUNT', 1000)
+    for (const name of page) names.add(name)
+    cursor = next
+    if (cursor === '0') return [...names].sort()
+  }
+}

@@ -1,0 +1,95 @@
+// What a receipt may say by the class of the credential's revocation.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { revoke } from '../../../src/broker/revoke.js'
+import { type Story, startStory } from '../../support/story.js'
+
+let story: Story
+beforeAll(async () => {
+  story = await startStory()
+})
+afterAll(async () => {
+  await story.close()
+})
+beforeEach(() => story.far.calm())
+
+const order = (lease: string, over: { forced?: boolean } = {}) =>
+  story.parts.ledger.endLeases([lease], { reason: 'released', actor: 'caller', ...over })
+
+async function ordered(action: string, over: { forced?: boolean } = {}): Promise<string> {
+  const { lease } = await story.bought({ action, ttl_seconds: 60 })
+  await order(lease.id, over)
+  return lease.id
+}
+
+const dueIn = async (lease: string, provider: string) =>
+  Number(await story.at.raw.zscore(`${story.at.tag}due:${provider}`, lease)) - (await story.parts.ledger.now())
+
+describe('by the class of its revocation', () => {
+  test('natural_expiry: the receipt names its end at once, and then it expires', async () => {
+    const id = await ordered('fixed.read')
+    expect(await revoke(story.parts, id)).toBe('later')
+    expect(await story.lease(id)).toMatchObject({
+      state: 'revoking',
+      receipt: { outcome: 'expires_at', evidence: 'none' },
+    })
+    expect(story.far.seen).not.toContain('revoke')
+    expect(Math.abs((await dueIn(id, 'fixed')) - 60_000)).toBeLessThan(5000)
+    await story.pass(id, 61_000)
+    story.far.deleteAll()
+    expect(await revoke(story.parts, id)).toBe('ended')
+    expect(await story.lease(id)).toMatchObject({ state: 'expired', receipt: { outcome: 'confirmed' } })
+  })
+
+  test('natural_expiry, on an order by an operator: what can be ended is ended', async () => {
+    const id = await ordered('fixed.read', { forced: true })
+    expect(await revoke(story.parts, id)).toBe('ended')
+    expect(story.far.alive()).not.toContain(id)
+    expect(await story.lease(id)).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
+  })
+
+  test.each([false, true])('an offline token (forced: %s) ends at its own expiry and is said to', async (forced) => {
+    const { lease } = await story.bought({ action: 'offline.read', ttl_seconds: 2 })
+    await order(lease.id, { forced })
+    expect(await revoke(story.parts, lease.id)).toBe('later')
+    expect(await story.lease(lease.id)).toMatchObject({ state: 'revoking', receipt: { outcome: 'expires_at' } })
+    await new Promise((resolve) => setTimeout(resolve, lease.expiresAt - Date.now() + 20))
+    expect(await revoke(story.parts, lease.id)).toBe('ended')
+    expect(await story.lease(lease.id)).toMatchObject({
+      state: 'expired',
+      receipt: { outcome: 'confirmed', evidence: 'probe_dead' },
+    })
+  })
+
+  test('standing: released, not revocable, and held until its natural end', async () => {
+    const { lease, task } = await story.bought({ action: 'copy.read', ttl_seconds: 60 })
+    await order(lease.id)
+    expect(await revoke(story.parts, lease.id)).toBe('ended')
+    expect(await story.lease(lease.id)).toMatchObject({
+      state: 'released',
+      receipt: { outcome: 'not_revocable', evidence: 'none' },
+    })
+    const held = async () => (await story.parts.ledger.lookHolders(task.holders)).holders.map((one) => one.holding)
+    expect(await held()).toEqual([['copy.read'], ['copy.read']])
+    await story.pass(lease.id, 60_000)
+    expect(await revoke(story.parts, lease.id)).toBe('skipped')
+    expect(await held()).toEqual([[], []])
+  })
+
+  test('a revocation that needs time to spread is looked at each second until it has', async () => {
+    const slow = await startStory({ provider: { propagationSeconds: 3, revocation: 'deny_policy' } })
+    try {
+      const { lease } = await slow.bought()
+      await slow.parts.ledger.endLeases([lease.id], { reason: 'released', actor: 'a' })
+      slow.far.mood.probe = 'fails'
+      for (let i = 0; i < 4; i++) {
+        expect(await revoke(slow.parts, lease.id)).toBe('later')
+        const due = Number(await slow.at.raw.zscore(`${slow.at.tag}due:far`, lease.id))
+        expect(Math.abs(due - (await slow.parts.ledger.now()) - 1000)).toBeLessThan(200)
+      }
+      slow.far.calm()
+      expect(await revoke(slow.parts, lease.id)).toBe('ended')
+    } finally {
+      await slow.close()
+    }
+  })
+})

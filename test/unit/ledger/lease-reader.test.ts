@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { matches } from '../../../src/ledger/lease-reader.js'
+import type { LeaseMatch } from '../../../src/ledger/ledger.js'
+import {
+  activeLease,
+  aRecord,
+  aTask,
+  letTimePass,
+  openTask,
+  openTestLedger,
+  reserve,
+  settlementOf,
+  type TestLedger,
+} from '../../support/ledger.js'
+import { startTestRedis, type TestRedis } from '../../support/redis.js'
+
+let redis: TestRedis
+let at: TestLedger
+beforeAll(async () => {
+  redis = await startTestRedis()
+  at = await openTestLedger(redis)
+})
+afterAll(async () => {
+  await at.close()
+  await redis.stop()
+})
+
+/** Many leases quickly: straight into the index, as the scripts write them. */
+async function manyLeases(provider: string, count: number): Promise<string[]> {
+  const task = aTask()
+  const ids = Array.from({ length: count }, (_, i) => `lease_${provider}_${i}`)
+  const pipeline = at.raw.pipeline()
+  for (const id of ids) {
+    const rec = JSON.stringify(aRecord(task, { provider }))
+    pipeline.hset(`${at.tag}l:${id}`, 'state', 'active', 'expires', 4e12, 'rec', rec)
+    pipeline.zadd(`${at.tag}due:${provider}`, 4e12, id)
+  }
+  await pipeline.exec()
+  return ids
+}
+
+async function endAll(leases: readonly string[]): Promise<void> {
+  await at.ledger.endLeases(leases, { reason: 'revoked', actor: 'a' })
+  for (const lease of leases) {
+    await at.ledger.claim(lease, lease)
+    await at.ledger.settle(lease, lease, settlementOf('revoked'))
+  }
+}
+
+describe('all live leases', () => {
+  test.each([100, 1500])('of %i none is passed over while they end under the reader', async (count) => {
+    const ids = await manyLeases(`many${count}`, count)
+    const seen = new Set<string>()
+    for await (const page of at.ledger.liveLeases({}, [`many${count}`])) {
+      for (const lease of page) seen.add(lease.id)
+      await endAll(page.map((lease) => lease.id))
+    }
+    expect(seen.size).toBe(ids.length)
+  })
+
+  test('leave out what has ended and what does not match', async () => {
+    const task = await openTask(at.ledger)
+    const record = { provider: 'some' }
+    const [one, two] = [await activeLease(at.ledger, task, record), await activeLease(at.ledger, task, record)]
+    await at.ledger.endLeases([two], { reason: 'released', actor: 'a' })
+    await at.ledger.claim(two, 'w')
+    // A copy of a standing secret stays in the index until its natural end, and is no live lease.
+    await at.ledger.settle(two, 'w', settlementOf('released'))
+    const found = []
+    for await (const page of at.ledger.liveLeases({ account: task.account }, ['some'])) found.push(...page)
+    expect(found.map((lease) => lease.id)).toEqual([one])
+    for await (const page of at.ledger.liveLeases({ account: 'ci:other' }, ['some'])) expect(page).toEqual([])
+    for await (const page of at.ledger.liveLeases({ provider: 'far' }, ['some'])) expect(page).toEqual([])
+  })
+})
+
+describe('listing by pages', () => {
+  test.each([
+    [5, 2],
+    [300, 7],
+  ])('gives each of %i leases once, %i at a time, across providers', async (count, limit) => {
+    const names = [`a${count}`, `b${count}`]
+    const ids = (await Promise.all(names.map((name) => manyLeases(name, count)))).flat()
+    const seen: string[] = []
+    let cursor: string | null = null
+    do {
+      const page = await at.ledger.scanLeases({}, names, cursor, limit)
+      expect(page.leases.length).toBeLessThanOrEqual(limit)
+      seen.push(...page.leases.map((lease) => lease.id))
+      cursor = page.cursor
+    } while (cursor !== null)
+    expect(seen.sort()).toEqual([...ids].sort())
+  })
+
+  test.each(['', '!', 'AAAA', Buffer.from('1.2').toString('base64url')])('refuses %j as a cursor', async (cursor) => {
+    await expect(at.ledger.scanLeases({}, ['far'], cursor, 1)).rejects.toMatchObject({ code: 'invalid_request' })
+  })
+})
+
+describe('a filter', () => {
+  test('holds only where each of its parts does', async () => {
+    const task = await openTask(at.ledger)
+    const id = await activeLease(at.ledger, task)
+    const lease = await at.ledger.findLease(id)
+    if (!lease) throw new Error('not found')
+    const right: LeaseMatch = {
+      lease: id,
+      task: task.id,
+      principal: task.principal,
+      account: task.account,
+      session: task.account,
+      issuer: 'ci',
+      action: 'repo.read',
+      resource: 'repo:acme/web',
+      provider: 'far',
+      policy: 'p1',
+      state: 'active',
+      fingerprint: 'f1',
+      issuedAfter: (lease.issuedAt ?? 0) - 1,
+      issuedBefore: (lease.issuedAt ?? 0) + 1,
+    }
+    expect(matches(lease, right)).toBe(true)
+    expect(matches(lease, { ...right, state: 'live' })).toBe(true)
+    const wrong = { issuedAfter: lease.issuedAt ?? 0, issuedBefore: lease.issuedAt ?? 0 }
+    for (const part of Object.keys(right) as (keyof LeaseMatch)[]) {
+      const value = part === 'issuedAfter' || part === 'issuedBefore' ? wrong[part] : 'other'
+      expect([part, matches(lease, { ...right, [part]: value })]).toEqual([part, false])
+    }
+  })
+})
+
+describe('whether a credential is to be honoured', () => {
+  const isLive = (lease: string) => at.ledger.isLive(lease)
+
+  test('only of an active lease, in time, in an open chain, without a lock', async () => {
+    const task = await openTask(at.ledger)
+    const reserved = await reserve(at.ledger, task)
+    expect(await isLive(reserved)).toBe(false)
+    expect(await isLive('lease_none')).toBe(false)
+    const lease = await activeLease(at.ledger, task)
+    expect(await isLive(lease)).toBe(true)
+    await at.raw.hset(`${at.tag}locked`, `account=${task.account}`, 1)
+    expect(await isLive(lease)).toBe(false)
+    await at.raw.del(`${at.tag}locked`)
+    expect(await isLive(lease)).toBe(true)
+    await at.ledger.endTask(task.id, 'succeeded')
+    expect(await isLive(lease)).toBe(false)
+  })
+
+  test('not past its deadline, and not once its end is ordered', async () => {
+    const task = await openTask(at.ledger)
+    const [late, ending] = [await activeLease(at.ledger, task), await activeLease(at.ledger, task)]
+    await letTimePass(at, late, 60_001)
+    expect(await isLive(late)).toBe(false)
+    await at.ledger.endLeases([ending], { reason: 'released', actor: 'a' })
+    expect(await isLive(ending)).toBe(false)
+  })
+})
+
+describe('waiting for a lease to settle', () => {
+  test('wakes when it does, at once', async () => {
+    const lease = await activeLease(at.ledger, await openTask(at.ledger))
+    await at.ledger.endLeases([lease], { reason: 'released', actor: 'a' })
+    await at.ledger.claim(lease, 'w')
+    const started = performance.now()
+    const woken = at.ledger.waitSettled(new Set([lease]), 5000)
+    await at.ledger.settle(lease, 'w', settlementOf('revoked'))
+    await woken
+    expect(performance.now() - started).toBeLessThan(300)
+  })
+
+  test("does not wake for another's, and looks again by itself after half a second", async () => {
+    const [one, other] = [await openTask(at.ledger), await openTask(at.ledger)]
+    const mine = await activeLease(at.ledger, one)
+    const theirs = await activeLease(at.ledger, other)
+    await at.ledger.endLeases([theirs], { reason: 'released', actor: 'a' })
+    await at.ledger.claim(theirs, 'w')
+    const started = performance.now()
+    const woken = at.ledger.waitSettled(new Set([mine]), 5000)
+    await at.ledger.settle(theirs, 'w', settlementOf('revoked'))
+    await woken
+    expect(performance.now() - started).toBeGreaterThan(400)
+  })
+
+  test('ends with its time', async () => {
+    const started = performance.now()
+    await at.ledger.waitSettled(new Set(['lease_x']), 50)
+    expect(performance.now() - started).toBeLessThan(400)
+  })
+})

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
+import { createRevocationQueue, interactive } from '../../../src/queue/revocation-queue.js'
+import {
+  activeLease,
+  anActivation,
+  aReservation,
+  letTimePass,
+  openTask,
+  openTestLedger,
+  reserve,
+  settlementOf,
+  type TestLedger,
+} from '../../support/ledger.js'
+import { type OwnRedis, startOwnRedis } from '../../support/redis.js'
+
+let redis: OwnRedis
+let at: TestLedger
+beforeAll(async () => {
+  redis = await startOwnRedis()
+  at = await openTestLedger(redis)
+})
+afterAll(async () => {
+  await at.close()
+  await redis.stop()
+})
+
+/** As full as it can be: not one byte may be added. */
+async function whileFull(work: () => Promise<void>): Promise<void> {
+  await at.raw.config('SET', 'maxmemory', '1mb')
+  try {
+    await expect(at.raw.set('more', 'x')).rejects.toThrow(/OOM/)
+    await work()
+  } finally {
+    await at.raw.config('SET', 'maxmemory', '0')
+  }
+}
+
+test('nothing is issued any more, and everything that ends credentials goes on', async () => {
+  const task = await openTask(at.ledger)
+  const late = await activeLease(at.ledger, task)
+  const minting = await reserve(at.ledger, task)
+  const over = await openTask(at.ledger)
+  const ordered = await activeLease(at.ledger, over)
+  await letTimePass(at, late, 61_000)
+  await at.raw.zadd(`${at.tag}due:tasks`, 1, over.id)
+  const request = await aReservation(at.ledger, task)
+  const refused = { code: 'ledger_unavailable' }
+
+  await whileFull(async () => {
+    await expect(at.ledger.reserve(request)).rejects.toMatchObject(refused)
+    await expect(openTask(at.ledger)).rejects.toMatchObject(refused)
+    await expect(at.ledger.activate(minting, anActivation, [])).rejects.toMatchObject(refused)
+    // What exists at a provider has to be found again.
+    expect(await at.ledger.noteHandle(minting, 'sealed')).toBe('ok')
+    expect((await at.ledger.takeDue(['far'], 100)).map((one) => one.lease)).toEqual([late])
+    expect((await at.ledger.claim(late, 'w')).outcome).toBe('ok')
+    expect(await at.ledger.renewClaim(late, 'w')).toBe(true)
+    expect(await at.ledger.settle(late, 'w', settlementOf('expired', { owed: true }))).toBe(true)
+    expect(await at.ledger.takeDueTasks(10)).toEqual([over.id])
+    expect(await at.ledger.endTask(over.id, 'deadline')).toMatchObject({ ended: true })
+    await at.ledger.createRevocation({ id: 'rev_1', match: {}, reason: 'r', actor: 'a', matched: 1 })
+    expect(await at.ledger.takeDueRevocations(10)).toEqual(['rev_1'])
+    const order = { reason: 'revoked', actor: 'a', revocation: 'rev_1', forced: true } as const
+    expect(await at.ledger.endLeases([ordered, minting], order)).toHaveLength(1)
+    await at.ledger.revocationScanned('rev_1')
+    await at.ledger.taskLeasesEnded(over.id)
+    expect((await at.ledger.claim(ordered, 'w')).outcome).toBe('ok')
+    const receipt = { outcome: 'pending', at: 1, evidence: 'none' } as const
+    expect(await at.ledger.settle(ordered, 'w', { state: 'revoking', receipt, lookAt: 1 })).toBe(true)
+    expect((await at.ledger.claim(ordered, 'x')).outcome).toBe('ok')
+    expect(await at.ledger.settle(ordered, 'x', settlementOf('revoked'))).toBe(true)
+    await at.ledger.owedWritten(late)
+  })
+
+  expect((await at.ledger.findLeases([late, ordered, minting])).map((one) => one.state)).toEqual([
+    'expired',
+    'revoked',
+    'revoking',
+  ])
+  expect(await at.ledger.findLease(request.lease)).toBeNull()
+  // The refused reservation left nothing behind: two leases of that task were, one is.
+  expect((await at.ledger.lookHolders(task.holders)).holders.map((one) => one.activeLeases)).toEqual([1, 1])
+  await reserve(at.ledger, task)
+})
+
+test('the queue says that it takes no jobs', async () => {
+  const jobs = connectFailFast(redis, () => undefined)
+  await untilReady(jobs, 5000)
+  const queue = createRevocationQueue(jobs, redis.prefix, () => undefined)
+  const due = [{ lease: 'lease_1', provider: 'far', attempts: 0, waitingMs: 0 }]
+  await queue.add(due, interactive)
+  await whileFull(async () => {
+    const more = [{ ...due[0], lease: 'lease_2' }] as typeof due
+    await expect(queue.add(more, interactive)).rejects.toThrow(/OOM/)
+  })
+  await queue.close()
+  jobs.disconnect()
+})
