@@ -217,6 +217,10 @@ test('no secret anywhere: not in the audit, not in Redis nor in its log of comma
     kept.set(`the log of ${program?.name}`, program?.output() ?? '')
   kept.set('the metrics', (await stack.call('GET', '/metrics')).text)
   expect(count).toBeGreaterThan(10)
+  // The search sees what there is to see: a lease's id stands in Redis's log.
+  const holds = (part: string) =>
+    [...kept].some(([where, text]) => where.includes(part) && text.includes(bought.report.lease))
+  expect([holds('/redis/'), holds('/test-serve/'), holds('/test-worker/')]).toEqual([true, true, true])
   expect([...kept.keys()].filter((name) => name.endsWith('.jsonl')).length).toBeGreaterThanOrEqual(2)
   const found: string[] = []
   for (const [where, text] of kept)
