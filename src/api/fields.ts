@@ -17,11 +17,18 @@ export const ttlSeconds = z.int().min(1).max(31_536_000)
 export const timestamp = z.iso.datetime()
 export const idOf = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`), `expected an id that starts with ${prefix}_`)
-export const limit = z.coerce.number().int().min(1).max(1000)
+/** A whole number in a query: digits alone, since JavaScript would take an empty text, `0x10` or ` 7 ` for one too. */
+const queryInteger = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^[0-9]{1,9}$/, `expected a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+export const limit = queryInteger(1, 1000)
 export const cursor = z
   .string()
   .min(1)
   .max(512)
   .regex(/^[A-Za-z0-9_-]+$/, 'expected a cursor from an earlier answer')
-export const waitSeconds = z.coerce.number().int().min(0).max(60)
+export const waitSeconds = queryInteger(0, 60)
 export const idempotencyKey = z.string().regex(/^[\x21-\x7e]{1,128}$/, 'expected 1 to 128 visible ASCII characters')

@@ -29,8 +29,10 @@ import type { SubjectTokenSource } from './subject-token-source.js'
 
 export type OpenTask = z.input<typeof openTaskRequest>
 export type RequestCredential = z.input<typeof credentialRequest>
-export type TaskFilter = z.input<typeof taskQuery>
-export type LeaseSearch = z.input<typeof leaseQuery>
+/** A page's size may be given as the number that it is. */
+type Paged<Q extends { limit?: string | undefined }> = Omit<Q, 'limit'> & { limit?: number | string | undefined }
+export type TaskFilter = Paged<z.input<typeof taskQuery>>
+export type LeaseSearch = Paged<z.input<typeof leaseQuery>>
 export type OrderRevocation = z.input<typeof revocationRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
 export type DryRun = z.infer<typeof dryRunAnswer>

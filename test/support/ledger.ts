@@ -149,6 +149,8 @@ export async function reserve(
   over: Partial<Reservation> = {},
 ) {
   const reservation = await aReservation(ledger, task, record, over)
+  // On a busy machine a test can take longer than a ledger issues without a sweep.
+  await ledger.takeDue([], 1)
   const answer = await ledger.reserve(reservation)
   if (answer.outcome !== 'ok') throw new Error(`not reserved: ${JSON.stringify(answer)}`)
   return reservation.lease
