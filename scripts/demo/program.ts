@@ -32,8 +32,8 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
-/** Resolves once it has logged `started`. Throws with what it wrote when it ends instead, or kills it after the time (15 s). */
-export async function untilStarted(program: Program, seconds = 15): Promise<void> {
+/** Resolves once it has logged `started`. Throws with what it wrote when it ends instead, or kills it after the time (60 s: a busy machine is no failure). */
+export async function untilStarted(program: Program, seconds = 60): Promise<void> {
   const end = performance.now() + seconds * 1000
   let exit: Exit | null = null
   void program.ended.then((how) => {
@@ -64,7 +64,7 @@ export function spawnProgram(name: ProgramName, options: ProgramOptions): Progra
     })
   }
   const ended = waitForExit(child)
-  const untilEnded = async (seconds = 15) => {
+  const untilEnded = async (seconds = 60) => {
     const late = setTimeout(() => child.kill('SIGKILL'), seconds * 1000)
     const exit = await ended
     clearTimeout(late)
