@@ -8,7 +8,7 @@ import { measureDecisions } from './decisions.js'
 import { measureDrain } from './due-leases.js'
 import { measureHallpass } from './measure-hallpass.js'
 import { measureVault } from './measure-vault.js'
-import { type Figures, printTable } from './report.js'
+import { type Figures, printTable, rowsOf } from './report.js'
 import { layGround } from './stack.js'
 
 const usage = `npm run bench -- [--json] [--seconds N | --short]
@@ -32,7 +32,9 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2
   }
   const figures = await measureAll(seconds, values.short === true)
-  process.stdout.write(values.json ? `${JSON.stringify(figures, null, 2)}\n` : `\n${printTable(figures)}\n`)
+  process.stdout.write(
+    values.json ? `${JSON.stringify({ ...figures, rows: rowsOf(figures) }, null, 2)}\n` : `\n${printTable(figures)}\n`,
+  )
   return 0
 }
 

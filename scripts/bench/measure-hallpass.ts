@@ -8,7 +8,7 @@ import type { FloorOptions } from './floor.js'
 import type { Load } from './load.js'
 import { deleteByPrefix, readsSoFar, redisVersion } from './redis-figures.js'
 import { merge, runLoad } from './run-load.js'
-import { type Ground, lastWords, type RunningProgram, startProgram, untilReadyMs } from './stack.js'
+import { type Ground, lastWords, type RunningProgram, startProgram, untilReadyMs, untilServing } from './stack.js'
 import type { StoryName } from './stories.js'
 
 export interface HallpassFigures {
@@ -60,7 +60,7 @@ export async function measureHallpass(ground: Ground, bench: Bench): Promise<Hal
 /** Each program's way from the command to `ready`; the worker's beside a broker, which alone can say it. */
 async function measureStart(ground: Ground): Promise<{ serve: number; worker: number }> {
   const servingFirst = startProgram('serve', ground)
-  await new Promise((resolve) => setTimeout(resolve, 1500))
+  await untilServing(ground)
   let startedAt = performance.now()
   const worker = startProgram('worker', ground)
   const workerMs = await untilReadyMs(ground, startedAt)

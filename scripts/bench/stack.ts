@@ -132,15 +132,23 @@ export function startProgram(program: 'serve' | 'worker', ground: Ground): Runni
 
 /** Milliseconds from `startedAt` until credentials can be issued. Throws when they never can. */
 export async function untilReadyMs(ground: Ground, startedAt: number): Promise<number> {
+  await untilAnswered(`${ground.url}/readyz`)
+  return performance.now() - startedAt
+}
+
+/** Resolves when `serve` listens, which it does with no worker there yet. */
+export const untilServing = (ground: Ground) => untilAnswered(`${ground.url}/healthz`)
+
+async function untilAnswered(url: string): Promise<void> {
   for (let i = 0; i < 2000; i++) {
-    const ready = await fetch(`${ground.url}/readyz`).then(
+    const isThere = await fetch(url).then(
       (answer) => answer.status === 200,
       () => false,
     )
-    if (ready) return performance.now() - startedAt
+    if (isThere) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  throw new Error('Hallpass did not become ready')
+  throw new Error(`Hallpass did not become ready: ${url} never answered 200`)
 }
 
 /** What both programs logged last, for whoever has to find out why a bench failed. */

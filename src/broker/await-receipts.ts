@@ -9,11 +9,13 @@ export const isAnswered = (lease: Lease) =>
 /** The leases as they stand when all have an answer or the time is over. */
 export async function awaitReceipts(parts: Parts, ids: readonly string[], waitMs: number): Promise<Lease[]> {
   const until = parts.clock.monotonic() + waitMs
+  const waitedFor = new Set(ids)
   for (;;) {
-    const leases = await parts.ledger.findLeases(ids)
-    const open = new Set(leases.filter((lease) => !isAnswered(lease)).map((lease) => lease.id))
     const left = until - parts.clock.monotonic()
-    if (open.size === 0 || left <= 0) return leases
-    await parts.ledger.waitSettled(open, left)
+    // Begun before the look: what is settled between the two would else be missed until the next poll, half a second later.
+    const settled = left > 0 ? parts.ledger.waitSettled(waitedFor, left) : null
+    const leases = await parts.ledger.findLeases(ids)
+    if (settled === null || leases.every(isAnswered)) return leases
+    await settled
   }
 }

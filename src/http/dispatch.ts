@@ -85,8 +85,7 @@ async function recordRefused(
   error: unknown,
 ): Promise<unknown> {
   if (!(error instanceof BrokerError)) return error
-  if (error.code === 'invalid_token')
-    on.noteRefusedCaller(error.detail.split(/[:"]/, 1)[0]?.trim().slice(0, 60) ?? 'refused')
+  if (error.code === 'invalid_token') on.noteRefusedCaller(reasonOf(error.detail))
   if (identity.kind !== 'principal' || !(route.mints || error instanceof NotPermitted)) return error
   try {
     await recordRefusal(
@@ -100,6 +99,10 @@ async function recordRefused(
     return auditFailure
   }
 }
+
+/** What stands before the caller's own values, without numbers: few enough to be counted by. */
+const reasonOf = (detail: string) =>
+  (detail.split(/[:"(]/, 1)[0] ?? '').replace(/\d+/g, 'n').trim().slice(0, 60) || 'refused'
 
 const prefixes: Readonly<Record<string, IdPrefix>> = { tasks: 'task', leases: 'lease', revocations: 'rev' }
 

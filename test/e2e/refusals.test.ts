@@ -6,7 +6,6 @@ import { type Stack, startStack } from '../support/stack.js'
 import { type StackSettings, stackPolicies } from '../support/stack-settings.js'
 import { startVaultForStack, type VaultInStack, vaultPolicy } from '../support/vault-in-stack.js'
 import {
-  boughtOf,
   buy,
   expectProblem,
   type LedgerView,
@@ -213,33 +212,6 @@ describe('what a known caller is refused', () => {
       reason: 'forbidden',
       decision: { policies: ['no-deploy-after-database-writes'] },
     })
-  })
-
-  test('an Idempotency-Key that was used, with the same request and with another', async () => {
-    const headers = { 'idempotency-key': 'key-1' }
-    const first = boughtOf(await ask(report, { headers }))
-    const same = await expectRefused(
-      () => ask({ ...report, context: {} }, { headers }),
-      { status: 409, code: 'already_issued' },
-      'request.refused',
-    )
-    expect(same.body.lease).toMatchObject({ id: first.lease })
-    expect(same.text).not.toContain(first.secret)
-    await expectRefused(
-      () => ask({ ...report, ttl_seconds: 9 }, { headers }),
-      { status: 422, code: 'idempotency_mismatch' },
-      'request.refused',
-    )
-    expect(await ledger.state(first.lease)).toBe('active')
-  })
-
-  test('a key is not consumed by a denial', async () => {
-    const headers = { 'idempotency-key': 'key-2' }
-    expectProblem(await ask({ action: 'policy.bound', resource: repo }, { headers }), {
-      status: 403,
-      code: 'binding_required',
-    })
-    expect((await ask(report, { headers })).status).toBe(201)
   })
 
   test('a task that has ended', async () => {

@@ -144,5 +144,9 @@ test('the audit counts them by reason, and holds nothing of their tokens', async
   await stack.restart('serve')
   const counted = stack.auditRecords().filter(({ event }) => event === 'callers.refused')
   expect(counted.reduce((sum, { refused }) => sum + Number(refused), 0)).toBeGreaterThanOrEqual(30)
+  // A few words of ours each, and no number that would make every second's refusals a reason of their own.
+  const reasons = counted.flatMap((record) => Object.keys(record.reasons as object))
+  expect(reasons).toContain('the token expired n seconds ago')
+  expect(reasons.filter((reason) => /\d/.test(reason))).toEqual([])
   expect(JSON.stringify(counted)).not.toMatch(/eyJ|other\.example|1296269/)
 })
