@@ -62,10 +62,10 @@ async function answerOf(
   try {
     identity = await authenticate(on, request, route.access, requestId)
     if (identity.kind === 'principal') event.principal = identity.principal.id
-    checkIds(route, params)
     const search = (request.url ?? '').replace(/^[^?]*\??/, '')
     const query = readQuery(search, route.query ?? noQuery)
     const body = await readRouteBody(route, request)
+    checkIds(route, params)
     return await route.run({ parts: on.parts, identity, params, query, body, headers: request.headers })
   } catch (error) {
     if (error instanceof NotPermitted) identity = error.identity

@@ -13,7 +13,6 @@ import {
   type OpenedTask,
   openTask,
   report,
-  until,
 } from '../support/wire-checks.js'
 
 const policies = `${stackPolicies}
@@ -112,26 +111,5 @@ test('of two that forbid each other one is had, whichever tasks they are asked i
     const had = new Set(answers.filter(({ said }) => said === 201).map(({ action }) => action))
     expect(had.size).toBe(1)
     for (const { action, said } of answers) expect([201, 'forbidden']).toContain(had.has(action) ? 201 : said)
-  }
-})
-
-test('while what the account holds changes all the time: 503 busy, and nothing half-made', async () => {
-  const holders = (await ledger.keysOf('h:*')).filter((key) => /:h:[^:]+$/.test(key))
-  let over = false
-  const changing = (async () => {
-    while (!over) await Promise.all(holders.map((key) => ledger.redis.hincrby(key, 'v', 1)))
-  })()
-  const asked = async () => {
-    const before = await ledger.leaseIds()
-    const answer = await stack.call('POST', `${task.path}/credentials`, { token, body: report })
-    if (answer.status !== 201) expect(await ledger.leaseIds()).toEqual(before)
-    return answer
-  }
-  try {
-    const busy = await until(asked, ({ status }) => status !== 201, 20)
-    expectProblem(busy, { status: 503, code: 'busy', retryAfter: true })
-  } finally {
-    over = true
-    await changing
   }
 })
