@@ -1,8 +1,9 @@
 // Every point that a scenario passes, found by playing it once; then each of them again, with a death at that point.
 import { performance } from 'node:perf_hooks'
+import { pause } from '../wire-checks.js'
 import { problemsOfAll, problemsOfRun, readEverything } from './findings.js'
 import { type Ground, type Mortal, mortals, startGround } from './ground.js'
-import { beginRun, type Run, scenarios } from './scenarios.js'
+import { beginRun, type Run, scenarios, serveDiesIn } from './scenarios.js'
 
 export interface Point {
   readonly program: Mortal
@@ -30,10 +31,12 @@ export async function findPoints(): Promise<Point[]> {
     for (const [scenario, play] of Object.entries(scenarios)) {
       for (const program of mortals) ground.takeMet(program)
       await play(ground, await beginRun(ground))
+      // What follows an answer is passed a moment after it was read.
+      await pause(300)
       for (const program of mortals) {
         for (const name of ground.takeMet(program)) {
           const isStory =
-            !/answers\.write\(GET \/(?!v1)/.test(name) && !(program === 'serve' && scenario === 'half made')
+            !/answers\.write\(GET \/(?!v1)/.test(name) && !(program === 'serve' && serveDiesIn.includes(scenario))
           const key = `${program} ${name}`
           if (isStory && !points.has(key)) points.set(key, { program, scenario, name })
         }
@@ -48,7 +51,7 @@ export async function findPoints(): Promise<Point[]> {
 /** Kills at each of the points, `lanes` at a time, each lane with a ledger, a Vault and programs of its own. */
 export async function dieAtEach(points: readonly Point[], lanes: number): Promise<Table> {
   const rest = [...points]
-  const tables = await Promise.all(Array.from({ length: lanes }, () => dieInLane(rest)))
+  const tables = await Promise.all(Array.from({ length: Math.min(lanes, points.length) }, () => dieInLane(rest)))
   return { rows: tables.flatMap((table) => table.rows), problems: tables.flatMap((table) => table.problems) }
 }
 
@@ -76,14 +79,12 @@ async function dieAt(ground: Ground, point: Point): Promise<{ point: Point; run:
   ground.arm(point.program, point.name)
   await play?.(ground, run).catch((error: Error) => run.problems.push(error.message))
   // A step that follows the answer may be passed a moment later.
-  for (let waited = 0; waited < 20 && ground.isArmed(point.program); waited++) await pauseShortly()
+  for (let waited = 0; waited < 20 && ground.isArmed(point.program); waited++) await pause(50)
   const died = !ground.isArmed(point.program)
   ground.disarm(point.program)
   await ground.untilAlive()
   return { point, run, died }
 }
-
-const pauseShortly = () => new Promise((resolve) => setTimeout(resolve, 50))
 
 /** The table as text, one row a point, and the sums. */
 export function printTable({ rows, problems }: Table, seconds: number): string {

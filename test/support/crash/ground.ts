@@ -3,6 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Answer, CallOptions } from '../../../scripts/demo/http-call.js'
+import { untilStarted } from '../../../scripts/demo/program.js'
 import { type Stack, startStack } from '../stack.js'
 import { stackPolicies } from '../stack-settings.js'
 import { startVaultForStack, type VaultInStack, vaultPolicy } from '../vault-in-stack.js'
@@ -45,8 +46,12 @@ export async function startGround(): Promise<Ground> {
   const keeper = await keepRunning(stack, (program) => {
     disarm(program)
     armed.delete(program)
+  }).catch(async (error: unknown) => {
+    await stack.stop()
+    await beside.vault.stop()
+    throw error
   })
-  await stack.untilReady(30)
+  await stack.untilReady(startSeconds)
   const sightings = watchVault(beside)
   return {
     stack,
@@ -77,14 +82,18 @@ export async function startGround(): Promise<Ground> {
   }
 }
 
+/** Several lanes start programs at once, beside whatever else the machine does. */
+const startSeconds = 60
+
 /** Starts both programs, and again whenever one is dead. */
 async function keepRunning(stack: Stack, onDeath: (program: Mortal) => void) {
   let stopping = false
   const starting = new Map<Mortal, Promise<unknown>>()
   const start = async (name: Mortal): Promise<void> => {
-    const begun = stack.start(name)
+    const program = stack.spawn(name)
+    const begun = untilStarted(program, startSeconds)
     starting.set(name, begun)
-    const program = await begun
+    await begun
     void program.ended.then(() => {
       onDeath(name)
       if (!stopping) start(name).catch(() => undefined)

@@ -131,18 +131,29 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
   async expired(ground, run) {
     await buyBoth(ground, run, await open(ground, run, { ttl_seconds: 4 }), 3)
-    await whileAlive(ground, 'worker', 6)
+    await whileAlive(ground, 'worker', 7)
   },
   async 'half made'(ground, run) {
     const task = await open(ground, run)
-    const worker = { wasArmed: ground.isArmed('worker') }
     for (const [asked, provider] of [[query, 'vault'] as const, [report, 'tokens'] as const]) {
-      if (!worker.wasArmed || ground.isArmed('worker')) {
-        ground.arm('serve', `exchange>issue ${provider}.issue:before`)
-        await buy(ground, run, task, asked)
-        ground.disarm('serve')
-      }
+      await withDeathOfServe(ground, `exchange>issue ${provider}.issue:before`, () => buy(ground, run, task, asked))
     }
     await whileAlive(ground, 'worker', 9)
   },
+  async 'order left'(ground, run) {
+    const task = await open(ground, run)
+    await buyBoth(ground, run, task)
+    const target = { task: task.slice('/v1/tasks/'.length) }
+    await withDeathOfServe(ground, 'force-revoke ledger.createRevocation:after', () => order(ground, run, target))
+    await whileAlive(ground, 'worker', 3)
+  },
+}
+
+/** In these the API dies of itself, so that the worker has to do what only it can do then. */
+export const serveDiesIn = ['half made', 'order left']
+
+async function withDeathOfServe(ground: Ground, point: string, play: () => Promise<unknown>): Promise<void> {
+  ground.arm('serve', point)
+  await play()
+  ground.disarm('serve')
 }
