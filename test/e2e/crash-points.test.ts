@@ -3,9 +3,9 @@ import { randomInt } from 'node:crypto'
 import { expect, test } from '@jest/globals'
 import { dieAtEach, findPoints, type Point, printTable, secondsSince } from '../support/crash/all-points.js'
 
-const isAll = process.env.CRASH_POINTS === 'all'
+const { CRASH_POINTS = '8' } = process.env
+const isAll = CRASH_POINTS === 'all'
 const seed = Number(process.env.CRASH_SEED ?? randomInt(1_000_000))
-const sampleSize = Number(process.env.CRASH_SAMPLE ?? 10)
 
 /** The same seed takes the same points of the same code. */
 function sampleOf(points: readonly Point[]): Point[] {
@@ -16,7 +16,7 @@ function sampleOf(points: readonly Point[]): Point[] {
     return state
   }
   const drawn = points.map((point) => ({ point, at: next() })).sort((a, b) => a.at - b.at)
-  return drawn.slice(0, sampleSize).map(({ point }) => point)
+  return drawn.slice(0, Number(CRASH_POINTS)).map(({ point }) => point)
 }
 
 test('killed at any point, nothing outlives its deadline, is unknown, stuck, minted twice or unrecorded', async () => {
