@@ -2,12 +2,14 @@
 import { openAuditLog } from './audit/audit-log.js'
 import { RefusalCounter } from './audit/refusals.js'
 import type { Parts } from './broker/parts.js'
+import { asIs, type Surround, surroundEffects } from './broker/surround.js'
 import { createProviders } from './compose-providers.js'
 import { composeRules, type RuleSet, type RulesWatch, watchRules } from './compose-rules.js'
 import type { LoadedConfig } from './config/load.js'
 import type { Settings } from './config/schema.js'
 import { systemClock } from './core/clock.js'
 import type { Condition } from './http/health.js'
+import { writeAnswer } from './http/problem.js'
 import type { IssuerPool } from './identity/issuer-pool.js'
 import { connectFailFast, connectPatient, untilReady } from './ledger/connection.js'
 import { redisSettings } from './ledger/redis-config.js'
@@ -26,6 +28,7 @@ export interface Composed {
   readonly parts: Parts
   readonly settings: Settings
   readonly condition: Condition
+  readonly answers: { readonly write: typeof writeAnswer }
   issuers(): IssuerPool
   noteRefusedCaller(reason: string): void
   connectPatient(): ReturnType<typeof connectPatient>
@@ -36,19 +39,30 @@ export interface Composed {
 
 /**
  * Opens keys, audit, ledger and queue, in this order. What cannot be opened stops start-up with a readable error, and what
- * was opened before it is closed again.
+ * was opened before it is closed again. `surround` is for harnesses, which are programs of their own.
  */
-export async function compose(loaded: LoadedConfig, program: Program, logLevel: string): Promise<Composed> {
+export async function compose(
+  loaded: LoadedConfig,
+  program: Program,
+  logLevel: string,
+  surround: Surround = asIs,
+): Promise<Composed> {
   const opened = new Opened()
   try {
-    return await composeOn(opened, loaded, program, logLevel)
+    return await composeOn(opened, loaded, program, logLevel, surround)
   } catch (error) {
     await opened.close()
     throw error
   }
 }
 
-async function composeOn(opened: Opened, loaded: LoadedConfig, program: Program, logLevel: string): Promise<Composed> {
+async function composeOn(
+  opened: Opened,
+  loaded: LoadedConfig,
+  program: Program,
+  logLevel: string,
+  surround: Surround,
+): Promise<Composed> {
   const { settings, file } = loaded
   const clock = systemClock
   const log = createLogger(program, logLevel)
@@ -66,7 +80,7 @@ async function composeOn(opened: Opened, loaded: LoadedConfig, program: Program,
   const providers = await createProviders({ settings, clock, keyset, isActive, lockRole })
   for (const provider of providers.values()) opened.add(provider, (one) => one.close())
   const troubles = new Map<string, string>()
-  const parts: Parts = {
+  const plain: Parts = {
     issuer: settings.issuer,
     rules: () => current.rules,
     providers,
@@ -80,6 +94,7 @@ async function composeOn(opened: Opened, loaded: LoadedConfig, program: Program,
     metrics: createMetrics(),
     troubles,
   }
+  const parts = surroundEffects(plain, surround)
   await audit.append({
     event: 'broker.started',
     program,
@@ -95,6 +110,7 @@ async function composeOn(opened: Opened, loaded: LoadedConfig, program: Program,
     parts,
     settings,
     condition: conditionOf(audit, () => current.issuers, troubles),
+    answers: surround('answers', { write: writeAnswer }),
     issuers: () => current.issuers,
     noteRefusedCaller: (reason) => refusals.note(reason),
     connectPatient: state.connectPatient,

@@ -1,4 +1,5 @@
 // serve, worker and dev: load, wire, run until told to stop, drain.
+import type { Surround } from '../broker/surround.js'
 import { type Composed, compose, type Program } from '../compose.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError, formatProblem } from '../config/problems.js'
@@ -10,20 +11,22 @@ import { KeyFileError } from '../signing/key-file.js'
 import { type Running, startServers, startWorker } from '../start.js'
 
 /** The API. Resolves with the exit code once a signal has drained it. */
-export async function runServe(config: string): Promise<number> {
+export async function runServe(config: string, surround?: Surround): Promise<number> {
   return await runProgram(
     'serve',
     () => loadConfig(config),
     async (composed) => [await startServers(composed)],
+    surround,
   )
 }
 
 /** Revocation and the sweeper. */
-export async function runWorker(config: string): Promise<number> {
+export async function runWorker(config: string, surround?: Surround): Promise<number> {
   return await runProgram(
     'worker',
     () => loadConfig(config),
     async (composed) => [startWorker(composed)],
+    surround,
   )
 }
 
@@ -60,11 +63,12 @@ async function runProgram(
   program: Program,
   load: () => Promise<LoadedConfig>,
   start: (composed: Composed) => Promise<Running[]>,
+  surround?: Surround,
 ): Promise<number> {
   let composed: Composed | null = null
   try {
     const loaded = await load()
-    composed = await compose(loaded, program, process.env.HALLPASS_LOG_LEVEL ?? 'info')
+    composed = await compose(loaded, program, process.env.HALLPASS_LOG_LEVEL ?? 'info', surround)
     const running = await start(composed)
     // Before it is said that we run: who reads that may end us in the same breath.
     const told = untilSignal(composed)

@@ -22,8 +22,8 @@ export async function forceRevoke(
   const matched = await countLive(parts, match)
   if (request.dry_run) return { id: null, matched }
   const id = createId('rev', parts.clock.now())
-  await parts.ledger.createRevocation({ id, match, reason: request.reason, actor: caller.principal.id, matched })
-  const written = parts.audit.append({
+  // Before the ledger has it: a worker may carry it out from then on, and it would not know whether this record is there.
+  const append = parts.audit.append({
     event: 'revocation.ordered',
     actor: caller.principal.id,
     request_id: caller.requestId,
@@ -32,11 +32,12 @@ export async function forceRevoke(
     reason: request.reason,
     matched,
   })
+  const [record] = await Promise.allSettled([append])
+  await parts.ledger.createRevocation({ id, match, reason: request.reason, actor: caller.principal.id, matched })
   // At once, by this broker: an incident does not wait for a sweep.
-  const carriedOut = carryOut(parts, id).catch((error: unknown) =>
+  await carryOut(parts, id).catch((error: unknown) =>
     parts.log.warn({ err: error, revocation: id }, 'a worker will carry the order out'),
   )
-  const [record] = await Promise.allSettled([written, carriedOut])
   if (record.status === 'rejected') throw record.reason
   return { id, matched }
 }

@@ -139,26 +139,36 @@ async function writeTask(
     ratePerMinute: request.credentials ? null : limits.account.requests_per_minute,
     idempotency,
   })
+  if (answer.outcome === 'again' && answer.bodySha256 === idempotency?.bodySha256) {
+    // Whoever opened it may have died before this was written, and the caller is about to be told of it and use it. A second
+    // `task.opened` is legal: readers take the first.
+    const opened = await parts.ledger.findTask(answer.task)
+    if (opened) await recordOpened(parts, caller, opened, request)
+  }
   if (answer.outcome !== 'ok') throw notOpened(answer, idempotency)
   const { task } = answer
   try {
-    await parts.audit.append({
-      event: 'task.opened',
-      principal: task.principal,
-      account: task.account,
-      task: task.id,
-      request_id: caller.requestId,
-      instance_of: task.instance,
-      token_sha256: caller.principal.tokenSha256,
-      purpose: request.purpose,
-      attributes: task.attributes,
-      expires_at: new Date(task.expiresAt).toISOString(),
-    })
+    await recordOpened(parts, caller, task, request)
   } catch (error) {
     await parts.ledger.endTask(task.id, 'failed')
     throw error
   }
   return task
+}
+
+async function recordOpened(parts: Parts, caller: Caller, task: Task, request: OpenTaskRequest): Promise<void> {
+  await parts.audit.append({
+    event: 'task.opened',
+    principal: task.principal,
+    account: task.account,
+    task: task.id,
+    request_id: caller.requestId,
+    instance_of: task.instance,
+    token_sha256: caller.principal.tokenSha256,
+    purpose: request.purpose,
+    attributes: task.attributes,
+    expires_at: new Date(task.expiresAt).toISOString(),
+  })
 }
 
 function notOpened(

@@ -6,13 +6,14 @@ import { notFound } from '../broker/task-access.js'
 import { BrokerError, invalidField } from '../core/errors.js'
 import { createId, type IdPrefix, isId } from '../core/ids.js'
 import { type Authenticator, authenticate, NotPermitted } from './authenticate.js'
-import { type Answer, oauthErrorAnswer, problemAnswer, writeAnswer } from './problem.js'
+import { type Answer, oauthErrorAnswer, problemAnswer, type writeAnswer } from './problem.js'
 import { checkContentType, decodeUtf8, readBody, readJson, readQuery } from './read-request.js'
 import type { Identity, Route } from './route.js'
 
 export interface Dispatcher extends Authenticator {
   /** Counts refused callers whom nobody vouches for. */
   noteRefusedCaller(reason: string): void
+  readonly answers: { readonly write: typeof writeAnswer }
 }
 
 const noQuery = z.strictObject({})
@@ -31,7 +32,7 @@ export async function dispatch(
   try {
     const answer = await answerOf(on, route, params, request, requestId, event)
     event.status = answer.status
-    writeAnswer(response, answer, requestId)
+    on.answers.write(response, answer, requestId)
   } finally {
     const ms = on.parts.clock.monotonic() - startedAt
     on.parts.metrics.requests.inc({ route: event.route, status: String(event.status) })

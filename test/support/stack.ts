@@ -33,6 +33,8 @@ export interface StackOptions {
   settings?(base: StackSettings): StackSettings
   readonly policies?: string
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** What is started in place of the built command, with the same arguments. */
+  readonly program?: string
 }
 
 export interface Stack {
@@ -129,7 +131,7 @@ function createStack(fixed: Fixed, options: StackOptions, started: Program[], st
   const { url, directory, configFile, ci, staff, spiffe } = fixed
   const programs: Partial<Record<ProgramName, Program>> = {}
   const optionsOf = (env: Readonly<Record<string, string | undefined>> = {}) => ({
-    hallpass: hallpassProgram,
+    hallpass: options.program ?? hallpassProgram,
     configFile,
     env: { HALLPASS_LOG_LEVEL: 'info', ...options.env, ...env },
   })

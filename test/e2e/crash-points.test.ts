@@ -1,0 +1,31 @@
+// Both programs killed between any two effects of both stories. A sample here; all of it by `npm run crash`.
+import { randomInt } from 'node:crypto'
+import { expect, test } from '@jest/globals'
+import { dieAtEach, findPoints, type Point, printTable, secondsSince } from '../support/crash/all-points.js'
+
+const { CRASH_POINTS = '8' } = process.env
+const isAll = CRASH_POINTS === 'all'
+const seed = Number(process.env.CRASH_SEED ?? randomInt(1_000_000))
+
+/** The same seed takes the same points of the same code. */
+function sampleOf(points: readonly Point[]): Point[] {
+  let state = seed
+  const next = () => {
+    // Numerical Recipes' linear congruence: repeatable is all it has to be.
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state
+  }
+  const drawn = points.map((point) => ({ point, at: next() })).sort((a, b) => a.at - b.at)
+  return drawn.slice(0, Number(CRASH_POINTS)).map(({ point }) => point)
+}
+
+test('killed at any point, nothing outlives its deadline, is unknown, stuck, minted twice or unrecorded', async () => {
+  const start = performance.now()
+  const points = await findPoints()
+  expect(points.length).toBeGreaterThan(100)
+  const table = await dieAtEach(isAll ? points : sampleOf(points), isAll ? 4 : 2)
+  process.stderr.write(`crash points${isAll ? '' : `, a sample by CRASH_SEED=${seed}`}, of ${points.length}:\n`)
+  process.stderr.write(printTable(table, secondsSince(start)))
+  expect(table.rows.filter((row) => !row.died || row.problems.length > 0)).toEqual([])
+  expect(table.problems).toEqual([])
+}, 900_000)

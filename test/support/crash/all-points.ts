@@ -1,0 +1,108 @@
+// Every point that a scenario passes, found by playing it once; then each of them again, with a death at that point.
+import { performance } from 'node:perf_hooks'
+import { pause } from '../wire-checks.js'
+import { problemsOfAll, problemsOfRun, readEverything } from './findings.js'
+import { type Ground, type Mortal, mortals, startGround } from './ground.js'
+import { beginRun, type Run, scenarios, serveDiesIn } from './scenarios.js'
+
+export interface Point {
+  readonly program: Mortal
+  readonly scenario: string
+  readonly name: string
+}
+
+export interface Row extends Point {
+  readonly died: boolean
+  readonly leases: string
+  readonly problems: readonly string[]
+}
+
+export interface Table {
+  readonly rows: readonly Row[]
+  /** What is wrong and belongs to no row. */
+  readonly problems: readonly string[]
+}
+
+/** Plays each scenario undisturbed; a point belongs to the first scenario that passes it. */
+export async function findPoints(): Promise<Point[]> {
+  const ground = await startGround()
+  try {
+    const points = new Map<string, Point>()
+    for (const [scenario, play] of Object.entries(scenarios)) {
+      for (const program of mortals) ground.takeMet(program)
+      await play(ground, await beginRun(ground))
+      // What follows an answer is passed a moment after it was read.
+      await pause(300)
+      for (const program of mortals) {
+        for (const name of ground.takeMet(program)) {
+          const isStory =
+            !/answers\.write\(GET \/(?!v1)/.test(name) && !(program === 'serve' && serveDiesIn.includes(scenario))
+          const key = `${program} ${name}`
+          if (isStory && !points.has(key)) points.set(key, { program, scenario, name })
+        }
+      }
+    }
+    return [...points.values()]
+  } finally {
+    await ground.stop()
+  }
+}
+
+/** Kills at each of the points, `lanes` at a time, each lane with a ledger, a Vault and programs of its own. */
+export async function dieAtEach(points: readonly Point[], lanes: number): Promise<Table> {
+  const rest = [...points]
+  const tables = await Promise.all(Array.from({ length: Math.min(lanes, points.length) }, () => dieInLane(rest)))
+  return { rows: tables.flatMap((table) => table.rows), problems: tables.flatMap((table) => table.problems) }
+}
+
+async function dieInLane(rest: Point[]): Promise<Table> {
+  const ground = await startGround()
+  try {
+    const played: { point: Point; run: Run; died: boolean }[] = []
+    for (let point = rest.shift(); point; point = rest.shift()) played.push(await dieAt(ground, point))
+    const seen = await readEverything(ground)
+    const rows: Row[] = []
+    for (const { point, run, died } of played) {
+      const leases = seen.leases.filter((lease) => lease.account === run.account).map(({ state }) => state)
+      rows.push({ ...point, died, leases: leases.join(', '), problems: await problemsOfRun(ground, run, seen) })
+    }
+    return { rows, problems: await problemsOfAll(ground, seen) }
+  } finally {
+    await ground.stop()
+  }
+}
+
+async function dieAt(ground: Ground, point: Point): Promise<{ point: Point; run: Run; died: boolean }> {
+  const run = await beginRun(ground)
+  const play = scenarios[point.scenario]
+  await ground.untilAlive()
+  ground.arm(point.program, point.name)
+  await play?.(ground, run).catch((error: Error) => run.problems.push(error.message))
+  // A step that follows the answer may be passed a moment later.
+  for (let waited = 0; waited < 20 && ground.isArmed(point.program); waited++) await pause(50)
+  const died = !ground.isArmed(point.program)
+  ground.disarm(point.program)
+  await ground.untilAlive()
+  return { point, run, died }
+}
+
+/** The table as text, one row a point, and the sums. */
+export function printTable({ rows, problems }: Table, seconds: number): string {
+  const width = Math.max(...rows.map((row) => row.name.length))
+  const lines = rows.map(({ program, scenario, name, died, leases, problems: wrong }) =>
+    [
+      program.padEnd(6),
+      scenario.padEnd(15),
+      name.padEnd(width),
+      died ? 'died' : 'not met',
+      wrong.length === 0 ? 'holds' : `BROKEN: ${wrong.join('; ')}`,
+      leases,
+    ].join('  '),
+  )
+  const died = rows.filter((row) => row.died).length
+  const broken = rows.filter((row) => row.problems.length > 0).length
+  const sums = `${rows.length} points, ${died} died, ${broken} broken, ${problems.length} problems of the whole, ${Math.round(seconds)} s`
+  return [...lines, ...problems.map((one) => `BROKEN: ${one}`), sums, ''].join('\n')
+}
+
+export const secondsSince = (start: number) => (performance.now() - start) / 1000
