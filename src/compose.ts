@@ -22,7 +22,8 @@ import { openFileKeyset } from './signing/file-keyset.js'
 import { createLogger, describeError, type Logger } from './telemetry/logger.js'
 import { createMetrics } from './telemetry/metrics.js'
 
-export type Program = 'serve' | 'worker' | 'dev'
+/** `local`: a command on a broker's host. */
+export type Program = 'serve' | 'worker' | 'dev' | 'local'
 
 export interface Composed {
   readonly parts: Parts

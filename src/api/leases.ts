@@ -50,6 +50,7 @@ export const leaseFilter = z.strictObject({
   principal: z.string().max(2048).optional(),
   account: z.string().max(2048).optional(),
   session: z.string().max(2048).optional(),
+  issuer: z.string().max(128).optional(),
   task: fields.idOf('task').optional(),
   action: fields.actionName.optional(),
   resource: fields.resourceId.optional(),
@@ -67,3 +68,8 @@ export const leaseQuery = leaseFilter.extend({ cursor: fields.cursor.optional(),
 export const leaseList = z.object({ leases: z.array(lease), next_cursor: z.string().nullable() })
 export const releaseAnswer = z.object({ receipt })
 export const waitQuery = z.strictObject({ wait_seconds: fields.waitSeconds.optional() })
+
+/** Why, for the audit. A retry needs none, an abandonment does. */
+export const retryRequest = z.strictObject({ reason: fields.reason.optional() })
+export const abandonRequest = z.strictObject({ reason: fields.reason })
+export const leaseAnswer = z.object({ lease })

@@ -21,6 +21,8 @@ export type AuditEvent =
   | 'operator.refused'
   | 'lock.set'
   | 'lock.removed'
+  | 'lease.retry_ordered'
+  | 'lease.abandon_ordered'
   | 'rules.loaded'
   | 'rules.refused'
 

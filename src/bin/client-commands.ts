@@ -3,9 +3,9 @@ import type { Command } from 'commander'
 import type { ExecOptions } from '../cli/exec.js'
 import type { LeaseListOptions } from '../cli/lease.js'
 import type { RequestOptions } from '../cli/request.js'
-import type { RevokeOptions } from '../cli/revoke.js'
 import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../cli/task.js'
 import type { AddCommand } from './command-table.js'
+import { addOperatorCommands } from './operator-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
 
@@ -14,7 +14,7 @@ export function addClientCommands(root: Command, add: AddCommand): void {
   addRequest(root, add)
   addTask(root, add)
   addLease(root, add)
-  addRevoke(root, add)
+  addOperatorCommands(root, add)
 }
 
 function addCredentialOptions(command: Command): Command {
@@ -132,7 +132,17 @@ function addLease(root: Command, add: AddCommand): void {
     async (io, _, options: LeaseListOptions) => (await leases()).runLeaseList(options, io),
   )
   list.option('--state <state>', 'a state, or live')
-  for (const name of ['principal', 'account', 'session', 'task', 'action', 'resource', 'provider', 'policy']) {
+  for (const name of [
+    'principal',
+    'account',
+    'session',
+    'issuer',
+    'task',
+    'action',
+    'resource',
+    'provider',
+    'policy',
+  ]) {
     list.option(`--${name} <${name}>`, `only this ${name}'s`)
   }
   list.option('--issued-after <time>', 'RFC 3339, UTC').option('--issued-before <time>', 'RFC 3339, UTC')
@@ -159,27 +169,31 @@ function addLease(root: Command, add: AddCommand): void {
     { summary: 'end a lease early', examples: ['hallpass lease release lease_01hzy3v5q8k2m4n6p8r0s2t4v6'] },
     async (io, [id = ''], options: { wait: string }) => (await leases()).runLeaseRelease(id, options, io),
   ).option('--wait <duration>', 'how long to wait for the receipt', '10s')
+  addFailedLease(lease, add)
 }
 
-function addRevoke(root: Command, add: AddCommand): void {
+function addFailedLease(lease: Command, add: AddCommand): void {
+  const leases = () => import('../cli/lease.js')
   add(
-    root,
-    'revoke <kind> [id]',
+    lease,
+    'retry <id>',
     {
-      summary:
-        'end every lease of a lease, task, principal, account, issuer, action, resource, provider, or all (operators)',
+      summary: 'have a failed revocation tried again (operators)',
+      examples: ['hallpass lease list --state failed', 'hallpass lease retry lease_01hzy3v5q8k2m4n6p8r0s2t4v6'],
+    },
+    async (io, [id = ''], options: { reason?: string }) => (await leases()).runLeaseRetry(id, options, io),
+  ).option('--reason <text>', 'why, for the audit')
+  add(
+    lease,
+    'abandon <id>',
+    {
+      summary: 'close a failed revocation: nobody tries any more (operators)',
       examples: [
-        'hallpass revoke account github:1296269 --reason "runner compromised" --dry-run',
-        'hallpass revoke resource database:orders --reason "incident 4711" --wait',
-        'hallpass revoke all --reason "drill"',
+        'hallpass lease abandon lease_01hzy3v5q8k2m4n6p8r0s2t4v6 --reason "role deleted by hand, ticket 4711"',
       ],
     },
-    async (io, [kind = '', id], options: RevokeOptions) =>
-      (await import('../cli/revoke.js')).runRevoke(kind, id, options, io),
-  )
-    .requiredOption('--reason <text>', 'why, for the audit')
-    .option('--dry-run', 'only say how many live leases it would reach')
-    .option('--wait', 'until every lease has a receipt')
+    async (io, [id = ''], options: { reason: string }) => (await leases()).runLeaseAbandon(id, options, io),
+  ).requiredOption('--reason <text>', 'what was done about it, for the audit')
 }
 
 function addPaging(command: Command): void {

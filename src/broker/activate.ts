@@ -8,6 +8,7 @@ import { endLeases } from './end-leases.js'
 import type { Caller, Parts } from './parts.js'
 import { recordIssued } from './records.js'
 import type { Reserved } from './reserve.js'
+import { lockedBy } from './set-lock.js'
 
 /** Throws `task_closed`, `locked`, `provider_unavailable` (too late), `audit_unavailable`, `ledger_unavailable`. */
 export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Reserved, issued: Issued): Promise<Lease> {
@@ -25,6 +26,7 @@ export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Rese
       parts.ledger.activate(toIssue.id, activation, lockTargets({ id: toIssue.id, record })),
       recordIssued(parts, caller, reserved, issued, sealedHandle),
     ])
+    if (answer.outcome === 'locked') throw await lockedBy(parts, lockTargets({ id: toIssue.id, record }))
     if (answer.outcome !== 'ok') throw notActivated(answer.outcome)
     parts.metrics.leasesIssued.inc({ provider: record.provider })
     return activeLease(reserved, activation, answer.issuedAt)
@@ -45,12 +47,10 @@ async function allOrThrow<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]>
   return [a.value, b.value]
 }
 
-function notActivated(outcome: Exclude<ActivateAnswer['outcome'], 'ok'>): BrokerError {
+function notActivated(outcome: Exclude<ActivateAnswer['outcome'], 'ok' | 'locked'>): BrokerError {
   switch (outcome) {
     case 'closed':
       return new BrokerError('task_closed', 'the task ended while its credential was being minted')
-    case 'locked':
-      return new BrokerError('locked', 'an operator locked this while its credential was being minted')
     default:
       return new BrokerError('provider_unavailable', 'the provider answered too late; ask again', {
         retryAfterSeconds: 1,

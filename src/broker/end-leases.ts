@@ -3,13 +3,16 @@ import type { Ending } from '../ledger/ledger.js'
 import { bulk, interactive } from '../queue/revocation-queue.js'
 import type { Parts } from './parts.js'
 
-/** Throws `ledger_unavailable`. When no job can be added the sweeper finds the leases by themselves. */
-export async function endLeases(parts: Parts, leases: readonly string[], ending: Ending): Promise<void> {
+/**
+ * Throws `ledger_unavailable`. When no job can be added the sweeper finds the leases by themselves. `rank`: of a bulk order,
+ * 0 goes first.
+ */
+export async function endLeases(parts: Parts, leases: readonly string[], ending: Ending, rank = 0): Promise<void> {
   if (leases.length === 0) return
   const due = await parts.ledger.endLeases(leases, ending)
   if (due.length === 0) return
   try {
-    await parts.queue.add(due, ending.revocation ? bulk : interactive)
+    await parts.queue.add(due, ending.revocation ? bulk + rank : interactive)
   } catch (error) {
     parts.log.warn({ err: error, leases: due.length }, 'no job could be added; the sweeper will find what is due')
   }

@@ -1,11 +1,13 @@
 // An operator's order over many leases: counted, written down, then carried out page by page by a worker, also after a crash.
-import type { RevocationRequest, Target } from '../api/revocations.js'
+import type { RevocationRequest } from '../api/revocations.js'
 import type { Json } from '../core/canonical-json.js'
 import { createId } from '../core/ids.js'
-import type { Lease } from '../ledger/lease.js'
+import { isEnded, type Lease } from '../ledger/lease.js'
 import type { LeaseMatch, Revocation } from '../ledger/ledger.js'
+import type { Access } from '../policy/decision.js'
 import { endLeases } from './end-leases.js'
 import { endTask } from './end-task.js'
+import { matchOf } from './lease-match.js'
 import type { Caller, Parts } from './parts.js'
 import { recordEnding } from './records.js'
 
@@ -17,11 +19,13 @@ export async function forceRevoke(
   parts: Parts,
   caller: Caller,
   request: RevocationRequest,
-): Promise<{ id: string | null; matched: number }> {
+  /** The order that was written with its lock: it is due already. */
+  locked?: { readonly revocation: string; readonly lock: { readonly id: string } },
+): Promise<{ id: string | null; matched: number; lock?: string }> {
   const match = matchOf(request.target)
   const matched = await countLive(parts, match)
   if (request.dry_run) return { id: null, matched }
-  const id = createId('rev', parts.clock.now())
+  const id = locked?.revocation ?? createId('rev', parts.clock.now())
   // Before the ledger has it: a worker may carry it out from then on, and it would not know whether this record is there.
   const append = parts.audit.append({
     event: 'revocation.ordered',
@@ -31,19 +35,21 @@ export async function forceRevoke(
     target: request.target as unknown as Json,
     reason: request.reason,
     matched,
+    ...(locked ? { lock: locked.lock.id } : {}),
   })
   const [record] = await Promise.allSettled([append])
   await parts.ledger.createRevocation({ id, match, reason: request.reason, actor: caller.principal.id, matched })
-  // At once, by this broker: an incident does not wait for a sweep.
+  await carryOutOrLeave(parts, id)
+  if (record.status === 'rejected') throw record.reason
+  return { id, matched, ...(locked ? { lock: locked.lock.id } : {}) }
+}
+
+/** At once, by this broker: an incident does not wait for a sweep. What it cannot do a worker will. */
+export async function carryOutOrLeave(parts: Parts, id: string): Promise<void> {
   await carryOut(parts, id).catch((error: unknown) =>
     parts.log.warn({ err: error, revocation: id }, 'a worker will carry the order out'),
   )
-  if (record.status === 'rejected') throw record.reason
-  return { id, matched }
 }
-
-/** The live leases that an order for this target reaches. */
-export const matchOf = (target: Target): LeaseMatch => ('all' in target ? {} : { ...target })
 
 async function countLive(parts: Parts, match: LeaseMatch): Promise<number> {
   const seen = new Set<string>()
@@ -60,26 +66,46 @@ async function* pages(parts: Parts, match: LeaseMatch) {
   yield* parts.ledger.liveLeases(match, [...parts.providers.keys()])
 }
 
+/** The most privileged go first: while a long order runs they could do the most harm. */
+const ranks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
+const pageSize = 200
+
 /** Orders every lease that the order reaches to end. Idempotent: run again after a crash it does no harm. */
 export async function carryOut(parts: Parts, id: string): Promise<void> {
   const order: Revocation | null = await parts.ledger.findRevocation(id)
   if (!order) return await parts.ledger.revocationScanned(id)
   const { match, actor } = order
   const ending = { reason: 'revoked', actor, revocation: id, forced: true } as const
-  if (match.task !== undefined) await endTask(parts, match.task, 'revoked', actor, null, ending).catch(unlessNotFound)
+  if (match.task !== undefined && !order.keepsTask)
+    await endTask(parts, match.task, 'revoked', actor, null, ending).catch(unlessNotFound)
+  const found: Record<Access, string[]> = { admin: [], deploy: [], write: [], read: [] }
   for await (const page of pages(parts, match)) {
-    await endLeases(
-      parts,
-      page.map((lease) => lease.id),
-      ending,
-    )
+    for (const lease of page) found[lease.record.access].push(lease.id)
+    // Nothing outranks these: they need not wait for the end of the scan.
+    await endPages(parts, found.admin.splice(0), ending, 0)
+  }
+  for (const [rank, access] of ranks.entries()) await endPages(parts, found[access], ending, rank)
+  await parts.ledger.revocationScanned(id)
+}
+
+async function endPages(
+  parts: Parts,
+  ids: readonly string[],
+  ending: { readonly reason: 'revoked'; readonly actor: string; readonly revocation: string; readonly forced: true },
+  rank: number,
+): Promise<void> {
+  for (let i = 0; i < ids.length; i += pageSize) {
+    const page = ids.slice(i, i + pageSize)
+    // Only the ids were kept: a hundred thousand whole leases would not fit beside all else.
+    const before = await parts.ledger.findLeases(page)
+    await endLeases(parts, page, ending, rank)
     // A broker and a worker may both be at it, and a task's own end has recorded its leases: once is enough.
     const isTold = (lease: Lease) =>
-      lease.state === 'revoking' && lease.endReason === 'revoked' && lease.endActor === actor
-    const fresh = page.filter((lease) => !isTold(lease))
+      isEnded(lease.state) ||
+      (lease.state === 'revoking' && lease.endReason === 'revoked' && lease.endActor === ending.actor)
+    const fresh = before.filter((lease) => !isTold(lease))
     await recordEnding(parts, fresh, ending, null)
   }
-  await parts.ledger.revocationScanned(id)
 }
 
 function unlessNotFound(error: unknown): void {

@@ -8,6 +8,7 @@ import { lookAt } from './look.js'
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
 import { refuse } from './refusal.js'
+import { lockedBy } from './set-lock.js'
 import type { Wanted } from './wanted.js'
 
 export interface Reserved extends Prepared {
@@ -78,17 +79,19 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
     locks: [],
   })
   if (answer.outcome === 'version') return 'version'
+  if (answer.outcome === 'locked') throw await lockedBy(parts, [answer.target])
   if (answer.outcome !== 'ok') throw notReserved(answer, wanted)
   const deadline = answer.expiresAt
   return { asked, decided, ...prepared, toIssue: { ...prepared.toIssue, deadline }, now: answer.now, sentAt }
 }
 
-function notReserved(answer: Exclude<ReserveAnswer, { outcome: 'ok' | 'version' }>, wanted: Wanted): BrokerError {
+function notReserved(
+  answer: Exclude<ReserveAnswer, { outcome: 'ok' | 'version' | 'locked' }>,
+  wanted: Wanted,
+): BrokerError {
   switch (answer.outcome) {
     case 'again':
       return alreadyIssued(answer, wanted)
-    case 'locked':
-      return new BrokerError('locked', `an operator has locked ${answer.target}`)
     case 'quota':
       return new BrokerError('quota', `${answer.limit} is reached`, { retryAfterSeconds: answer.retryAfterSeconds })
     case 'closed':

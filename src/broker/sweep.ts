@@ -8,6 +8,7 @@ import { carryOut } from './force-revoke.js'
 import type { OwnWork } from './own-work.js'
 import type { Parts } from './parts.js'
 import { recordEnded } from './records.js'
+import { expireLocks } from './remove-lock.js'
 import { revoke } from './revoke.js'
 
 const pageSize = 500
@@ -35,6 +36,7 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
       parts.log.warn({ err: error, revocation: id }, 'an order waits for the next sweep'),
     ),
   )
+  await expireLocks(parts)
   await writeOwed(parts)
   return due.length
 }

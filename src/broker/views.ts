@@ -1,8 +1,10 @@
 // Entities → wire. Nothing secret can pass: only named members are copied.
 import type { Lease as WireLease, Receipt as WireReceipt } from '../api/leases.js'
+import type { Lock as WireLock } from '../api/locks.js'
 import type { Task as WireTask } from '../api/tasks.js'
 import { toTimestamp } from '../core/clock.js'
 import type { Lease } from '../ledger/lease.js'
+import type { Lock } from '../ledger/lock.js'
 import type { Task } from '../ledger/task.js'
 import type { Decision } from '../policy/decision.js'
 
@@ -67,3 +69,11 @@ export function taskView(task: Task): WireTask {
     ended_at: orNull(task.endedAt),
   }
 }
+
+export const lockView = (lock: Lock): WireLock => ({
+  id: lock.id,
+  target: { ...lock.target },
+  reason: lock.reason,
+  expires_at: orNull(lock.expiresAt),
+  created_at: toTimestamp(lock.createdAt),
+})

@@ -1,4 +1,4 @@
-// `hallpass lease list|show|find|release`.
+// `hallpass lease list|show|find|release|retry|abandon`.
 
 import { leaseFilter } from '../api/leases.js'
 import type { Lease, LeaseSearch, Receipt } from '../client/index.js'
@@ -60,6 +60,21 @@ export async function runLeaseRelease(leaseId: string, options: { wait: string }
   const receipts = await settleReceipts(attempt, parseDuration(options.wait, '--wait'), systemClock)
   io.output.print({ receipt: receipts[0] }, formatReceipts(receipts))
   return hasFailed(receipts) ? exitCodes.revocationFailed : exitCodes.done
+}
+
+export async function runLeaseRetry(leaseId: string, options: { reason?: string }, io: CommandIo): Promise<number> {
+  const lease = await connectBroker(io.environment).retryLease(leaseId, options.reason)
+  io.output.print(lease, `${lease.id}: ${lease.state}; its revocation is tried again`)
+  return exitCodes.done
+}
+
+export async function runLeaseAbandon(leaseId: string, options: { reason: string }, io: CommandIo): Promise<number> {
+  const lease = await connectBroker(io.environment).abandonLease(leaseId, options.reason)
+  io.output.print(
+    lease,
+    `${lease.id}: ${lease.state}; nobody tries any more, and it counts as held until ${lease.expires_at}`,
+  )
+  return exitCodes.done
 }
 
 async function hashStdin(io: CommandIo): Promise<string> {

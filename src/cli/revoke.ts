@@ -1,25 +1,15 @@
 // `hallpass revoke`: an operator's order to end every lease that a target reaches.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { target as targetSchema } from '../api/revocations.js'
-import type { BrokerClient, OrderRevocation, Receipt, Revocation } from '../client/index.js'
+import type { BrokerClient, Receipt, Revocation } from '../client/index.js'
+import { parseDuration } from './arguments.js'
 import { type CommandIo, connectBroker } from './connection.js'
 import { exitCodes, isUnavailable, UsageError } from './exit-codes.js'
 import { formatReceipts } from './receipts.js'
-
-export const revocationKinds = [
-  'lease',
-  'task',
-  'principal',
-  'account',
-  'issuer',
-  'action',
-  'resource',
-  'provider',
-  'all',
-] as const
+import { parseTarget } from './targets.js'
 
 export interface RevokeOptions {
   reason: string
+  lock?: string | undefined
   dryRun?: boolean | undefined
   wait?: boolean | undefined
 }
@@ -27,14 +17,15 @@ export interface RevokeOptions {
 /** Gives 0 once the order is taken (or with `--wait` carried out), 7 when a credential could not be ended. */
 export async function runRevoke(
   kind: string,
-  id: string | undefined,
+  ids: readonly string[],
   options: RevokeOptions,
   io: CommandIo,
 ): Promise<number> {
-  const target = parseTarget(kind, id)
+  const order = parseOrder(kind, ids, options)
   const client = connectBroker(io.environment)
-  const ordered = await client.createRevocation({ target, reason: options.reason, dry_run: options.dryRun === true })
-  const leases = ordered.matched === 1 ? '1 live lease' : `${ordered.matched} live leases`
+  const ordered = await client.createRevocation(order)
+  if (ordered.lock !== undefined) io.output.note(`${ordered.lock}: locked for ${options.lock}`)
+  const leases = describeMatched(ordered.matched)
   if (options.dryRun === true || ordered.id === null) {
     io.output.print(ordered, `${leases} would be revoked; nothing was done`)
     return exitCodes.done
@@ -49,18 +40,19 @@ export async function runRevoke(
   return carriedOut.failed > 0 ? exitCodes.revocationFailed : exitCodes.done
 }
 
-function parseTarget(kind: string, id: string | undefined): OrderRevocation['target'] {
-  if (!revocationKinds.some((known) => known === kind)) {
-    throw new UsageError(`revoke: expected one of ${revocationKinds.join(', ')}, not "${kind}"`)
+/** The order as the wire has it. Throws UsageError. */
+export function parseOrder(kind: string, ids: readonly string[], options: RevokeOptions) {
+  const lock = options.lock === undefined ? {} : { lock_seconds: parseDuration(options.lock, '--lock') }
+  const target = parseTarget(kind, ids, 'revoke')
+  if ('where' in target && options.lock !== undefined) {
+    throw new UsageError('--lock: a filter cannot be locked; lock its issuer, account or resource with "lock add"')
   }
-  if (kind === 'all' && id !== undefined) throw new UsageError(`revoke all takes no id; did you mean another kind?`)
-  if (kind !== 'all' && id === undefined) throw new UsageError(`revoke ${kind}: which one?`)
-  const parsed = targetSchema.safeParse({ [kind]: kind === 'all' ? true : id })
-  if (parsed.success) return parsed.data
-  throw new UsageError(`revoke ${kind}: "${id}" has not the shape of one`)
+  return { target, reason: options.reason, dry_run: options.dryRun === true, ...lock }
 }
 
-function describeProgress({ id, matched, done, failed }: Revocation): string {
+export const describeMatched = (matched: number) => (matched === 1 ? '1 live lease' : `${matched} live leases`)
+
+export function describeProgress({ id, matched, done, failed }: Revocation): string {
   return `${id}: ${matched} matched, ${done} done, ${failed} failed`
 }
 

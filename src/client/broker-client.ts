@@ -3,7 +3,16 @@
 import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
 import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
-import { type Lease, lease, leaseList, type leaseQuery, type Receipt, releaseAnswer } from '../api/leases.js'
+import {
+  type Lease,
+  lease,
+  leaseAnswer,
+  leaseList,
+  type leaseQuery,
+  type Receipt,
+  releaseAnswer,
+} from '../api/leases.js'
+import { type Lock, lock, lockList, type lockRequest } from '../api/locks.js'
 import {
   type Revocation,
   type RevocationAnswer,
@@ -34,6 +43,7 @@ type Paged<Q extends { limit?: string | undefined }> = Omit<Q, 'limit'> & { limi
 export type TaskFilter = Paged<z.input<typeof taskQuery>>
 export type LeaseSearch = Paged<z.input<typeof leaseQuery>>
 export type OrderRevocation = z.input<typeof revocationRequest>
+export type SetLock = z.input<typeof lockRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
 export type DryRun = z.infer<typeof dryRunAnswer>
 
@@ -80,6 +90,11 @@ export interface BrokerClient {
   releaseLease(leaseId: string, auth?: TaskAuth): Promise<Receipt>
   createRevocation(order: OrderRevocation): Promise<RevocationAnswer>
   showRevocation(id: string, options?: { cursor?: string; waitSeconds?: number }): Promise<Revocation>
+  retryLease(leaseId: string, reason?: string): Promise<Lease>
+  abandonLease(leaseId: string, reason: string): Promise<Lease>
+  setLock(order: SetLock): Promise<Lock>
+  listLocks(page?: { limit?: string | undefined; cursor?: string | undefined }): Promise<z.infer<typeof lockList>>
+  removeLock(id: string): Promise<Lock>
 }
 
 type Query = Record<string, string | number | undefined>
@@ -113,7 +128,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     return parseAnswer(answer, wanted.expect, base.origin)
   }
 
-  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call) }
+  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call) }
 }
 
 type Caller = <Schema extends z.ZodType>(wanted: Call<Schema>) => Promise<z.infer<Schema>>
@@ -185,6 +200,19 @@ function operatorCalls(call: Caller) {
         query: { cursor: options.cursor },
         waitSeconds: options.waitSeconds,
       }),
+  }
+}
+
+function lockCalls(call: Caller) {
+  const decide = async (leaseId: string, what: 'retry' | 'abandon', body: object) =>
+    (await call({ method: 'POST', path: ['leases', leaseId, what], expect: leaseAnswer, body })).lease
+  return {
+    retryLease: (leaseId: string, reason?: string) => decide(leaseId, 'retry', reason === undefined ? {} : { reason }),
+    abandonLease: (leaseId: string, reason: string) => decide(leaseId, 'abandon', { reason }),
+    setLock: (order: SetLock) => call({ method: 'POST', path: ['locks'], expect: lock, body: order }),
+    listLocks: (page: { limit?: string | undefined; cursor?: string | undefined } = {}) =>
+      call({ method: 'GET', path: ['locks'], expect: lockList, query: page }),
+    removeLock: (id: string) => call({ method: 'DELETE', path: ['locks', id], expect: lock }),
   }
 }
 

@@ -70,7 +70,14 @@ export async function checkTaskToken(parts: Parts, identity: Identity, task: str
   throw notFound('task')
 }
 
-type OperateAction = 'operate.view' | 'operate.revoke' | 'operate.audit'
+type OperateAction =
+  | 'operate.view'
+  | 'operate.revoke'
+  | 'operate.lock'
+  | 'operate.unlock'
+  | 'operate.retry'
+  | 'operate.abandon'
+  | 'operate.audit'
 
 /** What an operator's call is about, as policies see it; null is the whole Broker. */
 export interface Concerned {

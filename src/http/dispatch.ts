@@ -105,7 +105,12 @@ async function recordRefused(
 const reasonOf = (detail: string) =>
   (detail.split(/[:"(]/, 1)[0] ?? '').replace(/\d+/g, 'n').trim().slice(0, 60) || 'refused'
 
-const prefixes: Readonly<Record<string, IdPrefix>> = { tasks: 'task', leases: 'lease', revocations: 'rev' }
+const prefixes: Readonly<Record<string, IdPrefix>> = {
+  tasks: 'task',
+  leases: 'lease',
+  revocations: 'rev',
+  locks: 'lock',
+}
 
 /** What is not an id is not there. Ids become parts of key names, so nothing else may get that far. */
 function checkIds(route: Route, params: readonly string[]): void {

@@ -1,7 +1,11 @@
 import * as api from '../api/leases.js'
+import { abandonLease, retryLease } from '../broker/failed-lease.js'
+import { matchOfFilter } from '../broker/lease-match.js'
+import type { Caller, Parts } from '../broker/parts.js'
 import { release } from '../broker/release.js'
+import { notFound } from '../broker/task-access.js'
 import { leaseView, receiptView } from '../broker/views.js'
-import type { LeaseMatch } from '../ledger/ledger.js'
+import type { Lease } from '../ledger/lease.js'
 import { actorOf, callerOf, checkOperator, concernedBy, operatorMay, resolveOwnLease } from './access.js'
 import { type Route, route } from './route.js'
 
@@ -15,12 +19,8 @@ export const leaseRoutes: Route[] = [
     answer: api.leaseList,
     async run({ parts, identity, query }) {
       const caller = callerOf(identity)
-      const { cursor, limit, issued_after, issued_before, ...rest } = query
-      const match: LeaseMatch = {
-        ...rest,
-        ...(issued_after ? { issuedAfter: Date.parse(issued_after) } : {}),
-        ...(issued_before ? { issuedBefore: Date.parse(issued_before) } : {}),
-      } as LeaseMatch
+      const { cursor, limit, ...filter } = query
+      const match = matchOfFilter(filter)
       const page = await parts.ledger.scanLeases(match, [...parts.providers.keys()], cursor ?? null, limit ?? 100)
       const visible = page.leases.filter((lease) => operatorMay(parts, caller, 'operate.view', concernedBy(lease)))
       // Nothing to see may mean that nothing is there, or that nothing may be seen: the second is a refusal.
@@ -50,13 +50,49 @@ export const leaseRoutes: Route[] = [
       return { status: 200, body: { receipt: receiptView(settled, parts.clock.now()) } }
     },
   }),
+  route({
+    method: 'POST',
+    path: '/v1/leases/:id/retry',
+    access: 'operator',
+    summary: 'Has a failed revocation tried again.',
+    body: api.retryRequest,
+    answer: api.leaseAnswer,
+    async run({ parts, identity, params, body }) {
+      const caller = callerOf(identity)
+      const lease = await resolveConcerned(parts, caller, 'operate.retry', params[0] ?? '')
+      return { status: 200, body: { lease: leaseView(await retryLease(parts, caller, lease, body.reason)) } }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/leases/:id/abandon',
+    access: 'operator',
+    summary: 'Closes a failed revocation: nobody tries any more, and it counts as held until its natural end.',
+    body: api.abandonRequest,
+    answer: api.leaseAnswer,
+    async run({ parts, identity, params, body }) {
+      const caller = callerOf(identity)
+      const lease = await resolveConcerned(parts, caller, 'operate.abandon', params[0] ?? '')
+      return { status: 200, body: { lease: leaseView(await abandonLease(parts, caller, lease, body.reason)) } }
+    },
+  }),
 ]
 
+/** The lease, for an operator who may do this to it; whether there is one is told only to those who may do it anywhere. */
+async function resolveConcerned(
+  parts: Parts,
+  caller: Caller,
+  action: 'operate.retry' | 'operate.abandon',
+  id: string,
+): Promise<Lease> {
+  const lease = await parts.ledger.findLease(id)
+  await checkOperator(parts, caller, action, lease === null ? null : concernedBy(lease))
+  if (lease === null) throw notFound('lease')
+  return lease
+}
+
 /** An operator who may view nothing at all is told so. */
-async function checkOperatorSeesAny(
-  parts: Parameters<typeof checkOperator>[0],
-  caller: Parameters<typeof checkOperator>[1],
-) {
+export async function checkOperatorSeesAny(parts: Parts, caller: Caller): Promise<void> {
   const { catalogue, policy } = parts.rules()
   const seesSome = catalogue.resources.some((entry) => {
     const resource = { id: entry.pattern, type: entry.type, attributes: entry.attributes }

@@ -1,10 +1,13 @@
 import * as api from '../api/revocations.js'
 import { awaitReceipts } from '../broker/await-receipts.js'
 import { forceRevoke } from '../broker/force-revoke.js'
-import type { Parts } from '../broker/parts.js'
+import type { Caller, Parts } from '../broker/parts.js'
+import { writeLock } from '../broker/set-lock.js'
 import { notFound } from '../broker/task-access.js'
 import { receiptView } from '../broker/views.js'
-import { type Concerned, callerOf, checkOperator, concernedBy } from './access.js'
+import { invalidField } from '../core/errors.js'
+import { callerOf, checkOperator } from './access.js'
+import { concernedByTarget } from './concerned.js'
 import { readOffset } from './read-request.js'
 import { type Route, route } from './route.js'
 
@@ -13,15 +16,17 @@ export const revocationRoutes: Route[] = [
     method: 'POST',
     path: '/v1/revocations',
     access: 'operator',
-    summary: 'Orders every live lease of the target to end. With dry_run it only counts.',
+    summary:
+      'Orders every live lease of the target to end, after a lock where one is asked for. With dry_run it only counts.',
     body: api.revocationRequest,
     answer: api.revocationAnswer,
     async run({ parts, identity, body }) {
       const caller = callerOf(identity)
       for (const concerned of await concernedByTarget(parts, body.target)) {
         await checkOperator(parts, caller, 'operate.revoke', concerned)
+        if (body.lock_seconds !== undefined) await checkOperator(parts, caller, 'operate.lock', concerned)
       }
-      return { status: 202, body: await forceRevoke(parts, caller, body) }
+      return { status: 202, body: await lockAndRevoke(parts, caller, body) }
     },
   }),
   route({
@@ -50,11 +55,17 @@ export const revocationRoutes: Route[] = [
   }),
 ]
 
-/** A lease, a resource and a task are judged on every resource concerned; every other target on the Broker. */
-async function concernedByTarget(parts: Parts, target: api.Target): Promise<(Concerned | null)[]> {
-  if ('resource' in target) return [target]
-  if (!('lease' in target) && !('task' in target)) return [null]
-  const ids = 'lease' in target ? [target.lease] : await parts.ledger.leasesOfTask(target.task)
-  const leases = await parts.ledger.findLeases(ids)
-  return leases.length === 0 ? [null] : leases.map(concernedBy)
+/** The lock comes first, so that nothing is issued behind the order's back. */
+async function lockAndRevoke(
+  parts: Parts,
+  caller: Caller,
+  order: api.RevocationRequest,
+): Promise<api.RevocationAnswer> {
+  const { target, reason, lock_seconds: lastsSeconds } = order
+  if (lastsSeconds === undefined) return await forceRevoke(parts, caller, order)
+  if ('where' in target)
+    throw invalidField('lock_seconds', 'a filter cannot be locked; lock its issuer, account or resource')
+  if (order.dry_run) return await forceRevoke(parts, caller, order)
+  const locked = await writeLock(parts, caller, { target, reason, lastsSeconds }, { keepsTask: false })
+  return await forceRevoke(parts, caller, order, locked)
 }

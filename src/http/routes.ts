@@ -3,6 +3,7 @@ import { credentialRoutes } from './credentials.js'
 import { discoveryRoutes } from './discovery.js'
 import { type Condition, healthRoutes } from './health.js'
 import { leaseRoutes } from './leases.js'
+import { lockRoutes } from './locks.js'
 import { oauthRoutes } from './oauth.js'
 import { openApiDocument } from './openapi.js'
 import { revocationRoutes } from './revocations.js'
@@ -24,8 +25,9 @@ export function allRoutes(around: Surroundings): Route[] {
   const routes = [
     ...taskRoutes, //        POST /v1/tasks · GET /v1/tasks · GET /v1/tasks/:id · POST /v1/tasks/:id/complete
     ...credentialRoutes, //  POST /v1/tasks/:id/credentials
-    ...leaseRoutes, //       GET /v1/leases · GET /v1/leases/:id · DELETE /v1/leases/:id
+    ...leaseRoutes, //       GET /v1/leases · GET|DELETE /v1/leases/:id · POST /v1/leases/:id/retry|abandon
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id
+    ...lockRoutes, //        POST|GET /v1/locks · DELETE /v1/locks/:id
     ...oauthRoutes, //       POST /oauth/introspect
     ...discoveryRoutes(around.documents),
     ...healthRoutes(around.condition, around.version),

@@ -1,10 +1,11 @@
 // Reading leases and tasks: by id, by task, and pages of all that may be alive.
 import { invalidField } from '../core/errors.js'
+import type { AttributeValue } from '../identity/principal.js'
 import type { Connection } from './connection.js'
 import { holderId } from './keys.js'
 import { isEnded, issuerOf, type Lease, lockTargets } from './lease.js'
 import type { LeaseMatch } from './ledger.js'
-import { leaseOf, taskOf } from './replies.js'
+import { leaseOf, type TaskRecord, taskOf } from './replies.js'
 import type { RunScript } from './scripts.js'
 import { orUnavailable } from './unavailable.js'
 
@@ -89,11 +90,33 @@ async function* liveLeases(scan: Scan, match: LeaseMatch, providers: readonly st
       const [next, flat] = await orUnavailable(scan.redis.zscan(`${scan.tag}due:${name}`, place, 'COUNT', 200))
       const found = await scan.findLeases(flat.filter((_, i) => i % 2 === 0))
       const live = found.filter((lease) => !isEnded(lease.state) && matches(lease, match))
-      if (live.length > 0) yield live
+      const meant = match.attributes === undefined ? live : await withAttributes(scan, live, match.attributes)
+      if (meant.length > 0) yield meant
       place = next
     } while (place !== '0')
   }
 }
+
+/** Those whose task was opened by a principal with all of these attributes. A lease's own record does not repeat them. */
+async function withAttributes(
+  { redis, tag }: Scan,
+  leases: readonly Lease[],
+  wanted: NonNullable<LeaseMatch['attributes']>,
+): Promise<Lease[]> {
+  const tasks = [...new Set(leases.map((lease) => lease.record.task))]
+  const texts = await orUnavailable(Promise.all(tasks.map((task) => redis.hget(`${tag}t:${task}`, 'rec'))))
+  const meant = new Set(
+    tasks.filter((_, i) => {
+      const { attributes = {} } = JSON.parse(texts[i] ?? '{}') as Partial<TaskRecord>
+      return Object.entries(wanted).every(([name, value]) => hasValue(attributes[name], value))
+    }),
+  )
+  return leases.filter((lease) => meant.has(lease.record.task))
+}
+
+/** A set has the value when it is one of its members. */
+const hasValue = (actual: AttributeValue | undefined, wanted: AttributeValue) =>
+  Array.isArray(actual) ? actual.includes(wanted) : actual === wanted
 
 interface Place {
   provider: number
@@ -127,7 +150,7 @@ export function matches(lease: Lease, match: LeaseMatch): boolean {
     (match.session === undefined || record.holders.includes(holderId('session', match.session))) &&
     (match.policy === undefined || record.policies.includes(match.policy)) &&
     (match.fingerprint === undefined || lease.fingerprints.includes(match.fingerprint)) &&
-    (match.issuedAfter === undefined || (lease.issuedAt ?? 0) > match.issuedAfter) &&
+    (match.issuedAfter === undefined || (lease.issuedAt ?? Number.POSITIVE_INFINITY) > match.issuedAfter) &&
     (match.issuedBefore === undefined || (lease.issuedAt ?? Number.POSITIVE_INFINITY) < match.issuedBefore)
   )
 }

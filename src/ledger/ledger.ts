@@ -1,6 +1,8 @@
 // What the stories need of the state. `redis-ledger.ts` keeps it; ledger.md beside the design says why it is so.
 // Every method may throw BrokerError `ledger_unavailable`.
+import type { AttributeValue } from '../identity/principal.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
+import type { Lock } from './lock.js'
 import type { Holder, Task } from './task.js'
 
 /** What a holder holds now and was granted before, with the version that a reservation must still find. */
@@ -129,6 +131,8 @@ export interface LeaseMatch {
   readonly fingerprint?: string
   readonly issuedAfter?: number
   readonly issuedBefore?: number
+  /** Verified attributes of the principal; the task's record has them, so whoever reads leases looks there. */
+  readonly attributes?: Readonly<Record<string, AttributeValue>>
 }
 
 export interface Revocation {
@@ -137,10 +141,28 @@ export interface Revocation {
   readonly match: LeaseMatch
   readonly reason: string
   readonly actor: string
+  /** The order of a lock: a task that it names stays open, and gets nothing. */
+  readonly keepsTask?: boolean
   readonly matched: number
   readonly done: number
   readonly failed: number
 }
+
+/** A lock to set, with the order that revokes what its target has. */
+export interface SetLock extends Pick<Lock, 'id' | 'target' | 'reason' | 'actor'> {
+  readonly expiresAt?: number
+  /** From the ledger's now on. */
+  readonly lastsMs?: number
+  readonly order: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'keepsTask'>
+}
+
+export type SetLockAnswer =
+  | { readonly outcome: 'ok'; readonly lock: Lock }
+  /** Its end has passed already, or there are too many. */
+  | { readonly outcome: 'past' | 'full' }
+
+/** `state`: it is no failed revocation, but this; null when it is unknown. */
+export type FailedAnswer = { readonly outcome: 'ok' } | { readonly outcome: 'state'; readonly state: string | null }
 
 export interface Ledger {
   // The way out.
@@ -193,6 +215,17 @@ export interface Ledger {
   findRevocation(id: string): Promise<Revocation | null>
   revocationScanned(id: string): Promise<void>
   leasesOfRevocation(id: string, offset: number, limit: number): Promise<string[]>
+  /** Locks the target and orders what it has to end, in one step; nothing is reserved or activated for it from here on. */
+  setLock(lock: SetLock): Promise<SetLockAnswer>
+  /** Null when there is none (any more). */
+  removeLock(id: string): Promise<Lock | null>
+  findLock(id: string): Promise<Lock | null>
+  listLocks(offset: number, limit: number): Promise<Lock[]>
+  /** The oldest lock on the first of these names that is under one. */
+  findLockOn(names: readonly string[]): Promise<Lock | null>
+  takeDueLocks(limit: number): Promise<string[]>
+  retryLease(lease: string): Promise<FailedAnswer>
+  abandonLease(lease: string, actor: string): Promise<FailedAnswer>
   // Health.
   now(): Promise<number>
   ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null }>

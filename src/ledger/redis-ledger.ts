@@ -38,7 +38,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...wayBack(run, prefix),
     ...sweep(run),
     ...createLeaseReader(redis, tag, run),
-    ...createRevocationStore(redis, tag, run),
+    ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
     ...health(parts, tag),
   }
 }

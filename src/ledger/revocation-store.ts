@@ -1,14 +1,19 @@
 // Operators' orders that reach many leases: written first, carried out by a worker, readable while they run. And what the
 // audit is owed.
 import type { Connection } from './connection.js'
+import { createFailedLeases } from './failed-leases.js'
 import type { LeaseMatch, Revocation } from './ledger.js'
+import { createLockStore } from './lock-store.js'
 import type { RunScript } from './scripts.js'
 import { orUnavailable } from './unavailable.js'
 
-type Order = Pick<Revocation, 'match' | 'reason' | 'actor'>
+type Order = Pick<Revocation, 'match' | 'reason' | 'actor' | 'keepsTask'>
 
-export function createRevocationStore(redis: Connection, tag: string, run: RunScript) {
+/** `channel`: where it is told that a lease was settled. */
+export function createRevocationStore(redis: Connection, tag: string, run: RunScript, channel: string) {
   return {
+    ...createLockStore(redis, tag, run),
+    ...createFailedLeases(run, channel),
     async createRevocation(order: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'matched'>) {
       const { id, matched, ...stored } = order
       await run('create-revocation', id, JSON.stringify(stored), matched)

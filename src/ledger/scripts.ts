@@ -24,6 +24,10 @@ const scriptNames = [
   'is-live',
   'create-revocation',
   'revocation-scanned',
+  'set-lock',
+  'remove-lock',
+  'retry-lease',
+  'abandon-lease',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

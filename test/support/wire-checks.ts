@@ -71,7 +71,7 @@ export function lookIntoLedger({ redis: { url, prefix } }: Pick<Stack, 'redis'>)
     taskIds: () => ids('t', /^task_[0-9a-z]{26}$/),
     state: (lease) => redis.hget(key(`l:${lease}`), 'state'),
     async due() {
-      const indexes = (await keysOf('due:*')).filter((name) => !/:(tasks|revocations)$/.test(name))
+      const indexes = (await keysOf('due:*')).filter((name) => !/:(tasks|revocations|locks)$/.test(name))
       return (await Promise.all(indexes.map((index) => redis.zrange(index, '0', '-1')))).flat()
     },
     close: () => redis.disconnect(),

@@ -150,4 +150,17 @@ local function count_orders(orders, field, by)
   end
 end
 
+-- Writes an operator's order and makes it due. One that came with its lock stands already: only its count is news then.
+local function create_revocation(id, order, matched, now)
+  local key = T .. 'rev:' .. id
+  local scanned = redis.call('HGET', key, 'scanned')
+  if scanned then
+    if scanned == '0' then redis.call('HSET', key, 'matched', matched) end
+    return
+  end
+  redis.call('HSET', key, 'order', order, 'matched', matched, 'done', 0, 'failed', 0, 'scanned', 0, 'at', now)
+  redis.call('PEXPIRE', key, DAY * 2)
+  redis.call('ZADD', T .. 'due:revocations', now, id)
+end
+
 local ended_states = { revoked = true, expired = true, released = true, void = true, abandoned = true }

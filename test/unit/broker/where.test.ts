@@ -1,0 +1,88 @@
+// Orders by what an incident names: filters that must all hold, and the most privileged first.
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { Where } from '../../../src/api/revocations.js'
+import { carryOut, forceRevoke } from '../../../src/broker/force-revoke.js'
+import type { Lease } from '../../../src/ledger/lease.js'
+import { type Story, startStory } from '../../support/story.js'
+
+let story: Story
+let left: Lease
+let right: Lease
+beforeAll(async () => {
+  story = await startStory()
+  left = await boughtBy({ ref: 'refs/heads/main', teams: ['web', 'data'], protected: true })
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  right = await boughtBy({ ref: 'refs/heads/other', teams: ['web'], protected: false }, 'token.read')
+})
+afterAll(async () => {
+  await story.close()
+})
+
+async function boughtBy(attributes: Record<string, string | boolean | string[]>, action = 'repo.read') {
+  const caller = story.caller(undefined, { attributes })
+  const task = await story.task(caller)
+  return (await story.buy(caller, task, { action })).lease
+}
+
+const matched = async (where: Where) => {
+  const order = { target: { where }, reason: 'r', dry_run: true }
+  return (await forceRevoke(story.parts, story.operator(), order)).matched
+}
+const at = (lease: Lease) => new Date(lease.issuedAt ?? 0).toISOString()
+
+describe('a filter', () => {
+  const filters: [string, () => Where, number][] = [
+    ['issuer', () => ({ issuer: 'ci' }), 2],
+    ['another issuer', () => ({ issuer: 'prod' }), 0],
+    ['issuer and action', () => ({ issuer: 'ci', action: 'token.read' }), 1],
+    ['an attribute', () => ({ attributes: { ref: 'refs/heads/main' } }), 1],
+    ['a member of a set', () => ({ attributes: { teams: 'data' } }), 1],
+    ['attributes that both have', () => ({ attributes: { teams: 'web' } }), 2],
+    ['attributes that must all hold', () => ({ attributes: { teams: 'web', protected: false } }), 1],
+    ['an attribute that nobody has', () => ({ attributes: { color: 'red' } }), 0],
+    ['policy', () => ({ policy: 'ci-may' }), 2],
+    ['issued after', () => ({ issued_after: at(left) }), 1],
+    ['issued before', () => ({ issued_before: at(right) }), 1],
+    ['issued between', () => ({ issued_after: at(left), issued_before: at(right) }), 0],
+    ['fingerprint', () => ({ fingerprint: right.fingerprints[0] ?? '' }), 1],
+    ['session', () => ({ session: left.record.principal }), 1],
+    ['state', () => ({ state: 'active' }), 2],
+    ['state failed', () => ({ state: 'failed' }), 0],
+  ]
+  test.each(filters)('%s', async (_, where, count) => {
+    expect(await matched(where())).toBe(count)
+  })
+
+  test('is kept with the order, so that a worker reaches the same leases', async () => {
+    const where = { attributes: { ref: 'refs/heads/none' }, issued_after: at(left) }
+    const order = { target: { where }, reason: 'r', dry_run: false }
+    const { id } = await forceRevoke(story.parts, story.operator(), order)
+    expect(await story.parts.ledger.findRevocation(id ?? '')).toMatchObject({
+      state: 'done',
+      match: { attributes: { ref: 'refs/heads/none' }, issuedAfter: left.issuedAt },
+    })
+    expect((await story.lease(left.id)).state).toBe('active')
+  })
+})
+
+test('the most privileged leases end first', async () => {
+  const caller = story.caller()
+  const task = await story.task(caller)
+  const actions = ['token.read', 'repo.read', 'repo.write', 'deploy.run', 'token.read']
+  for (const action of actions) await story.buy(caller, task, { action })
+  const ended: string[] = []
+  const parts = {
+    ...story.parts,
+    ledger: {
+      ...story.parts.ledger,
+      endLeases: async (...args: Parameters<typeof story.parts.ledger.endLeases>) => {
+        for (const lease of await story.parts.ledger.findLeases(args[0])) ended.push(lease.record.access)
+        return await story.parts.ledger.endLeases(...args)
+      },
+    },
+  }
+  const match = { account: caller.principal.account }
+  await story.parts.ledger.createRevocation({ id: 'rev_ranks', match, reason: 'r', actor: 'staff:olga', matched: 5 })
+  await carryOut(parts, 'rev_ranks')
+  expect(ended).toEqual(['deploy', 'write', 'read', 'read', 'read'])
+})
