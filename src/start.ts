@@ -54,7 +54,10 @@ async function listenOn(server: Server, { host, port }: Address): Promise<void> 
   })
 }
 
+/** Running requests are finished within it, else their connections are cut; a mint that still runs is the sweeper's to end. */
 const drainMs = 15_000
+/** A revocation under way is finished within it, else handed back to the other workers. */
+const workerDrainMs = 8000
 
 function closeEach(servers: readonly Server[], close: (server: Server) => void): void {
   for (const server of servers) close(server)
@@ -84,7 +87,7 @@ export function startWorker(composed: Composed): Running {
   const workers = startRevocationWorkers(parts, connect, settings.redis.prefix)
   return {
     async drain() {
-      await Promise.all([sweeper.stop(), workers.drain()])
+      await Promise.all([sweeper.stop(workerDrainMs), workers.drain(workerDrainMs)])
       for (const connection of connections) connection.disconnect()
     },
   }

@@ -3,10 +3,12 @@ import type { CredentialRequest } from '../api/credentials.js'
 import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
+import { fillRecipe } from '../grants/recipe.js'
 import type { Task } from '../ledger/task.js'
 import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { endTask } from './end-task.js'
+import { checkAnswering } from './enter-provider.js'
 import { type Exchanged, exchange } from './exchange.js'
 import { holdersOf, withHeld } from './holders.js'
 import type { Caller, Parts } from './parts.js'
@@ -39,6 +41,8 @@ export async function openTask(
   }))
   const draft = draftTask(parts, caller, request)
   await checkAllPermitted(parts, caller, draft, wanted)
+  checkFillable(draft, wanted)
+  for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
   const task = await writeTask(parts, caller, draft, request, idempotency)
   try {
     const credentials: Exchanged[] = []
@@ -76,6 +80,14 @@ function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task
     expiresAt: now + ttlSeconds * 1000,
     endedAt: null,
     activeLeases: 0,
+  }
+}
+
+/** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
+function checkFillable(draft: Task, wanted: readonly { asked: Asked }[]): void {
+  for (const { asked } of wanted) {
+    const { grant, resource, declared } = asked
+    fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
   }
 }
 

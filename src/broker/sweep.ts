@@ -2,7 +2,7 @@
 
 import { isEnded } from '../ledger/lease.js'
 import type { DueLease } from '../ledger/ledger.js'
-import { interactive } from '../queue/revocation-queue.js'
+import { swept } from '../queue/revocation-queue.js'
 import { endTask } from './end-task.js'
 import { carryOut } from './force-revoke.js'
 import type { OwnWork } from './own-work.js'
@@ -42,7 +42,7 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
 async function startRevocations(parts: Parts, due: readonly DueLease[], own: OwnWork): Promise<void> {
   const waiting = due.filter((lease) => lease.waitingMs <= patienceMs)
   const overdue = due.filter((lease) => lease.waitingMs > patienceMs)
-  const unqueued = await parts.queue.add(waiting, interactive).then(
+  const unqueued = await parts.queue.add(waiting, swept).then(
     () => [],
     (error: unknown) => {
       parts.log.warn({ err: error, leases: waiting.length }, 'the queue takes no jobs: revoking without it')
@@ -50,7 +50,7 @@ async function startRevocations(parts: Parts, due: readonly DueLease[], own: Own
     },
   )
   const revokeOne = async (lease: string) => {
-    await revoke(parts, lease).catch((error: unknown) =>
+    await revoke(parts, lease, own.stopped).catch((error: unknown) =>
       parts.log.warn({ err: error, lease }, 'an overdue lease waits for the next sweep'),
     )
   }

@@ -102,7 +102,14 @@ export interface DueLease {
 }
 
 export type ClaimAnswer =
-  | { readonly outcome: 'ok'; readonly now: number; readonly lease: Lease; readonly wasReserved: boolean }
+  | {
+      readonly outcome: 'ok'
+      readonly now: number
+      readonly lease: Lease
+      readonly wasReserved: boolean
+      /** When its end was ordered, or its deadline passed. */
+      readonly orderedAt: number
+    }
   | { readonly outcome: 'held' | 'terminal' | 'early' }
 
 export interface Settlement {
@@ -112,6 +119,8 @@ export interface Settlement {
   readonly lookAt?: number
   /** The audit record could not be written: it is owed. */
   readonly owed?: boolean
+  /** It was no attempt: the provider was not asked, or the work was handed back. */
+  readonly uncounted?: boolean
 }
 
 export interface LeaseMatch {
@@ -156,7 +165,12 @@ export interface Ledger {
   lookHolders(holders: readonly Holder[]): Promise<{ now: number; holders: HolderLook[] }>
   noteDenial(holders: readonly string[]): Promise<void>
   reserve(reservation: Reservation): Promise<ReserveAnswer>
-  noteHandle(lease: string, sealedHandle: string): Promise<'ok' | 'state'>
+  /** `locks`: what an operator may have locked meanwhile; it is stored all the same, and the answer says why it was ended. */
+  noteHandle(
+    lease: string,
+    sealedHandle: string,
+    locks?: readonly string[],
+  ): Promise<'ok' | 'state' | 'closed' | 'locked'>
   /** `locks`: what an operator may have locked meanwhile. */
   activate(lease: string, activation: Activation, locks: readonly string[]): Promise<ActivateAnswer>
   // The way back.

@@ -61,8 +61,9 @@ function wayOut(run: RunScript, incarnation: string) {
       await run('note-denial', JSON.stringify(holders))
     },
     reserve: (reservation: L.Reservation) => reserve(run, reservation, incarnation),
-    async noteHandle(lease: string, sealedHandle: string) {
-      return (await run('note-handle', lease, sealedHandle)) as 'ok' | 'state'
+    async noteHandle(lease: string, sealedHandle: string, locks: readonly string[] = []) {
+      const answer = await run('note-handle', lease, sealedHandle, JSON.stringify(locks))
+      return answer as 'ok' | 'state' | 'closed' | 'locked'
     },
     async activate(lease: string, activation: L.Activation, locks: readonly string[]): Promise<L.ActivateAnswer> {
       const out = storeActivation(lease, activation)
@@ -202,12 +203,15 @@ function wayBack(run: RunScript, prefix: string) {
     async claim(lease: string, token: string): Promise<L.ClaimAnswer> {
       const [outcome, now, wasReserved, fields] = (await run('claim', lease, token)) as [string, number, number, Reply]
       if (outcome !== 'ok') return { outcome: outcome as 'held' | 'terminal' | 'early' }
-      return { outcome, now, lease: leaseOf(lease, fieldsOf(fields)), wasReserved: wasReserved === 1 }
+      const known = fieldsOf(fields)
+      const orderedAt = Number(known.ending ?? now)
+      return { outcome, now, lease: leaseOf(lease, known), wasReserved: wasReserved === 1, orderedAt }
     },
     renewClaim: async (lease: string, token: string) => (await run('renew-claim', lease, token)) === 1,
     async settle(lease: string, token: string, settlement: L.Settlement) {
-      const { state, receipt, lookAt, owed } = settlement
-      const args = [state, JSON.stringify(receipt), lookAt ?? '', owed ? 1 : 0, settledChannel(prefix)]
+      const { state, receipt, lookAt, owed, uncounted } = settlement
+      const flags = [owed ? 1 : 0, settledChannel(prefix), uncounted ? 1 : 0]
+      const args = [state, JSON.stringify(receipt), lookAt ?? '', ...flags]
       return (await run('settle', lease, token, ...args)) === 1
     },
   }
