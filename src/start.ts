@@ -41,7 +41,21 @@ export async function startServers(composed: Composed): Promise<Running> {
   await open('workloads', listen.workloads, true)
   await open('operators', listen.operators, true)
   await open('metrics', listen.metrics, false)
-  return { drain: () => drainServers(servers) }
+  const serving = startServingSign(parts)
+  return {
+    async drain() {
+      clearInterval(serving)
+      await drainServers(servers)
+    },
+  }
+}
+
+/** Each second; while Redis cannot be reached there is no sign, and that is what its absence says. */
+function startServingSign(parts: Composed['parts']): NodeJS.Timeout {
+  const sign = () =>
+    parts.ledger.noteServing().catch((error: unknown) => parts.log.debug({ err: error }, 'no sign that we serve'))
+  void sign()
+  return setInterval(() => void sign(), 1000)
 }
 
 async function listenOn(server: Server, { host, port }: Address): Promise<void> {

@@ -43,10 +43,11 @@ export async function openTask(
   await checkAllPermitted(parts, caller, draft, wanted)
   checkFillable(draft, wanted)
   for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
-  const task = await writeTask(parts, caller, draft, request, idempotency)
+  const task = await writeTask(parts, caller, draft, request, wanted, idempotency)
   try {
     const credentials: Exchanged[] = []
     for (const { credential } of wanted) credentials.push(await exchange(parts, caller, task.id, credential, null))
+    if (request.heartbeat_seconds !== undefined) await parts.ledger.beat(task.id)
     return { task, taskToken: await createTaskToken(parts, task), credentials }
   } catch (error) {
     // The caller is told why it has no credentials; should the end fail too, the task is still due.
@@ -136,11 +137,20 @@ async function countRequest(parts: Parts, { holders }: Task): Promise<void> {
 const rateExceeded = (retryAfterSeconds: number) =>
   new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', { retryAfterSeconds })
 
+/** The first one may take as much longer as the providers may take to mint what is asked for at once. */
+function heartbeatOf({ heartbeat_seconds }: OpenTaskRequest, wanted: readonly { asked: Asked }[]) {
+  if (heartbeat_seconds === undefined) return undefined
+  const everyMs = heartbeat_seconds * 1000
+  const mintingMs = wanted.reduce((sum, { asked }) => sum + asked.provider.timeoutSeconds * 1000, 0)
+  return { everyMs, firstMs: everyMs + mintingMs }
+}
+
 async function writeTask(
   parts: Parts,
   caller: Caller,
   draft: Task,
   request: OpenTaskRequest,
+  wanted: readonly { asked: Asked }[],
   idempotency: Idempotency | null,
 ): Promise<Task> {
   const { limits } = parts.rules()
@@ -148,6 +158,7 @@ async function writeTask(
     task: draft,
     ttlSeconds: (draft.expiresAt - draft.openedAt) / 1000,
     openTasksLimit: limits.account.open_tasks,
+    heartbeat: heartbeatOf(request, wanted),
     ratePerMinute: request.credentials ? null : limits.account.requests_per_minute,
     idempotency,
   })

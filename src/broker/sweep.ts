@@ -25,8 +25,8 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
   const due = await parts.ledger.takeDue([...parts.providers.keys()], pageSize)
   for (const lease of due) parts.metrics.sweeperFinds.inc({ provider: lease.provider })
   await startRevocations(parts, due, own)
-  for (const task of await parts.ledger.takeDueTasks(100)) {
-    await endTask(parts, task, 'deadline', 'sweeper', null).catch((error: unknown) =>
+  for (const { task, outcome } of await parts.ledger.takeDueTasks(100)) {
+    await endTask(parts, task, outcome, 'sweeper', null).catch((error: unknown) =>
       parts.log.warn({ err: error, task }, 'a due task waits for the next sweep'),
     )
   }

@@ -72,6 +72,8 @@ export interface OpenTask {
   readonly task: Task
   readonly ttlSeconds: number
   readonly openTasksLimit: number
+  /** How often its worker shows that it lives, and within what time for the first time; absent: it need not. */
+  readonly heartbeat?: { readonly everyMs: number; readonly firstMs: number } | undefined
   /** Null when the request was counted already. */
   readonly ratePerMinute: number | null
   readonly idempotency: { readonly key: string; readonly bodySha256: string } | null
@@ -163,6 +165,10 @@ export interface Ledger {
   /** Counts one request of the account; answers after how many seconds to ask again, null when it is within the limit. */
   countRequest(account: string, perMinute: number): Promise<number | null>
   lookHolders(holders: readonly Holder[]): Promise<{ now: number; holders: HolderLook[] }>
+  /** A sign of life of the task's worker. `beforeMs`: when the next is wanted, epoch milliseconds; null where none is. */
+  beat(task: string): Promise<{ outcome: 'ok'; beforeMs: number | null } | { outcome: 'closed' | 'not_found' }>
+  /** The sign that this broker takes requests, each second: without it nobody's heartbeat could arrive. */
+  noteServing(): Promise<void>
   noteDenial(holders: readonly string[]): Promise<void>
   reserve(reservation: Reservation): Promise<ReserveAnswer>
   /** `locks`: what an operator may have locked meanwhile; it is stored all the same, and the answer says why it was ended. */
@@ -184,7 +190,8 @@ export interface Ledger {
   settle(lease: string, token: string, settlement: Settlement): Promise<boolean>
   // The sweep.
   takeDue(providers: readonly string[], limit: number): Promise<DueLease[]>
-  takeDueTasks(limit: number): Promise<string[]>
+  /** `abandoned`: it missed its heartbeat. An ended task is handed out as `deadline` until its end is carried through. */
+  takeDueTasks(limit: number): Promise<{ task: string; outcome: 'deadline' | 'abandoned' }[]>
   takeDueRevocations(limit: number): Promise<string[]>
   takeOwed(limit: number): Promise<string[]>
   owedWritten(lease: string): Promise<void>

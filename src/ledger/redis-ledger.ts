@@ -1,6 +1,7 @@
 // The ledger on Redis. Each method is one Lua script or one read; ledger.ts says what they mean.
 import { randomUUID } from 'node:crypto'
 import { type Connection, untilReady } from './connection.js'
+import { createHeartbeats } from './heartbeats.js'
 import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
 import { createLeaseReader } from './lease-reader.js'
@@ -37,6 +38,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...wayOut(run, incarnation),
     ...wayBack(run, prefix),
     ...sweep(run),
+    ...createHeartbeats(run),
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run),
     ...health(parts, tag),
@@ -95,6 +97,8 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
     ttlMs: request.ttlSeconds * 1000,
     openTasks: request.openTasksLimit,
     rate: request.ratePerMinute ?? undefined,
+    beatMs: request.heartbeat?.everyMs,
+    firstBeatMs: request.heartbeat?.firstMs,
     ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
   }
   const answer = (await run('open-task', JSON.stringify(args), JSON.stringify(record))) as [
@@ -221,7 +225,10 @@ function sweep(run: RunScript) {
   return {
     takeDue: async (providers: readonly string[], limit: number) =>
       dueLeases(await run('take-due', limit, ...providers)),
-    takeDueTasks: async (limit: number) => (await run('take-due-names', 'tasks', limit)) as string[],
+    async takeDueTasks(limit: number) {
+      const due = (await run('take-due-tasks', limit)) as [string, 'deadline' | 'abandoned'][]
+      return due.map(([task, outcome]) => ({ task, outcome }))
+    },
     takeDueRevocations: async (limit: number) => (await run('take-due-names', 'revocations', limit)) as string[],
   }
 }

@@ -24,6 +24,9 @@ const scriptNames = [
   'is-live',
   'create-revocation',
   'revocation-scanned',
+  'beat',
+  'note-serving',
+  'take-due-tasks',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]
