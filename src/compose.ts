@@ -16,11 +16,12 @@ import { redisSettings } from './ledger/redis-config.js'
 import { openRedisLedger } from './ledger/redis-ledger.js'
 import { createRoleLock } from './ledger/role-lock.js'
 import { createSealing } from './ledger/sealing.js'
+import { type Breakers, createBreakers } from './providers/breaker.js'
 import { createRevocationQueue } from './queue/revocation-queue.js'
 import { createCheckpointSigner } from './signing/checkpoint-tokens.js'
 import { openFileKeyset } from './signing/file-keyset.js'
 import { createLogger, describeError, type Logger } from './telemetry/logger.js'
-import { createMetrics } from './telemetry/metrics.js'
+import { breakerStates, createMetrics } from './telemetry/metrics.js'
 
 /** `local`: a command on a broker's host. */
 export type Program = 'serve' | 'worker' | 'dev' | 'local'
@@ -80,7 +81,10 @@ async function composeOn(
   const isActive = state.ledger.isLive
   const providers = await createProviders({ settings, clock, keyset, isActive, lockRole })
   for (const provider of providers.values()) opened.add(provider, (one) => one.close())
-  const troubles = new Map<string, string>()
+  const metrics = createMetrics()
+  const breakers = createBreakers(clock, (provider, direction, state) =>
+    metrics.breakerState.set({ provider, direction }, breakerStates[state]),
+  )
   const plain: Parts = {
     issuer: settings.issuer,
     rules: () => current.rules,
@@ -92,8 +96,8 @@ async function composeOn(
     keyset,
     clock,
     log,
-    metrics: createMetrics(),
-    troubles,
+    metrics,
+    breakers,
   }
   const parts = surroundEffects(plain, surround)
   await audit.append({
@@ -110,7 +114,7 @@ async function composeOn(
   return {
     parts,
     settings,
-    condition: conditionOf(audit, () => current.issuers, troubles),
+    condition: conditionOf(audit, () => current.issuers, breakers),
     answers: surround('answers', { write: writeAnswer }),
     issuers: () => current.issuers,
     noteRefusedCaller: (reason) => refusals.note(reason),
@@ -184,7 +188,7 @@ function longestRoleWorkMs(settings: Settings): number {
 function conditionOf(
   audit: { status(): { healthy: boolean; failure: string | null } },
   issuers: () => IssuerPool,
-  troubles: ReadonlyMap<string, string>,
+  breakers: Breakers,
 ): Condition {
   return {
     audit: () => {
@@ -197,7 +201,7 @@ function conditionOf(
           one.status().lastError === null ? [] : [[one.name, one.status().lastError ?? '']],
         ),
       ),
-    providers: () => Object.fromEntries(troubles),
+    providers: () => breakers.troubles(),
   }
 }
 

@@ -41,7 +41,21 @@ export async function startServers(composed: Composed): Promise<Running> {
   await open('workloads', listen.workloads, true)
   await open('operators', listen.operators, true)
   await open('metrics', listen.metrics, false)
-  return { drain: () => drainServers(servers) }
+  const serving = startServingSign(parts)
+  return {
+    async drain() {
+      clearInterval(serving)
+      await drainServers(servers)
+    },
+  }
+}
+
+/** Each second; while Redis cannot be reached there is no sign, and that is what its absence says. */
+function startServingSign(parts: Composed['parts']): NodeJS.Timeout {
+  const sign = () =>
+    parts.ledger.noteServing().catch((error: unknown) => parts.log.debug({ err: error }, 'no sign that we serve'))
+  void sign()
+  return setInterval(() => void sign(), 1000)
 }
 
 async function listenOn(server: Server, { host, port }: Address): Promise<void> {
@@ -54,7 +68,10 @@ async function listenOn(server: Server, { host, port }: Address): Promise<void> 
   })
 }
 
+/** Running requests are finished within it, else their connections are cut; a mint that still runs is the sweeper's to end. */
 const drainMs = 15_000
+/** A revocation under way is finished within it, else handed back to the other workers. */
+const workerDrainMs = 8000
 
 function closeEach(servers: readonly Server[], close: (server: Server) => void): void {
   for (const server of servers) close(server)
@@ -84,7 +101,7 @@ export function startWorker(composed: Composed): Running {
   const workers = startRevocationWorkers(parts, connect, settings.redis.prefix)
   return {
     async drain() {
-      await Promise.all([sweeper.stop(), workers.drain()])
+      await Promise.all([sweeper.stop(workerDrainMs), workers.drain(workerDrainMs)])
       for (const connection of connections) connection.disconnect()
     },
   }

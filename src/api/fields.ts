@@ -14,6 +14,8 @@ export const resourceId = z
   .regex(/^[a-z][a-z0-9_]*:[a-z0-9][a-z0-9._/@-]*$/, 'expected type:id in lower case, such as repo:acme/web')
   .max(256)
 export const ttlSeconds = z.int().min(1).max(31_536_000)
+/** Below it a pause of ours that nobody notices would count as theirs. */
+export const heartbeatSeconds = z.int().min(5).max(3600)
 export const timestamp = z.iso.datetime()
 export const idOf = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`), `expected an id that starts with ${prefix}_`)

@@ -22,6 +22,8 @@ export type Task = z.infer<typeof task>
 export const openTaskRequest = z.strictObject({
   purpose: fields.purpose,
   ttl_seconds: fields.ttlSeconds.optional(),
+  /** Missing one ends the task as `abandoned`. */
+  heartbeat_seconds: fields.heartbeatSeconds.optional(),
   credentials: z.array(credentialRequest).min(1).max(20).optional(),
 })
 export type OpenTaskRequest = z.infer<typeof openTaskRequest>
@@ -36,6 +38,10 @@ export type OpenTaskAnswer = z.infer<typeof openTaskAnswer>
 export const completeRequest = z.strictObject({ outcome: z.enum(['succeeded', 'failed', 'cancelled']).optional() })
 export const completeAnswer = z.object({ task, receipts: z.array(receipt) })
 export type CompleteAnswer = z.infer<typeof completeAnswer>
+
+/** `next_before`: when the next one is wanted; null where the task was opened without `heartbeat_seconds`. */
+export const heartbeatAnswer = z.object({ task, next_before: fields.timestamp.nullable() })
+export type HeartbeatAnswer = z.infer<typeof heartbeatAnswer>
 
 export const taskQuery = z.strictObject({
   state: z.enum(['open', 'ended']).optional(),

@@ -12,27 +12,29 @@ import { type Running, startServers, startWorker } from '../start.js'
 
 /** The API. Resolves with the exit code once a signal has drained it. */
 export async function runServe(config: string, surround?: Surround): Promise<number> {
-  return await runProgram(
+  const exitCode = await runProgram(
     'serve',
     () => loadConfig(config),
     async (composed) => [await startServers(composed)],
     surround,
   )
+  return endSoon(exitCode)
 }
 
 /** Revocation and the sweeper. */
 export async function runWorker(config: string, surround?: Surround): Promise<number> {
-  return await runProgram(
+  const exitCode = await runProgram(
     'worker',
     () => loadConfig(config),
     async (composed) => [startWorker(composed)],
     surround,
   )
+  return endSoon(exitCode)
 }
 
 /** Both in one process; without a configuration of its own also a development issuer, with everything it needs. */
 export async function runDev(config: string | undefined): Promise<number> {
-  if (config !== undefined) return await runProgram('dev', () => loadConfig(config), startBoth)
+  if (config !== undefined) return endSoon(await runProgram('dev', () => loadConfig(config), startBoth))
   let state: DevState | null = null
   const load = async () => {
     state = await prepareDev()
@@ -43,7 +45,7 @@ export async function runDev(config: string | undefined): Promise<number> {
     return state === null ? running : [...running, await startDevIssuer(state)]
   })
   await stopRedis(state)
-  return exitCode
+  return endSoon(exitCode)
 }
 
 /** A Redis that we started ends with us, also when the start failed halfway. */
@@ -80,13 +82,34 @@ async function runProgram(
     await told
     // Servers first: what they have under way may still need the worker of the same process.
     for (const one of running) await one.drain()
-    await composed.close()
+    await closeInTime(composed)
     return 0
   } catch (error) {
     process.stderr.write(`hallpass ${program}: ${startFailure(error)}\n`)
     await composed?.close().catch(() => undefined)
     return 1
   }
+}
+
+const closeMs = 5000
+
+/** Queue, ledger and audit; a Redis that hangs does not keep us. */
+async function closeInTime(composed: Composed): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      composed.parts.log.warn('not everything could be closed in time')
+      resolve()
+    }, closeMs)
+  })
+  await Promise.race([composed.close(), late])
+  clearTimeout(timer)
+}
+
+/** A call that is still out at a provider would keep this process for as long as it hangs. */
+function endSoon(exitCode: number): number {
+  setTimeout(() => process.exit(exitCode), 1000).unref()
+  return exitCode
 }
 
 /** The first SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reads the configuration again. */

@@ -13,15 +13,15 @@ import { lockedBy } from './set-lock.js'
 /** Throws `task_closed`, `locked`, `provider_unavailable` (too late), `audit_unavailable`, `ledger_unavailable`. */
 export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Reserved, issued: Issued): Promise<Lease> {
   const { toIssue, record } = reserved
-  const sealedHandle = parts.sealing.seal(issued.handle, toIssue.id, record.provider)
-  const fingerprints = issued.fingerprintOf.map(sha256Hex)
-  const activation = {
-    sealedHandle,
-    providerExpiresAt: issued.providerExpiresAt,
-    providerRef: issued.providerRef,
-    fingerprints,
-  }
   try {
+    const sealedHandle = parts.sealing.seal(issued.handle, toIssue.id, record.provider)
+    const { providerExpiresAt, providerRef } = issued
+    const activation = {
+      sealedHandle,
+      providerExpiresAt,
+      providerRef,
+      fingerprints: issued.fingerprintOf.map(sha256Hex),
+    }
     const [answer] = await allOrThrow([
       parts.ledger.activate(toIssue.id, activation, lockTargets({ id: toIssue.id, record })),
       recordIssued(parts, caller, reserved, issued, sealedHandle),
@@ -47,7 +47,8 @@ async function allOrThrow<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]>
   return [a.value, b.value]
 }
 
-function notActivated(outcome: Exclude<ActivateAnswer['outcome'], 'ok' | 'locked'>): BrokerError {
+/** Why a credential that is there, or half there, is not handed out. */
+export function notActivated(outcome: Exclude<ActivateAnswer['outcome'], 'ok' | 'locked'>): BrokerError {
   switch (outcome) {
     case 'closed':
       return new BrokerError('task_closed', 'the task ended while its credential was being minted')

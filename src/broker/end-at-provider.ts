@@ -11,19 +11,52 @@ export const graceMs = 60_000
 /** Where nothing was found under a mark and that is not authoritative: look again after these. */
 const searchAgainMs = [10_000, 30_000, 90_000]
 
-/** Never throws for what the provider does; a lease is settled after every attempt. */
+/**
+ * Never throws for what the provider does; a lease is settled after every attempt. While the provider's breaker is open it is
+ * not asked, and that is no attempt.
+ */
 export async function endAtProvider(parts: Parts, claimed: Claimed): Promise<Settlement> {
   const { lease, now } = claimed
   const provider = parts.providers.get(lease.record.provider)
+  // Until then there is nothing to ask anybody.
+  if (isLeftToItsEnd(lease, now)) return waitForNaturalEnd(lease, now)
+  const breaker = parts.breakers.revoke(lease.record.provider)
+  const pass = breaker.enter()
+  if (pass === null) return putOff(lease, now, breaker.waitMs())
   try {
     if (!provider)
       throw new ProviderError('permanent', `the provider ${lease.record.provider} is not configured any more`)
-    const handle = await resolveHandle(parts, provider, lease)
-    if (handle === 'nothing') return ended('void', 'confirmed', 'gone_at_provider', now)
-    if (handle === 'unknown') return searchAgain(lease, now)
-    return await endCredential(provider, handle, lease, now)
+    const settlement = await askProvider(parts, provider, lease, now)
+    pass.answered()
+    return settlement
   } catch (error) {
+    if (error instanceof ProviderError && error.kind === 'unavailable') pass.unanswered()
+    else pass.withdrawn()
     return failedAttempt(parts, lease, now, error)
+  }
+}
+
+async function askProvider(parts: Parts, provider: Provider, lease: Lease, now: number): Promise<Settlement> {
+  const handle = await resolveHandle(parts, provider, lease)
+  if (handle === 'nothing') return ended('void', 'confirmed', 'gone_at_provider', now)
+  if (handle === 'unknown') return searchAgain(lease, now)
+  return await endCredential(provider, handle, lease, now)
+}
+
+/** What can only end by itself, and has a handle to be probed by then. */
+const isLeftToItsEnd = (lease: Lease, now: number) =>
+  lease.record.revocation === 'natural_expiry' && lease.sealedHandle !== null && now < lease.expiresAt && !lease.forced
+
+/** The provider does not answer: looked at again when it may be asked, as if it had not been looked at now. */
+function putOff(lease: Lease, now: number, waitMs: number): Settlement {
+  if (now >= lease.expiresAt + graceMs) return ended('expired', 'expires_at', 'natural_end', now)
+  // Spread, so that not all that waited comes back at one moment.
+  const lookAt = now + waitMs + Math.random() * 1000
+  return {
+    state: lease.state === 'failed' ? 'failed' : 'revoking',
+    receipt: lease.receipt ?? { outcome: 'pending', evidence: 'none', at: now },
+    lookAt: now < lease.expiresAt ? lookAt : Math.min(lookAt, lease.expiresAt + graceMs),
+    uncounted: true,
   }
 }
 

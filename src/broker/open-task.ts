@@ -3,10 +3,12 @@ import type { CredentialRequest } from '../api/credentials.js'
 import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
+import { fillRecipe } from '../grants/recipe.js'
 import type { Task } from '../ledger/task.js'
 import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { endTask } from './end-task.js'
+import { checkAnswering } from './enter-provider.js'
 import { type Exchanged, exchange } from './exchange.js'
 import { holdersOf, withHeld } from './holders.js'
 import type { Caller, Parts } from './parts.js'
@@ -39,10 +41,13 @@ export async function openTask(
   }))
   const draft = draftTask(parts, caller, request)
   await checkAllPermitted(parts, caller, draft, wanted)
-  const task = await writeTask(parts, caller, draft, request, idempotency)
+  checkFillable(draft, wanted)
+  for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
+  const task = await writeTask(parts, caller, draft, request, wanted, idempotency)
   try {
     const credentials: Exchanged[] = []
     for (const { credential } of wanted) credentials.push(await exchange(parts, caller, task.id, credential, null))
+    if (request.heartbeat_seconds !== undefined) await parts.ledger.beat(task.id)
     return { task, taskToken: await createTaskToken(parts, task), credentials }
   } catch (error) {
     // The caller is told why it has no credentials; should the end fail too, the task is still due.
@@ -76,6 +81,14 @@ function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task
     expiresAt: now + ttlSeconds * 1000,
     endedAt: null,
     activeLeases: 0,
+  }
+}
+
+/** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
+function checkFillable(draft: Task, wanted: readonly { asked: Asked }[]): void {
+  for (const { asked } of wanted) {
+    const { grant, resource, declared } = asked
+    fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
   }
 }
 
@@ -124,11 +137,20 @@ async function countRequest(parts: Parts, { holders }: Task): Promise<void> {
 const rateExceeded = (retryAfterSeconds: number) =>
   new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', { retryAfterSeconds })
 
+/** The first one may take as much longer as the providers may take to mint what is asked for at once. */
+function heartbeatOf({ heartbeat_seconds }: OpenTaskRequest, wanted: readonly { asked: Asked }[]) {
+  if (heartbeat_seconds === undefined) return undefined
+  const everyMs = heartbeat_seconds * 1000
+  const mintingMs = wanted.reduce((sum, { asked }) => sum + asked.provider.timeoutSeconds * 1000, 0)
+  return { everyMs, firstMs: everyMs + mintingMs }
+}
+
 async function writeTask(
   parts: Parts,
   caller: Caller,
   draft: Task,
   request: OpenTaskRequest,
+  wanted: readonly { asked: Asked }[],
   idempotency: Idempotency | null,
 ): Promise<Task> {
   const { limits } = parts.rules()
@@ -136,6 +158,7 @@ async function writeTask(
     task: draft,
     ttlSeconds: (draft.expiresAt - draft.openedAt) / 1000,
     openTasksLimit: limits.account.open_tasks,
+    heartbeat: heartbeatOf(request, wanted),
     ratePerMinute: request.credentials ? null : limits.account.requests_per_minute,
     idempotency,
   })

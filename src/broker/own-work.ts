@@ -6,6 +6,12 @@ const atOnce = 16
 export class OwnWork {
   readonly #running = new Map<string, Promise<void>>()
   #stopped = false
+  readonly #handBack = new AbortController()
+
+  /** Aborted when what is under way is to be handed back. */
+  get stopped(): AbortSignal {
+    return this.#handBack.signal
+  }
 
   /** Works through the items, 16 at once, unless the last batch of this lane still runs: what is left over is due again soon. */
   begin(lane: string, items: readonly string[], work: (item: string) => Promise<void>): void {
@@ -26,9 +32,29 @@ export class OwnWork {
     await Promise.all(this.#running.values())
   }
 
-  /** Nothing more is begun; resolves when what is under way is over. The rest stays due, for others. */
-  async stop(): Promise<void> {
+  /** Nothing more is begun; resolves when what is under way is over, or is handed back after `withinMs`. The rest stays due. */
+  async stop(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
     this.#stopped = true
-    await this.settled()
+    await handBackAfter(this.settled(), this.#handBack, withinMs)
   }
+}
+
+/** How long what was told to hand back may still take to say so. */
+const handingBackMs = 2000
+
+/** Waits for the work; tells it to hand back what it has after `withinMs`, and waits no longer than that takes. Never rejects. */
+export async function handBackAfter(work: Promise<unknown>, stop: AbortController, withinMs: number): Promise<void> {
+  const over = work.then(
+    () => undefined,
+    () => undefined,
+  )
+  if (withinMs === Number.POSITIVE_INFINITY) return await over
+  const timers: NodeJS.Timeout[] = []
+  const after = (ms: number) => new Promise<void>((resolve) => timers.push(setTimeout(resolve, ms)))
+  const handedBack = after(withinMs).then(async () => {
+    stop.abort()
+    await after(handingBackMs)
+  })
+  await Promise.race([over, handedBack])
+  for (const timer of timers) clearTimeout(timer)
 }

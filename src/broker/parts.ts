@@ -7,6 +7,7 @@ import type { Principal } from '../identity/principal.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Sealing } from '../ledger/sealing.js'
 import type { PolicyEngine } from '../policy/engine.js'
+import type { Breakers } from '../providers/breaker.js'
 import type { Provider } from '../providers/provider.js'
 import type { RevocationQueue } from '../queue/revocation-queue.js'
 import type { Keyset } from '../signing/keyset.js'
@@ -33,8 +34,8 @@ export interface Parts {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
-  /** Providers that failed last time, with what is known; for readiness. */
-  readonly troubles: Map<string, string>
+  /** Who does not answer is not asked again at once. */
+  readonly breakers: Breakers
 }
 
 /** Who calls and in which request: what every story is told of its caller. */

@@ -32,6 +32,7 @@ export async function recordReserved(parts: Parts, caller: Caller, reserved: Res
       decision: decisionRecord(decided),
     })
   } catch (error) {
+    reserved.pass.withdrawn()
     await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver: true })
     throw error
   }

@@ -1,9 +1,11 @@
 // Decide and reserve under one version check: if what the holders hold changed in between, decide again (I8).
 import { BrokerError } from '../core/errors.js'
 import { equalInConstantTime } from '../core/hash.js'
-import type { Look, ReserveAnswer } from '../ledger/ledger.js'
+import type { Look, Reservation, ReserveAnswer } from '../ledger/ledger.js'
+import type { Pass } from '../providers/breaker.js'
 import type { Asked } from './asked.js'
 import { type Decided, decide } from './decide.js'
+import { enterProvider } from './enter-provider.js'
 import { lookAt } from './look.js'
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
@@ -17,6 +19,8 @@ export interface Reserved extends Prepared {
   /** The ledger's time at the reservation, and our monotonic clock just before: their difference only errs on the safe side. */
   readonly now: number
   readonly sentAt: number
+  /** The breaker's permission for the one call that this reservation is for. */
+  readonly pass: Pass
 }
 
 const attempts = 8
@@ -54,22 +58,46 @@ function alreadyIssued(prior: { lease: string; bodySha256: string }, wanted: Wan
 }
 
 async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Look): Promise<Reserved | 'version'> {
-  const { asked, leaseId } = wanted
+  const { asked } = wanted
   const world = { now: look.now, task: { ...look.task, expiresAt: look.chainExpiresAt }, holders: look.holders }
   const decided = decide(parts, caller, asked, world)
   if (decided.verdict.effect === 'deny') await parts.ledger.noteDenial(look.holders.map((holder) => holder.id))
   if (decided.verdict.effect !== 'permit') throw await refuse(parts, caller, look.task.id, decided)
   const prepared = prepare(caller, wanted, look, decided)
+  const pass = enterProvider(parts, asked.provider.name)
   const sentAt = parts.clock.monotonic()
+  try {
+    const answer = await parts.ledger.reserve(reservationOf(parts, wanted, look, decided, prepared))
+    if (answer.outcome === 'ok') {
+      const toIssue = { ...prepared.toIssue, deadline: answer.expiresAt }
+      return { asked, decided, ...prepared, toIssue, now: answer.now, sentAt, pass }
+    }
+    pass.withdrawn()
+    if (answer.outcome === 'version') return 'version'
+    if (answer.outcome === 'locked') throw await lockedBy(parts, [answer.target])
+    throw notReserved(answer, wanted)
+  } catch (error) {
+    pass.withdrawn()
+    throw error
+  }
+}
+
+function reservationOf(
+  parts: Parts,
+  { asked, leaseId, idempotency }: Wanted,
+  look: Look,
+  { verdict }: Decided,
+  prepared: Prepared,
+): Reservation {
   const { limits } = parts.rules()
-  const answer = await parts.ledger.reserve({
+  return {
     lease: leaseId,
     record: prepared.record,
     holders: look.task.holders,
     versions: look.holders.map((holder) => holder.version),
-    ttlSeconds: decided.verdict.ttlSeconds,
+    ttlSeconds: 'ttlSeconds' in verdict ? verdict.ttlSeconds : asked.ttlSeconds,
     providerTimeoutMs: asked.provider.timeoutSeconds * 1000,
-    idempotency: wanted.idempotency,
+    idempotency,
     capacity: asked.provider.capacity?.(prepared.recipe) ?? null,
     limits: {
       task: limits.task.active_leases,
@@ -77,12 +105,7 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
       provider: limits.provider.active_leases,
     },
     locks: [],
-  })
-  if (answer.outcome === 'version') return 'version'
-  if (answer.outcome === 'locked') throw await lockedBy(parts, [answer.target])
-  if (answer.outcome !== 'ok') throw notReserved(answer, wanted)
-  const deadline = answer.expiresAt
-  return { asked, decided, ...prepared, toIssue: { ...prepared.toIssue, deadline }, now: answer.now, sentAt }
+  }
 }
 
 function notReserved(

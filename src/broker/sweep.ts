@@ -2,7 +2,7 @@
 
 import { isEnded } from '../ledger/lease.js'
 import type { DueLease } from '../ledger/ledger.js'
-import { interactive } from '../queue/revocation-queue.js'
+import { swept } from '../queue/revocation-queue.js'
 import { endTask } from './end-task.js'
 import { carryOut } from './force-revoke.js'
 import type { OwnWork } from './own-work.js'
@@ -26,8 +26,8 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
   const due = await parts.ledger.takeDue([...parts.providers.keys()], pageSize)
   for (const lease of due) parts.metrics.sweeperFinds.inc({ provider: lease.provider })
   await startRevocations(parts, due, own)
-  for (const task of await parts.ledger.takeDueTasks(100)) {
-    await endTask(parts, task, 'deadline', 'sweeper', null).catch((error: unknown) =>
+  for (const { task, outcome } of await parts.ledger.takeDueTasks(100)) {
+    await endTask(parts, task, outcome, 'sweeper', null).catch((error: unknown) =>
       parts.log.warn({ err: error, task }, 'a due task waits for the next sweep'),
     )
   }
@@ -44,7 +44,7 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
 async function startRevocations(parts: Parts, due: readonly DueLease[], own: OwnWork): Promise<void> {
   const waiting = due.filter((lease) => lease.waitingMs <= patienceMs)
   const overdue = due.filter((lease) => lease.waitingMs > patienceMs)
-  const unqueued = await parts.queue.add(waiting, interactive).then(
+  const unqueued = await parts.queue.add(waiting, swept).then(
     () => [],
     (error: unknown) => {
       parts.log.warn({ err: error, leases: waiting.length }, 'the queue takes no jobs: revoking without it')
@@ -52,7 +52,7 @@ async function startRevocations(parts: Parts, due: readonly DueLease[], own: Own
     },
   )
   const revokeOne = async (lease: string) => {
-    await revoke(parts, lease).catch((error: unknown) =>
+    await revoke(parts, lease, own.stopped).catch((error: unknown) =>
       parts.log.warn({ err: error, lease }, 'an overdue lease waits for the next sweep'),
     )
   }

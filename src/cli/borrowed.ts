@@ -15,17 +15,20 @@ export interface Borrowed {
   readonly credentials: readonly HeldCredential[]
   /** Idempotent; one receipt per lease. */
   giveBack(outcome: Outcome, waitSeconds: number): Promise<Receipt[]>
+  /** Shows that the work goes on; absent where nobody expects it of us. */
+  beat?(): Promise<unknown>
 }
 
 /** One call: all credentials or none, and no task that nobody ends. */
 export async function openOwnTask(
   client: BrokerClient,
   wanted: readonly NamedRequest[],
-  task: { purpose: string; ttlSeconds?: number },
+  task: { purpose: string; ttlSeconds?: number; heartbeatSeconds?: number },
 ): Promise<Borrowed> {
   const opened = await client.openTask({
     purpose: task.purpose,
     ...(task.ttlSeconds === undefined ? {} : { ttl_seconds: task.ttlSeconds }),
+    ...(task.heartbeatSeconds === undefined ? {} : { heartbeat_seconds: task.heartbeatSeconds }),
     credentials: wanted.map(({ request }) => request),
   })
   const taskToken = opened.task_token
@@ -38,7 +41,8 @@ export async function openOwnTask(
     throw new ClientError('invalid_answer', `asked for ${wanted.length} credentials, was given ${answers.length}`)
   }
   const credentials = answers.map((answer, i) => ({ name: wanted[i]?.name ?? null, answer }))
-  return { taskId, taskToken, credentials, giveBack }
+  if (task.heartbeatSeconds === undefined) return { taskId, taskToken, credentials, giveBack }
+  return { taskId, taskToken, credentials, giveBack, beat: () => client.heartbeat(taskId, { taskToken }) }
 }
 
 /** Leases in task `taskId`, one call each. A refusal gives those before it back. The task itself is left open. */

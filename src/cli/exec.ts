@@ -1,5 +1,5 @@
 // `hallpass exec … -- CMD`: borrow, run, give back. Whatever happens after the borrowing, the giving back happens too.
-import type { Outcome, Receipt } from '../client/index.js'
+import { isRenewable, type Outcome, type Receipt } from '../client/index.js'
 import { systemClock } from '../core/clock.js'
 import {
   type CredentialOptions,
@@ -22,6 +22,7 @@ import { type CommandIo, connectBroker } from './connection.js'
 import { surroundingTask, withoutIdentity } from './env.js'
 import { credentialVariables, ExecEnvironmentError } from './exec-environment.js'
 import { exitCodes, UsageError } from './exit-codes.js'
+import { heartbeatSeconds, startHeartbeats } from './heartbeats.js'
 import { describeError } from './output.js'
 import { describeReceipt, settleReceipts } from './receipts.js'
 
@@ -84,16 +85,21 @@ function borrow({ options, wanted, command }: Plan, io: ExecIo): Promise<Borrowe
     purpose: options.purpose ?? defaultPurpose(command),
     // A task lives for an hour unless told otherwise, and a lease never outlives its task.
     ...(ttlSeconds > 3600 ? { ttlSeconds } : {}),
+    // With a token that cannot be renewed our own heartbeats would be refused before the work is done.
+    ...(isRenewable(io.environment) ? { heartbeatSeconds } : {}),
   })
 }
 
 async function runThenGiveBack(borrowed: Borrowed, plan: Plan, io: ExecIo, signals: SignalWatch): Promise<number> {
   let end: CommandEnd
+  const heartbeats = startHeartbeats(borrowed, (line) => io.output.note(`hallpass exec: ${line}`))
   try {
     end = await runWith(borrowed, plan, io, signals)
   } catch (error) {
     await giveBack(borrowed, 'failed', plan, io)
     throw error
+  } finally {
+    heartbeats.stop()
   }
   if (await giveBack(borrowed, outcomeOf(end, signals), plan, io)) return end.exitCode
   io.output.note(`hallpass exec: the command itself ended with ${end.exitCode}`)

@@ -24,6 +24,8 @@ import {
   type CompleteAnswer,
   completeAnswer,
   type completeRequest,
+  type HeartbeatAnswer,
+  heartbeatAnswer,
   type OpenTaskAnswer,
   openTaskAnswer,
   type openTaskRequest,
@@ -82,6 +84,8 @@ export interface BrokerClient {
     taskId: string,
     options?: TaskAuth & { outcome?: Outcome; waitSeconds?: number },
   ): Promise<CompleteAnswer>
+  /** Shows that the work goes on, for a task opened with `heartbeat_seconds`. Takes the subject token: a task token only shrinks. */
+  heartbeat(taskId: string, auth?: TaskAuth): Promise<HeartbeatAnswer>
   showTask(taskId: string, auth?: TaskAuth): Promise<Task>
   listTasks(filter?: TaskFilter): Promise<z.infer<typeof taskList>>
   showLease(leaseId: string, auth?: TaskAuth): Promise<Lease>
@@ -162,6 +166,13 @@ function taskCalls(call: Caller) {
         body: options.outcome === undefined ? {} : { outcome: options.outcome },
         taskToken: options.taskToken,
         waitSeconds: options.waitSeconds,
+      }),
+    heartbeat: (taskId: string, auth: TaskAuth = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'heartbeat'],
+        expect: heartbeatAnswer,
+        headers: besideSubject(auth),
       }),
     showTask: (taskId: string, auth: TaskAuth = {}) =>
       call({ method: 'GET', path: ['tasks', taskId], expect: task, taskToken: auth.taskToken }),

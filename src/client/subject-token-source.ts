@@ -54,6 +54,14 @@ export function findSubjectTokenSource(search: TokenSearch): SubjectTokenSource 
   return { name: 'none', read: () => Promise.reject(noToken(projected, environment)) }
 }
 
+/** Whether the source found above gives fresh tokens for as long as we run, in the same order. One in the environment runs out. */
+export function isRenewable(environment: Environment): boolean {
+  if (isSet(environment.HALLPASS_TOKEN)) return false
+  if (isSet(environment.HALLPASS_TOKEN_FILE)) return true
+  if (isSet(environment.ACTIONS_ID_TOKEN_REQUEST_URL) && isSet(environment.ACTIONS_ID_TOKEN_REQUEST_TOKEN)) return true
+  return !isSet(environment.HALLPASS_ID_TOKEN)
+}
+
 /** For the SDK: one fixed token, or a function that gets one. */
 export function subjectTokenFrom(read: () => string | Promise<string>): SubjectTokenSource {
   return tokenOf('the given source', async () => read())

@@ -23,7 +23,7 @@ export type Door = 'workloads' | 'operators' | 'metrics'
 /** Every route there is. */
 export function allRoutes(around: Surroundings): Route[] {
   const routes = [
-    ...taskRoutes, //        POST /v1/tasks · GET /v1/tasks · GET /v1/tasks/:id · POST /v1/tasks/:id/complete
+    ...taskRoutes, //        POST /v1/tasks · GET /v1/tasks · GET /v1/tasks/:id · POST /v1/tasks/:id/{complete,heartbeat}
     ...credentialRoutes, //  POST /v1/tasks/:id/credentials
     ...leaseRoutes, //       GET /v1/leases · GET|DELETE /v1/leases/:id · POST /v1/leases/:id/retry|abandon
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id

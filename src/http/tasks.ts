@@ -2,9 +2,11 @@ import { waitQuery } from '../api/leases.js'
 import * as api from '../api/tasks.js'
 import { awaitReceipts } from '../broker/await-receipts.js'
 import { endTask } from '../broker/end-task.js'
+import { heartbeat } from '../broker/heartbeat.js'
 import { openTask } from '../broker/open-task.js'
 import type { Caller, Parts } from '../broker/parts.js'
 import { receiptView, taskView } from '../broker/views.js'
+import { toTimestamp } from '../core/clock.js'
 import { holderId } from '../ledger/keys.js'
 import type { Task } from '../ledger/task.js'
 import { actorOf, callerOf, checkOperator, resolveOwnTask } from './access.js'
@@ -92,6 +94,18 @@ export const taskRoutes: Route[] = [
       const now = parts.clock.now()
       const ended = (await parts.ledger.findTask(task.id)) ?? task
       return { status: 200, body: { task: taskView(ended), receipts: settled.map((lease) => receiptView(lease, now)) } }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/tasks/:id/heartbeat',
+    access: 'workload',
+    summary: 'Shows that the work goes on. A task opened with heartbeat_seconds that misses it is ended as abandoned.',
+    answer: api.heartbeatAnswer,
+    async run({ parts, identity, params }) {
+      const task = await resolveOwnTask(parts, identity, params[0] ?? '')
+      const before = await heartbeat(parts, task)
+      return { status: 200, body: { task: taskView(task), next_before: before === null ? null : toTimestamp(before) } }
     },
   }),
 ]

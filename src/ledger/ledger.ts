@@ -74,6 +74,8 @@ export interface OpenTask {
   readonly task: Task
   readonly ttlSeconds: number
   readonly openTasksLimit: number
+  /** How often its worker shows that it lives, and within what time for the first time; absent: it need not. */
+  readonly heartbeat?: { readonly everyMs: number; readonly firstMs: number } | undefined
   /** Null when the request was counted already. */
   readonly ratePerMinute: number | null
   readonly idempotency: { readonly key: string; readonly bodySha256: string } | null
@@ -104,7 +106,14 @@ export interface DueLease {
 }
 
 export type ClaimAnswer =
-  | { readonly outcome: 'ok'; readonly now: number; readonly lease: Lease; readonly wasReserved: boolean }
+  | {
+      readonly outcome: 'ok'
+      readonly now: number
+      readonly lease: Lease
+      readonly wasReserved: boolean
+      /** When its end was ordered, or its deadline passed. */
+      readonly orderedAt: number
+    }
   | { readonly outcome: 'held' | 'terminal' | 'early' }
 
 export interface Settlement {
@@ -114,6 +123,8 @@ export interface Settlement {
   readonly lookAt?: number
   /** The audit record could not be written: it is owed. */
   readonly owed?: boolean
+  /** It was no attempt: the provider was not asked, or the work was handed back. */
+  readonly uncounted?: boolean
 }
 
 export interface LeaseMatch {
@@ -176,9 +187,18 @@ export interface Ledger {
   /** Counts one request of the account; answers after how many seconds to ask again, null when it is within the limit. */
   countRequest(account: string, perMinute: number): Promise<number | null>
   lookHolders(holders: readonly Holder[]): Promise<{ now: number; holders: HolderLook[] }>
+  /** A sign of life of the task's worker. `beforeMs`: when the next is wanted, epoch milliseconds; null where none is. */
+  beat(task: string): Promise<{ outcome: 'ok'; beforeMs: number | null } | { outcome: 'closed' | 'not_found' }>
+  /** The sign that this broker takes requests, each second: without it nobody's heartbeat could arrive. */
+  noteServing(): Promise<void>
   noteDenial(holders: readonly string[]): Promise<void>
   reserve(reservation: Reservation): Promise<ReserveAnswer>
-  noteHandle(lease: string, sealedHandle: string): Promise<'ok' | 'state'>
+  /** `locks`: what an operator may have locked meanwhile; it is stored all the same, and the answer says why it was ended. */
+  noteHandle(
+    lease: string,
+    sealedHandle: string,
+    locks?: readonly string[],
+  ): Promise<'ok' | 'state' | 'closed' | 'locked'>
   /** `locks`: what an operator may have locked meanwhile. */
   activate(lease: string, activation: Activation, locks: readonly string[]): Promise<ActivateAnswer>
   // The way back.
@@ -192,7 +212,8 @@ export interface Ledger {
   settle(lease: string, token: string, settlement: Settlement): Promise<boolean>
   // The sweep.
   takeDue(providers: readonly string[], limit: number): Promise<DueLease[]>
-  takeDueTasks(limit: number): Promise<string[]>
+  /** `abandoned`: it missed its heartbeat. An ended task is handed out as `deadline` until its end is carried through. */
+  takeDueTasks(limit: number): Promise<{ task: string; outcome: 'deadline' | 'abandoned' }[]>
   takeDueRevocations(limit: number): Promise<string[]>
   takeOwed(limit: number): Promise<string[]>
   owedWritten(lease: string): Promise<void>

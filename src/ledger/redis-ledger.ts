@@ -1,6 +1,7 @@
 // The ledger on Redis. Each method is one Lua script or one read; ledger.ts says what they mean.
 import { randomUUID } from 'node:crypto'
 import { type Connection, untilReady } from './connection.js'
+import { createHeartbeats } from './heartbeats.js'
 import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
 import { createLeaseReader } from './lease-reader.js'
@@ -37,6 +38,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...wayOut(run, incarnation),
     ...wayBack(run, prefix),
     ...sweep(run),
+    ...createHeartbeats(run),
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
     ...health(parts, tag),
@@ -61,8 +63,9 @@ function wayOut(run: RunScript, incarnation: string) {
       await run('note-denial', JSON.stringify(holders))
     },
     reserve: (reservation: L.Reservation) => reserve(run, reservation, incarnation),
-    async noteHandle(lease: string, sealedHandle: string) {
-      return (await run('note-handle', lease, sealedHandle)) as 'ok' | 'state'
+    async noteHandle(lease: string, sealedHandle: string, locks: readonly string[] = []) {
+      const answer = await run('note-handle', lease, sealedHandle, JSON.stringify(locks))
+      return answer as 'ok' | 'state' | 'closed' | 'locked'
     },
     async activate(lease: string, activation: L.Activation, locks: readonly string[]): Promise<L.ActivateAnswer> {
       const out = storeActivation(lease, activation)
@@ -94,6 +97,8 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
     ttlMs: request.ttlSeconds * 1000,
     openTasks: request.openTasksLimit,
     rate: request.ratePerMinute ?? undefined,
+    beatMs: request.heartbeat?.everyMs,
+    firstBeatMs: request.heartbeat?.firstMs,
     ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
   }
   const answer = (await run('open-task', JSON.stringify(args), JSON.stringify(record))) as [
@@ -202,12 +207,15 @@ function wayBack(run: RunScript, prefix: string) {
     async claim(lease: string, token: string): Promise<L.ClaimAnswer> {
       const [outcome, now, wasReserved, fields] = (await run('claim', lease, token)) as [string, number, number, Reply]
       if (outcome !== 'ok') return { outcome: outcome as 'held' | 'terminal' | 'early' }
-      return { outcome, now, lease: leaseOf(lease, fieldsOf(fields)), wasReserved: wasReserved === 1 }
+      const known = fieldsOf(fields)
+      const orderedAt = Number(known.ending ?? now)
+      return { outcome, now, lease: leaseOf(lease, known), wasReserved: wasReserved === 1, orderedAt }
     },
     renewClaim: async (lease: string, token: string) => (await run('renew-claim', lease, token)) === 1,
     async settle(lease: string, token: string, settlement: L.Settlement) {
-      const { state, receipt, lookAt, owed } = settlement
-      const args = [state, JSON.stringify(receipt), lookAt ?? '', owed ? 1 : 0, settledChannel(prefix)]
+      const { state, receipt, lookAt, owed, uncounted } = settlement
+      const flags = [owed ? 1 : 0, settledChannel(prefix), uncounted ? 1 : 0]
+      const args = [state, JSON.stringify(receipt), lookAt ?? '', ...flags]
       return (await run('settle', lease, token, ...args)) === 1
     },
   }
@@ -217,7 +225,10 @@ function sweep(run: RunScript) {
   return {
     takeDue: async (providers: readonly string[], limit: number) =>
       dueLeases(await run('take-due', limit, ...providers)),
-    takeDueTasks: async (limit: number) => (await run('take-due-names', 'tasks', limit)) as string[],
+    async takeDueTasks(limit: number) {
+      const due = (await run('take-due-tasks', limit)) as [string, 'deadline' | 'abandoned'][]
+      return due.map(([task, outcome]) => ({ task, outcome }))
+    },
     takeDueRevocations: async (limit: number) => (await run('take-due-names', 'revocations', limit)) as string[],
   }
 }

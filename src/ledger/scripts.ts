@@ -28,6 +28,9 @@ const scriptNames = [
   'remove-lock',
   'retry-lease',
   'abandon-lease',
+  'beat',
+  'note-serving',
+  'take-due-tasks',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

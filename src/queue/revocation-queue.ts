@@ -8,8 +8,10 @@ import type { DueLease } from '../ledger/ledger.js'
 export const queueName = 'revocations'
 export const queuePrefix = (prefix: string, provider: string) => `{${prefix}:${provider}}`
 
-/** Lower is sooner: somebody waits for these. */
-export const interactive = 1
+/** Somebody waits for these: BullMQ takes jobs without a priority before all that have one. */
+export const interactive = 0
+/** What the sweeper found; nobody waits, but it is due. Lower is sooner. */
+export const swept = 5
 export const bulk = 10
 
 export interface RevocationQueue {

@@ -1,5 +1,8 @@
 // Every metric is declared here, with a bounded set of labels.
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** What `hallpass_breaker_state` says. */
+export const breakerStates = { closed: 0, probing: 1, open: 2 } as const
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -58,6 +61,12 @@ export function createMetrics() {
       name: 'hallpass_sweeper_finds_total',
       help: 'Due leases that the sweeper handed out, by provider.',
       labelNames: ['provider'],
+      registers,
+    }),
+    breakerState: new Gauge({
+      name: 'hallpass_breaker_state',
+      help: "A provider's circuit breaker in this process, by direction (issue, revoke): 0 closed, 1 probing, 2 open.",
+      labelNames: ['provider', 'direction'],
       registers,
     }),
   }

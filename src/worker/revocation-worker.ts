@@ -1,19 +1,21 @@
 // BullMQ jobs → broker.revoke. One worker per provider with a concurrency of its own: a slow provider delays no other.
 import { Worker } from 'bullmq'
+import { handBackAfter } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
 import { revoke } from '../broker/revoke.js'
 import type { Connection } from '../ledger/connection.js'
 import { queueName, queuePrefix } from '../queue/revocation-queue.js'
 
 export interface RevocationWorkers {
-  /** Takes no more jobs and resolves when those under way are over. */
-  drain(): Promise<void>
+  /** Takes no more jobs and resolves when those under way are over, or were handed back after `withinMs`. */
+  drain(withinMs?: number): Promise<void>
 }
 
 /** `connect` gives a connection that waits through outages (BullMQ's blocking reads need one of their own). */
 export function startRevocationWorkers(parts: Parts, connect: () => Connection, prefix: string): RevocationWorkers {
+  const stop = new AbortController()
   const workers = [...parts.providers.values()].map((provider) => {
-    const worker = new Worker<string>(queueName, async (job) => await revoke(parts, job.data), {
+    const worker = new Worker<string>(queueName, async (job) => await revoke(parts, job.data, stop.signal), {
       connection: connect(),
       prefix: queuePrefix(prefix, provider.name),
       concurrency: provider.concurrency,
@@ -31,8 +33,8 @@ export function startRevocationWorkers(parts: Parts, connect: () => Connection, 
     return worker
   })
   return {
-    async drain() {
-      await Promise.all(workers.map((worker) => worker.close()))
+    async drain(withinMs = Number.POSITIVE_INFINITY) {
+      await handBackAfter(Promise.all(workers.map((worker) => worker.close())), stop, withinMs)
     },
   }
 }

@@ -1,5 +1,5 @@
 // Schedules broker.sweep; does none of the work.
-import { OwnWork } from '../broker/own-work.js'
+import { handBackAfter, OwnWork } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
 import { sweep } from '../broker/sweep.js'
 
@@ -8,8 +8,8 @@ const everyMs = 250
 const fullPage = 500
 
 export interface Sweeper {
-  /** Resolves when the sweep and the revocations under way are over; none follows. */
-  stop(): Promise<void>
+  /** Resolves when the sweep and the revocations under way are over, or were handed back after `withinMs`; none follows. */
+  stop(withinMs?: number): Promise<void>
 }
 
 /** One sweep after the other, each at the latest a quarter of a second after the last; an error waits for the next. */
@@ -35,10 +35,13 @@ export function startSweeper(parts: Parts): Sweeper {
   }
   const running = run()
   return {
-    async stop() {
+    async stop(withinMs) {
       stopped = true
       wake()
-      await Promise.all([running, own.stop()])
+      await Promise.all([
+        handBackAfter(running, new AbortController(), withinMs ?? Number.POSITIVE_INFINITY),
+        own.stop(withinMs),
+      ])
     },
   }
 }

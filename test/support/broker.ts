@@ -14,6 +14,7 @@ import { Secret } from '../../src/core/secret.js'
 import { type Connection, connectFailFast, connectPatient, untilReady } from '../../src/ledger/connection.js'
 import { openRedisLedger } from '../../src/ledger/redis-ledger.js'
 import { createSealing } from '../../src/ledger/sealing.js'
+import { type BreakerSettings, createBreakers } from '../../src/providers/breaker.js'
 import type { Provider } from '../../src/providers/provider.js'
 import { createSignedJwtProvider } from '../../src/providers/signed-jwt.js'
 import { createRevocationQueue } from '../../src/queue/revocation-queue.js'
@@ -33,6 +34,8 @@ export interface BrokerSettings {
   readonly provider?: Partial<TestProviderSettings>
   readonly limits?: string
   readonly clock?: Clock
+  /** They never open unless a test is about them. */
+  readonly breakers?: Partial<BreakerSettings>
   /** Where keys and audit lie; several brokers of one deployment share keys, and so tokens. */
   readonly instance?: string
 }
@@ -104,7 +107,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
     clock,
     log: createLogger('test', process.env.HALLPASS_TEST_LOG ?? 'silent'),
     metrics: createMetrics(),
-    troubles: new Map(),
+    breakers: createBreakers(clock, undefined, { failures: 1000, ...settings.breakers }),
   }
   // Without a sign that somebody sweeps nothing is issued.
   await ledger.takeDue([], 1)

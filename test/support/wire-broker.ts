@@ -47,6 +47,7 @@ function taskRoutes(state: WireState): Route[] {
     ['GET', /^\/v1\/tasks\/([^/]+)$/, (request, id) => ({ status: 200, body: taskOf(state, id, request) })],
     ['POST', /^\/v1\/tasks\/([^/]+)\/credentials$/, (request, id) => requestCredential(state, request, id)],
     ['POST', /^\/v1\/tasks\/([^/]+)\/complete$/, (request, id) => completeTask(state, request, id)],
+    ['POST', /^\/v1\/tasks\/([^/]+)\/heartbeat$/, (request, id) => beat(state, request, id)],
   ]
 }
 
@@ -146,6 +147,13 @@ function completeTask(state: WireState, request: SeenRequest, id: string): Answe
   state.tasks.set(id, ended)
   const receipts = [...state.leases.values()].filter((one) => one.task_id === id).map((one) => endLease(state, one))
   return { status: 200, body: { task: ended, receipts } }
+}
+
+function beat(state: WireState, request: SeenRequest, id: string): Answer {
+  authenticate(request, [workloadToken])
+  const task = taskOf(state, id, request)
+  if (task.state === 'ended') throw new Refusal(409, 'task_closed', `${id} has ended`)
+  return { status: 200, body: { task, next_before: inAnHour } }
 }
 
 function listTasks(state: WireState, request: SeenRequest): Answer {

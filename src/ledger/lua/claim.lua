@@ -25,7 +25,7 @@ local early = (state == 'active' and tonumber(lease[2]) > now)
 if early then return { 'early' } end
 redis.call('HDEL', key, 'handed')
 if state == 'active' then
-  redis.call('HSET', key, 'state', 'revoking', 'reason', 'expired', 'actor', 'deadline', 'ending', now)
+  redis.call('HSET', key, 'state', 'revoking', 'reason', 'expired', 'actor', 'deadline', 'ending', lease[2])
 elseif state == 'reserved' then
   redis.call('HSET', key, 'state', 'revoking', 'reason', 'not_activated', 'actor', 'sweeper', 'ending', now, 'unanswered', 1)
 end

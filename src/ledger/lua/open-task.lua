@@ -1,5 +1,5 @@
 -- Opens a task. KEYS[1] tag.
--- ARGV[1] JSON { task, fields, chain, holders: [[id, kind, windowMs]], account, session, ttlMs, openTasks, rate?, idem?, body? }
+-- ARGV[1] JSON { task, fields, chain, holders: [[id, kind, windowMs]], account, session, ttlMs, openTasks, rate?, beatMs?, firstBeatMs?, idem?, body? }
 -- Returns { 'ok', opened_at, expires_at } | { 'again', task, body } | { 'rate', ms } | { 'quota' } | { 'closed' }
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
@@ -22,7 +22,14 @@ if a.parent then
 end
 local key = T .. 't:' .. a.task
 redis.call('HSET', key, 'state', 'open', 'opened', now, 'expires', expires, 'live', 0, 'rec', ARGV[2])
-redis.call('ZADD', T .. 'due:tasks', expires, a.task)
+local due = expires
+if a.beatMs then
+  -- Counted from when the caller has the task's id: minting what it asked for at once is our time, not theirs.
+  local from = now + a.firstBeatMs - a.beatMs
+  redis.call('HSET', key, 'beat', a.beatMs, 'beaten', from)
+  due = math.min(expires, from + a.beatMs)
+end
+redis.call('ZADD', T .. 'due:tasks', due, a.task)
 redis.call('SADD', open, a.task)
 keep(open, expires - now + 2 * DAY)
 if a.parent then redis.call('SADD', T .. 't:' .. a.parent .. ':c', a.task) end

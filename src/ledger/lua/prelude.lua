@@ -164,3 +164,12 @@ local function create_revocation(id, order, matched, now)
 end
 
 local ended_states = { revoked = true, expired = true, released = true, void = true, abandoned = true }
+
+-- Sweeps and serving brokers leave a sign every so often. One that was missing for longer than this is an outage of ours, and
+-- heartbeats are counted from its end. Longer than a sign may be late under load, shorter than any heartbeat's interval.
+local SIGN_GAP = 3000
+local function note_sign(name, now)
+  local last = tonumber(redis.call('GET', T .. name))
+  if last and now - last > SIGN_GAP then redis.call('SET', T .. 'gap', now) end
+  redis.call('SET', T .. name, now)
+end

@@ -1,14 +1,15 @@
 -- Writes what came of an attempt to end a lease. Only shrinks: its first write is HDEL. KEYS[1] tag.
 -- ARGV[1] lease, ARGV[2] token, ARGV[3] new state, ARGV[4] receipt JSON, ARGV[5] look again at ms or '', ARGV[6] owed 0|1,
--- ARGV[7] channel. Returns 1 | 0 (the claim was lost: somebody else's answer stands)
+-- ARGV[7] channel, ARGV[8] 1: it was no attempt. Returns 1 | 0 (the claim was lost: somebody else's answer stands)
 local key = T .. 'l:' .. ARGV[1]
-local lease = redis.call('HMGET', key, 'by', 'rec', 'expires', 'state', 'rev')
+local lease = redis.call('HMGET', key, 'by', 'rec', 'expires', 'state', 'rev', 'tries')
 if lease[1] ~= ARGV[2] or ended_states[lease[4]] then return 0 end
 local now = now_ms()
 local rec = cjson.decode(lease[2])
 local due = T .. 'due:' .. rec.provider
 local state = ARGV[3]
 redis.call('HDEL', key, 'by', 'until', 'mint', 'handed')
+if ARGV[8] == '1' and (tonumber(lease[6]) or 0) > 0 then redis.call('HINCRBY', key, 'tries', -1) end
 if ended_states[state] then
   local task = T .. 't:' .. rec.chain[1]
   redis.call('ZREM', due, ARGV[1])

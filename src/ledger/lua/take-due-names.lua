@@ -1,4 +1,4 @@
--- Tasks or bulk orders that are due, each handed out at most every 2 s. KEYS[1] tag. ARGV[1] 'tasks' | 'revocations', ARGV[2] limit
+-- Bulk orders that are due, each handed out at most every 2 s. KEYS[1] tag. ARGV[1] 'revocations', ARGV[2] limit
 local now = now_ms()
 local due = T .. 'due:' .. ARGV[1]
 redis.call('HDEL', T .. 'locked', '')

@@ -3,7 +3,7 @@
 -- ARGV[1] limit per provider, ARGV[2…] providers. Returns { { lease, provider, attempts, ms since first handed out }, … }
 local now = now_ms()
 redis.call('HDEL', T .. 'locked', '')
-redis.call('SET', T .. 'swept', now)
+note_sign('swept', now)
 local page = {}
 for i = 2, #ARGV do
   local due = T .. 'due:' .. ARGV[i]

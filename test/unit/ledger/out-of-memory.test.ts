@@ -57,7 +57,7 @@ test('nothing is issued any more, and everything that ends credentials goes on',
     expect((await at.ledger.claim(late, 'w')).outcome).toBe('ok')
     expect(await at.ledger.renewClaim(late, 'w')).toBe(true)
     expect(await at.ledger.settle(late, 'w', settlementOf('expired', { owed: true }))).toBe(true)
-    expect(await at.ledger.takeDueTasks(10)).toEqual([over.id])
+    expect(await at.ledger.takeDueTasks(10)).toEqual([{ task: over.id, outcome: 'deadline' }])
     expect(await at.ledger.endTask(over.id, 'deadline')).toMatchObject({ ended: true })
     await at.ledger.createRevocation({ id: 'rev_1', match: {}, reason: 'r', actor: 'a', matched: 1 })
     expect(await at.ledger.takeDueRevocations(10)).toEqual(['rev_1'])

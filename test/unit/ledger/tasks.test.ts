@@ -126,9 +126,9 @@ describe('ending a task', () => {
   test('is handed out to a sweeper when its time is up, every 2 s', async () => {
     const task = await openTask(at.ledger)
     await at.raw.zadd(`${at.tag}due:tasks`, 1, task.id)
-    expect(await at.ledger.takeDueTasks(100)).toContain(task.id)
-    expect(await at.ledger.takeDueTasks(100)).not.toContain(task.id)
+    expect(await at.ledger.takeDueTasks(100)).toContainEqual({ task: task.id, outcome: 'deadline' })
+    expect(await at.ledger.takeDueTasks(100)).toEqual([])
     await at.raw.zincrby(`${at.tag}due:tasks`, -2100, task.id)
-    expect(await at.ledger.takeDueTasks(100)).toContain(task.id)
+    expect(await at.ledger.takeDueTasks(100)).toContainEqual({ task: task.id, outcome: 'deadline' })
   })
 })

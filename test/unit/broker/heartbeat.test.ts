@@ -1,0 +1,57 @@
+// A task whose worker is gone: ended as abandoned, with everything below it, and its leases with the reason.
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { heartbeat } from '../../../src/broker/heartbeat.js'
+import { openTask } from '../../../src/broker/open-task.js'
+import { asking, codeOf, type Story, startStory } from '../../support/story.js'
+
+let story: Story
+beforeAll(async () => {
+  story = await startStory()
+})
+afterAll(async () => {
+  await story.close()
+})
+
+const opening = (story: Story, heartbeat_seconds: number) =>
+  openTask(story.parts, story.caller(), { purpose: 'a story', heartbeat_seconds, credentials: [asking()] }, null)
+
+test('missed: the task ends as abandoned, its lease is revoked, and the audit says why', async () => {
+  await story.parts.ledger.noteServing()
+  const { task, credentials } = await opening(story, 0.3)
+  const lease = credentials[0]?.lease.id ?? ''
+  await story.sweep()
+  expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'open' })
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  await story.sweep()
+  expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'ended', outcome: 'abandoned' })
+  expect(await story.finish(lease)).toMatchObject({ state: 'revoked', endReason: 'abandoned', endActor: 'sweeper' })
+  expect(story.far.alive()).not.toContain(lease)
+  expect(await codeOf(heartbeat(story.parts, task))).toBe('task_closed')
+  const ended = (await story.records('task.ended')).find((record) => record.task === task.id)
+  expect(ended).toMatchObject({ outcome: 'abandoned', actor: 'sweeper' })
+})
+
+test('kept: nothing ends', async () => {
+  await story.parts.ledger.noteServing()
+  const { task, credentials } = await opening(story, 0.5)
+  for (let i = 0; i < 5; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await story.parts.ledger.noteServing()
+    expect(await heartbeat(story.parts, task)).toBeGreaterThan(Date.now())
+    await story.sweep()
+  }
+  expect((await story.lease(credentials[0]?.lease.id ?? '')).state).toBe('active')
+})
+
+test('a mint that takes longer than the interval is not held against the caller', async () => {
+  await story.parts.ledger.noteServing()
+  story.far.mood.create = 'slow'
+  story.far.slowMs = 700
+  const opened = opening(story, 0.3)
+  for (let i = 0; i < 6; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await story.sweep()
+  }
+  expect((await opened).credentials[0]?.lease.state).toBe('active')
+  story.far.calm()
+})

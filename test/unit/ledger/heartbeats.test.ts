@@ -1,0 +1,142 @@
+// Heartbeats of tasks: who misses one is abandoned, and no outage of ours ever counts as theirs.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import type { Task } from '../../../src/ledger/task.js'
+import { aChildOf, aTask, openTask, openTestLedger, type TestLedger } from '../../support/ledger.js'
+import { startTestRedis, type TestRedis } from '../../support/redis.js'
+
+let redis: TestRedis
+let at: TestLedger
+beforeAll(async () => {
+  redis = await startTestRedis()
+  at = await openTestLedger(redis)
+})
+afterAll(async () => {
+  await at.close()
+  await redis.stop()
+})
+beforeEach(async () => {
+  await signs()
+  await at.raw.del(`${at.tag}gap`)
+})
+
+const everyMs = 10_000
+const signs = async () => {
+  await at.ledger.takeDue([], 1)
+  await at.ledger.noteServing()
+}
+const opened = (firstMs = everyMs) => openTask(at.ledger, aTask(), { heartbeat: { everyMs, firstMs } })
+
+/** Everything known of the task's times happened so much earlier. */
+async function pass({ id }: Task, ms: number): Promise<void> {
+  const beaten = await at.raw.hget(`${at.tag}t:${id}`, 'beaten')
+  await at.raw.hset(`${at.tag}t:${id}`, 'beaten', Number(beaten) - ms)
+  await at.raw.zincrby(`${at.tag}due:tasks`, -ms, id)
+}
+/** The last sign was left so long ago. */
+const silence = async (sign: 'swept' | 'served', ms: number) =>
+  await at.raw.set(`${at.tag}${sign}`, (await at.ledger.now()) - ms)
+
+/** What a sweep would end this task as; null when it would leave it alone. */
+async function endedAs({ id }: Task) {
+  return (await at.ledger.takeDueTasks(1000)).find(({ task }) => task === id)?.outcome ?? null
+}
+
+describe('a task with a heartbeat', () => {
+  test('that misses it is abandoned, and not before', async () => {
+    const task = await opened()
+    await pass(task, 9000)
+    expect(await endedAs(task)).toBeNull()
+    await pass(task, 1100)
+    expect(await endedAs(task)).toBe('abandoned')
+  })
+
+  test('that beats goes on to its deadline', async () => {
+    const task = await opened()
+    for (let i = 0; i < 5; i++) {
+      await pass(task, 9000)
+      const beat = await at.ledger.beat(task.id)
+      const now = await at.ledger.now()
+      expect(beat.outcome).toBe('ok')
+      expect(Math.abs(('beforeMs' in beat ? (beat.beforeMs ?? 0) : 0) - now - everyMs)).toBeLessThan(500)
+      expect(await endedAs(task)).toBeNull()
+    }
+    await at.raw.hset(`${at.tag}t:${task.id}`, 'expires', (await at.ledger.now()) - 1)
+    await at.raw.zadd(`${at.tag}due:tasks`, 1, task.id)
+    expect(await endedAs(task)).toBe('deadline')
+  })
+
+  test('has for its first one the time that its credentials take', async () => {
+    const task = await opened(everyMs + 30_000)
+    await pass(task, 39_000)
+    expect(await endedAs(task)).toBeNull()
+    await pass(task, 1100)
+    expect(await endedAs(task)).toBe('abandoned')
+  })
+
+  test('is never due later than its deadline', async () => {
+    const task = await openTask(at.ledger, aTask(), { ttlSeconds: 5, heartbeat: { everyMs, firstMs: everyMs } })
+    expect(Number(await at.raw.zscore(`${at.tag}due:tasks`, task.id))).toBe(task.expiresAt)
+    await at.ledger.beat(task.id)
+    expect(Number(await at.raw.zscore(`${at.tag}due:tasks`, task.id))).toBe(task.expiresAt)
+  })
+})
+
+test('one without a heartbeat is asked for none, and may show that it lives all the same', async () => {
+  const task = await openTask(at.ledger)
+  expect(await at.ledger.beat(task.id)).toEqual({ outcome: 'ok', beforeMs: null })
+  expect(Number(await at.raw.zscore(`${at.tag}due:tasks`, task.id))).toBe(task.expiresAt)
+})
+
+test('an ended task, one below an ended one and an unknown one do not beat', async () => {
+  const parent = await opened()
+  const child = await openTask(at.ledger, aChildOf(parent), { heartbeat: { everyMs, firstMs: everyMs } })
+  await at.ledger.endTask(parent.id, 'succeeded')
+  expect(await at.ledger.beat(parent.id)).toEqual({ outcome: 'closed' })
+  expect(await at.ledger.beat(child.id)).toEqual({ outcome: 'closed' })
+  expect(await at.ledger.beat('task_none')).toEqual({ outcome: 'not_found' })
+})
+
+describe('an outage of ours', () => {
+  test.each([
+    ['nobody swept, nor did anybody for the heartbeats', 'swept'],
+    ['no broker took requests', 'served'],
+  ] as const)('%s: misses are counted from its end', async (_, sign) => {
+    const task = await opened()
+    await pass(task, 60_000)
+    await silence(sign, 60_000)
+    await signs()
+    expect(await endedAs(task)).toBeNull()
+    expect(Number(await at.raw.zscore(`${at.tag}due:tasks`, task.id))).toBeGreaterThan(
+      (await at.ledger.now()) + everyMs - 2000,
+    )
+    // The whole interval after it has passed as well.
+    await at.raw.set(`${at.tag}gap`, (await at.ledger.now()) - everyMs - 1)
+    await at.raw.zadd(`${at.tag}due:tasks`, 1, task.id)
+    expect(await endedAs(task)).toBe('abandoned')
+  })
+
+  test('is noticed by the very look that would have ended the task', async () => {
+    const task = await opened()
+    await pass(task, 60_000)
+    await silence('swept', 60_000)
+    expect(await endedAs(task)).toBeNull()
+  })
+
+  test('while no broker takes requests nobody is abandoned, and deadlines hold', async () => {
+    const [task, over] = [await opened(), await opened()]
+    await pass(task, 60_000)
+    await at.raw.hset(`${at.tag}t:${over.id}`, 'expires', 1)
+    await at.raw.zadd(`${at.tag}due:tasks`, 1, over.id)
+    await silence('served', 60_000)
+    expect(await at.ledger.takeDueTasks(1000)).toEqual([{ task: over.id, outcome: 'deadline' }])
+  })
+
+  test('a sign that is a little late is none', async () => {
+    const task = await opened()
+    await pass(task, 60_000)
+    await silence('swept', 500)
+    await silence('served', 500)
+    await signs()
+    expect(await endedAs(task)).toBe('abandoned')
+  })
+})
