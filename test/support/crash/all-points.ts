@@ -83,6 +83,7 @@ async function dieAt(ground: Ground, point: Point): Promise<{ point: Point; run:
   const died = !ground.isArmed(point.program)
   ground.disarm(point.program)
   await ground.untilAlive()
+  run.aliveAt = Date.now()
   return { point, run, died }
 }
 

@@ -15,8 +15,8 @@ export interface Seen {
 /** Natural end, and a minute for a provider that cannot say more: the longest that a lease is looked after. */
 const longestSeconds = 20 + 60 + 15
 const lateMs = 5000
-/** What was ordered to end is dead at the provider within this, also when the worker died over it: claim, restart, retries. */
-const orderedMs = 12_000
+/** What was ordered to end is dead at the provider within this of both programs running: a claim's end, and retries. */
+const orderedMs = 10_000
 
 /** Waits until nothing is left to look after, then reads everything. Throws with what is stuck. */
 export async function readEverything(ground: Ground): Promise<Seen> {
@@ -83,9 +83,11 @@ export async function problemsOfRun(ground: Ground, run: Run, seen: Seen): Promi
   const leases = seen.leases.filter((lease) => lease.account === run.account)
   if (leases.length > run.purchases) problems.push(`${leases.length} leases for ${run.purchases} purchases`)
   for (const lease of leases) problems.push(...problemsOfLease(ground, run, lease, seen))
+  // The run's own token may have expired since.
+  const asker = await ground.stack.ciToken()
   for (const [lease, { secret }] of run.answered) {
     if (!leases.some(({ id }) => id === lease)) problems.push(`${lease} was answered and is not in the ledger`)
-    if (secret.startsWith('ey') && (await introspect(ground.stack, run.token, secret)).active !== false)
+    if (secret.startsWith('ey') && (await introspect(ground.stack, asker, secret)).active !== false)
       problems.push(`${lease} is still accepted`)
   }
   for (const task of run.tasks) problems.push(...problemsOfTask(task, seen.records))
@@ -107,8 +109,8 @@ function problemsOfLease({ sightings }: Ground, run: Run, lease: Lease, { record
   if (alive > Date.parse(lease.expires_at) + lateMs) problems.push(`${id} outlived its deadline`)
   // A token that was made and never answered can be held by nobody: it ends by itself, and may not have read a secret.
   if (state === 'void' ? secret > 0 : alive > endedAt + 1000) problems.push(`${id} lives on although it is ${state}`)
-  const order = run.ended.get(id)
-  if (order !== undefined && state !== 'void' && alive > order + orderedMs)
+  const order = Math.max(run.ended.get(id) ?? Number.POSITIVE_INFINITY, run.aliveAt)
+  if (state !== 'void' && alive > order + orderedMs)
     problems.push(`${id} lived ${alive - order} ms after its end was ordered`)
   return problems
 }

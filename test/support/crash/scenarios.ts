@@ -16,6 +16,8 @@ export interface Run {
   /** Leases whose end was ordered and answered at that moment, before their deadline. */
   readonly ended: Map<string, number>
   readonly problems: string[]
+  /** When both programs ran again. */
+  aliveAt: number
 }
 
 export type Scenario = (ground: Ground, run: Run) => Promise<void>
@@ -33,6 +35,7 @@ export async function beginRun(ground: Ground): Promise<Run> {
     purchases: 0,
     ended: new Map(),
     problems: [],
+    aliveAt: 0,
   }
 }
 
