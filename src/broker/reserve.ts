@@ -4,11 +4,11 @@ import { equalInConstantTime } from '../core/hash.js'
 import type { Look, ReserveAnswer } from '../ledger/ledger.js'
 import type { Asked } from './asked.js'
 import { type Decided, decide } from './decide.js'
+import { lockedBy } from './locked-by.js'
 import { lookAt } from './look.js'
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
 import { refuse } from './refusal.js'
-import { lockedBy } from './set-lock.js'
 import type { Wanted } from './wanted.js'
 
 export interface Reserved extends Prepared {
