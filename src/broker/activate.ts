@@ -5,10 +5,10 @@ import { type Lease, lockTargets } from '../ledger/lease.js'
 import type { ActivateAnswer } from '../ledger/ledger.js'
 import type { Issued } from '../providers/provider.js'
 import { endLeases } from './end-leases.js'
+import { lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
 import { recordIssued } from './records.js'
 import type { Reserved } from './reserve.js'
-import { lockedBy } from './set-lock.js'
 
 /** Throws `task_closed`, `locked`, `provider_unavailable` (too late), `audit_unavailable`, `ledger_unavailable`. */
 export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Reserved, issued: Issued): Promise<Lease> {

@@ -5,9 +5,9 @@ import type { Pass } from '../providers/breaker.js'
 import { type Handle, type Issued, ProviderError } from '../providers/provider.js'
 import { notActivated } from './activate.js'
 import { endLeases } from './end-leases.js'
+import { lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
 import type { Reserved } from './reserve.js'
-import { lockedBy } from './set-lock.js'
 
 /** How far the lease's due time lies behind the provider's time-out (reserve.lua): we must be over well before it. */
 const marginMs = 4000

@@ -1,7 +1,7 @@
 // A lock ends: removed by an operator, or its time is up. Another one on the same target stands.
 import type { Lock } from '../ledger/lock.js'
+import { lockRecord } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
-import { lockRecord } from './set-lock.js'
 import { notFound } from './task-access.js'
 
 /** Unlocking lets credentials out again: on disk before it is done. Throws `audit_unavailable`, `not_found`. */

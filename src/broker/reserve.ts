@@ -6,11 +6,11 @@ import type { Pass } from '../providers/breaker.js'
 import type { Asked } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { enterProvider } from './enter-provider.js'
+import { lockedBy } from './locked-by.js'
 import { lookAt } from './look.js'
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
 import { refuse } from './refusal.js'
-import { lockedBy } from './set-lock.js'
 import type { Wanted } from './wanted.js'
 
 export interface Reserved extends Prepared {

@@ -1,11 +1,10 @@
 // An operator locks a target: from the answer on nothing is issued for it, and what it has is revoked.
-import type { Json } from '../core/canonical-json.js'
-import { toTimestamp } from '../core/clock.js'
 import { BrokerError, invalidField } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import type { Lock, LockTarget } from '../ledger/lock.js'
 import { carryOutOrLeave } from './force-revoke.js'
 import { matchOf } from './lease-match.js'
+import { lockRecord } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
 
 export interface LockOrder {
@@ -67,24 +66,3 @@ const notSet = (outcome: 'past' | 'full') =>
   outcome === 'past'
     ? invalidField('expires_at', 'is over already; expected a time to come')
     : new BrokerError('quota', 'there are 10,000 locks; lock more with one, such as an issuer or all')
-
-/** All that is needed to set it again (recovery). */
-export const lockRecord = (lock: Lock) => ({
-  lock: lock.id,
-  target: lock.target as unknown as Json,
-  reason: lock.reason,
-  created_at: toTimestamp(lock.createdAt),
-  expires_at: lock.expiresAt === null ? null : toTimestamp(lock.expiresAt),
-})
-
-/** The 403 of whoever is stopped by one of these names, with the operator's own words. */
-export async function lockedBy(parts: Parts, names: readonly string[]): Promise<BrokerError> {
-  const lock = await parts.ledger.findLockOn(names)
-  if (lock === null) return new BrokerError('locked', 'an operator had locked this until just now; ask again')
-  const [[kind, value] = ['', '']] = Object.entries(lock.target)
-  const what = kind === 'all' ? 'everything' : `${kind} ${value}`
-  const until = lock.expiresAt === null ? '' : ` until ${toTimestamp(lock.expiresAt)}`
-  return new BrokerError('locked', `an operator has locked ${what}${until}: ${lock.reason}`, {
-    members: { lock: { id: lock.id, reason: lock.reason, expires_at: lockRecord(lock).expires_at } },
-  })
-}
