@@ -27,7 +27,8 @@ const beats = () => wire.seen.filter(({ path }) => path.endsWith('/heartbeat'))
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const openOne = () => {
   const client = createBrokerClient({ url: wire.url, tokenSource: subjectTokenFrom(() => workloadToken) })
-  return openOwnTask(client, [], { purpose: 'a test', heartbeatSeconds: 60 })
+  const request = { action: 'database.query', resource: 'database:orders' }
+  return openOwnTask(client, [{ name: null, request }], { purpose: 'a test', heartbeatSeconds: 60 })
 }
 
 test('exec opens its task with a heartbeat where its token can be renewed, and without one where it runs out', async () => {

@@ -74,7 +74,7 @@ test('the same attempt is queued once, the next one is another job', async () =>
   await queue.add([due('lease_x', 'dup')], interactive)
   await queue.add([due('lease_x', 'dup')], interactive)
   await queue.add([due('lease_x', 'dup', 1)], interactive)
-  expect((await countsOf('dup')).prioritized).toBe(2)
+  expect((await countsOf('dup')).waiting).toBe(2)
   expect(await workThrough('dup', 2)).toEqual(['lease_x', 'lease_x'])
 })
 
