@@ -154,6 +154,8 @@ describe('a provider that hangs', () => {
     }
     expect((await story.lease(other.id)).state).toBe('expired')
     expect((await story.lease(hung[0] ?? '')).state).toBe('revoking')
+    for (let i = 0; i < 40 && story.far.count('revoke') < 16; i++)
+      await new Promise((resolve) => setTimeout(resolve, 50))
     expect(story.far.count('revoke')).toBeGreaterThanOrEqual(16)
     expect(story.far.count('revoke')).toBeLessThanOrEqual(hung.length)
     story.far.calm()
