@@ -23,6 +23,9 @@ export type AuditEvent =
   | 'lock.removed'
   | 'rules.loaded'
   | 'rules.refused'
+  | 'ledger.rolled_back'
+  | 'ledger.replayed'
+  | 'ledger.recovered'
 
 export interface AuditRecord {
   readonly event: AuditEvent

@@ -153,6 +153,12 @@ async function writeTask(
       purpose: request.purpose,
       attributes: task.attributes,
       expires_at: new Date(task.expiresAt).toISOString(),
+      // Enough to write the task again into a ledger that lost it (recovery).
+      holders: task.holders.map(({ id, kind, windowMs }) => [id, kind, windowMs]),
+      chain: task.chain,
+      parent: task.parent,
+      depth: task.depth,
+      ...(idempotency ? { idempotency: { ...idempotency } } : {}),
     })
   } catch (error) {
     await parts.ledger.endTask(task.id, 'failed')
@@ -174,5 +180,9 @@ function notOpened(
   }
   const { retryAfterSeconds } = answer
   if (answer.outcome === 'rate') return rateExceeded(retryAfterSeconds)
+  if (answer.outcome === 'rolled_back') {
+    const detail = 'the ledger is not as this broker left it; see /readyz, and hallpass recover'
+    return new BrokerError('rolled_back', detail, { retryAfterSeconds })
+  }
   return new BrokerError('quota', 'limits.account.open_tasks is reached for this account', { retryAfterSeconds })
 }

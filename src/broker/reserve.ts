@@ -13,6 +13,7 @@ import type { Wanted } from './wanted.js'
 export interface Reserved extends Prepared {
   readonly asked: Asked
   readonly decided: Decided
+  readonly idempotency: Wanted['idempotency']
   /** The ledger's time at the reservation, and our monotonic clock just before: their difference only errs on the safe side. */
   readonly now: number
   readonly sentAt: number
@@ -80,7 +81,15 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
   if (answer.outcome === 'version') return 'version'
   if (answer.outcome !== 'ok') throw notReserved(answer, wanted)
   const deadline = answer.expiresAt
-  return { asked, decided, ...prepared, toIssue: { ...prepared.toIssue, deadline }, now: answer.now, sentAt }
+  return {
+    asked,
+    decided,
+    idempotency: wanted.idempotency,
+    ...prepared,
+    toIssue: { ...prepared.toIssue, deadline },
+    now: answer.now,
+    sentAt,
+  }
 }
 
 function notReserved(answer: Exclude<ReserveAnswer, { outcome: 'ok' | 'version' }>, wanted: Wanted): BrokerError {
@@ -98,9 +107,13 @@ function notReserved(answer: Exclude<ReserveAnswer, { outcome: 'ok' | 'version' 
         retryAfterSeconds: 5,
       })
     case 'rolled_back':
-      return new BrokerError('rolled_back', 'the ledger is not the one this broker wrote to; run hallpass recover', {
-        retryAfterSeconds: 60,
-      })
+      return new BrokerError(
+        'rolled_back',
+        'the ledger is not as this broker left it; see /readyz, and hallpass recover',
+        {
+          retryAfterSeconds: 5,
+        },
+      )
     case 'exists':
       return new BrokerError('internal', `${wanted.leaseId} is taken`)
   }

@@ -24,6 +24,11 @@ const scriptNames = [
   'is-live',
   'create-revocation',
   'revocation-scanned',
+  'beat',
+  'restore-task',
+  'restore-lease',
+  'restore-end',
+  'restore-granted',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]
