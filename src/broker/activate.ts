@@ -73,6 +73,7 @@ function activeLease(
     endReason: null,
     endActor: null,
     endedAt: null,
+    endingAt: null,
     receipt: null,
     attempts: 0,
     forced: false,

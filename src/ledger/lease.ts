@@ -78,6 +78,8 @@ export interface Lease {
   readonly endReason: EndReason | null
   readonly endActor: string | null
   readonly endedAt: number | null
+  /** When its end was ordered, or seen to be due. */
+  readonly endingAt: number | null
   readonly receipt: Receipt | null
   readonly attempts: number
   /** An operator's order: providers that keep early ends for such use them now. */

@@ -9,6 +9,7 @@ import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './repl
 import { createRevocationStore } from './revocation-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
 import { createSettledWaiter } from './settled-waiter.js'
+import { createSight } from './sight.js'
 import { storeActivation, storeRecord } from './stored-lease.js'
 import type { Holder } from './task.js'
 import { ledgerUnavailable, orUnavailable } from './unavailable.js'
@@ -39,6 +40,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...sweep(run),
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run),
+    ...createSight(redis, tag, run),
     ...health(parts, tag),
   }
 }

@@ -62,6 +62,7 @@ export function leaseOf(id: string, fields: Fields): Lease {
     endReason: (fields.reason as EndReason | undefined) ?? null,
     endActor: fields.actor ?? null,
     endedAt: numberOrNull(fields.ended),
+    endingAt: numberOrNull(fields.ending),
     receipt: fields.receipt === undefined ? null : (JSON.parse(fields.receipt) as Receipt),
     attempts: Number(fields.tries ?? 0),
     forced: fields.forced === '1',

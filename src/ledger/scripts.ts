@@ -24,6 +24,7 @@ const scriptNames = [
   'is-live',
   'create-revocation',
   'revocation-scanned',
+  'counts',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]
