@@ -23,6 +23,7 @@ export type AuditEvent =
   | 'lock.removed'
   | 'rules.loaded'
   | 'rules.refused'
+  | 'orphan.found'
 
 export interface AuditRecord {
   readonly event: AuditEvent
