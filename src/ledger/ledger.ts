@@ -249,7 +249,8 @@ export interface Ledger {
   abandonLease(lease: string, actor: string): Promise<FailedAnswer>
   // Health.
   now(): Promise<number>
-  ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null }>
+  /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. */
+  ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null; doubt: string | null }>
   /** Resolves when one of the leases was settled, or after the time; tells nothing about how. */
   waitSettled(leases: ReadonlySet<string>, timeoutMs: number): Promise<void>
   close(): Promise<void>
