@@ -1,6 +1,7 @@
 // Whether the ledger is still the one this instance wrote to. Redis may lose its last second, go back to a snapshot, or come
 // back empty: each beat and each reservation carries what Redis acknowledged before, and nothing is issued while it knows less.
 import { randomUUID } from 'node:crypto'
+import { BrokerError } from '../core/errors.js'
 import type { Connection } from './connection.js'
 import { ledgerTag } from './keys.js'
 import { createScripts, type RunScript } from './scripts.js'
@@ -122,6 +123,14 @@ export class Continuity {
     this.#floor = 0
     this.#settle(Number(first), second as string[])
     return { outcome: 'ok' }
+  }
+
+  /** Asks Redis once more. Throws `rolled_back` where it is not sure, `ledger_unavailable`. */
+  async checkSure(): Promise<void> {
+    if (this.#doubt === null) await this.beat()
+    if (this.#doubt === null) return
+    const detail = 'the ledger is not as this broker left it; see /readyz, and hallpass recover'
+    throw new BrokerError('rolled_back', detail, { retryAfterSeconds: 5 })
   }
 
   #loseFaith(reason: string): void {

@@ -56,8 +56,12 @@ function wayOut(run: RunScript, written: Written) {
   return {
     openTask: async (request: L.OpenTask): Promise<L.OpenTaskAnswer> =>
       doubtOf(written) === null ? openTask(run, request) : { outcome: 'rolled_back', retryAfterSeconds: 5 },
-    look: (task: string, idempotencyKey: string | null, rate: { account: string; perMinute: number } | null) =>
-      look(run, task, idempotencyKey, rate),
+    async look(task: string, idempotencyKey: string | null, rate: { account: string; perMinute: number } | null) {
+      const answer = await look(run, task, idempotencyKey, rate)
+      // A task that is not there may be one that was lost: its owner must not be told that it never was.
+      if (answer === 'not_found' && typeof written !== 'string') await written.checkSure()
+      return answer
+    },
     async countRequest(account: string, perMinute: number) {
       return Math.ceil(Number(await run('count-request', account, perMinute)) / 1000) || null
     },
