@@ -27,11 +27,14 @@ beforeAll(async () => {
   redis = await startOwnRedis()
   relay = await startSwitchableRedis(portOf(redis.url))
   stack = await startStack({
+    programs: [],
     policies: stackPolicies + vaultPolicy,
     settings: (base) => ({ ...beside.withVault(base), redis: { ...base.redis, url: relay.url } }),
   })
   raw = new Redis(redis.url)
   raw.on('error', () => undefined)
+  await stack.start('serve')
+  await stack.start('worker')
 })
 beforeEach(async () => {
   await stack.untilReady(30)
