@@ -1,6 +1,6 @@
 // `recover --revoke-now`: everything that the records say may be alive is ended at its provider. Needs the configuration, the
 // keys and the audit files; no Redis, no broker.
-import type { GatheredLease } from '../broker/gathered.js'
+import type { GatheredLease } from '../broker/gathered-lease.js'
 import { type RevokedLease, revokeGathered } from '../broker/revoke-gathered.js'
 import { exitCodes } from '../cli/exit-codes.js'
 import { formatTable } from '../cli/output.js'

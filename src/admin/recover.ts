@@ -1,7 +1,8 @@
 // `hallpass recover [--apply] [--revoke-now] [DIR...]`: what the audit folders say was alive, written into a new ledger, or ended
 // at once without any. Says what it found first; changes nothing unless told.
 import { randomUUID } from 'node:crypto'
-import type { GatheredLease } from '../broker/gathered.js'
+import type { Gathered } from '../broker/gathered.js'
+import type { GatheredLease } from '../broker/gathered-lease.js'
 import { type Replayed, replay } from '../broker/replay.js'
 import { exitCodes } from '../cli/exit-codes.js'
 import { formatTable } from '../cli/output.js'
@@ -45,8 +46,11 @@ export async function runRecover(command: RecoverCommand, output: CommandOutput)
   return (await rebuild(settings, again, output)) || code
 }
 
-const isOverdue = ({ lost, ending }: GatheredLease, now: number) =>
-  ending !== null || lost.issued === null || lost.expiresAt <= now
+/** What `--apply` would do with it. */
+function wouldBe({ lost, ending, failed, retried }: GatheredLease, now: number): 'restore' | 'revoke' | 'keep_failed' {
+  if (failed) return 'keep_failed'
+  return retried || ending !== null || lost.issued === null || lost.expiresAt <= now ? 'revoke' : 'restore'
+}
 
 function summaryOf({ gathered, walOf }: GatheredAudit, found: readonly GatheredLease[]) {
   const now = systemClock.now()
@@ -56,7 +60,12 @@ function summaryOf({ gathered, walOf }: GatheredAudit, found: readonly GatheredL
     records: gathered.records,
     ledgers: [...gathered.incarnations.keys()],
     open_tasks: tasks.map(({ id }) => id),
-    locks: gathered.locks(),
+    locks: standing(gathered, now).map(({ id, target, reason, expiresAt }) => ({
+      id,
+      target,
+      reason,
+      expires_at: expiresAt === null ? null : toTimestamp(expiresAt),
+    })),
     leases: found.map((lease) => ({
       id: lease.lost.id,
       provider: lease.lost.record.provider,
@@ -64,23 +73,29 @@ function summaryOf({ gathered, walOf }: GatheredAudit, found: readonly GatheredL
       resource: lease.lost.record.resource,
       principal: lease.lost.record.principal,
       expires_at: toTimestamp(lease.lost.expiresAt),
-      would: isOverdue(lease, now) ? 'revoke' : 'restore',
+      would: wouldBe(lease, now),
     })),
   }
 }
 
+const standing = (gathered: Gathered, now: number) =>
+  gathered.locks().filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
+
 function describe(audit: GatheredAudit, found: readonly GatheredLease[]): string {
   const { chains, records, open_tasks, locks, leases } = summaryOf(audit, found)
-  const revoked = leases.filter(({ would }) => would === 'revoke').length
+  const count = (what: string) => leases.filter(({ would }) => would === what).length
   const rows = leases.map((one) => [one.id, one.provider, one.action, one.resource, one.expires_at, one.would])
   return [
     `${records} records of ${Object.keys(chains).length} chains: ${leases.length} leases may be alive, ${open_tasks.length} tasks are open, ${locks.length} locks are set`,
-    `--apply restores ${leases.length - revoked} of them and revokes ${revoked} at once (half-made, past their end, or ordered to end); --revoke-now revokes all, without Redis`,
+    `--apply restores ${count('restore')} of them, revokes ${count('revoke')} at once (half-made, past their end, or ordered to end)${failedInWords(count('keep_failed'))}; --revoke-now revokes all, without Redis`,
+    ...locks.map(({ id, target, reason }) => `${id} locks ${JSON.stringify(target)}: ${reason}`),
     ...(rows.length === 0
       ? []
       : [formatTable([['LEASE', 'PROVIDER', 'ACTION', 'RESOURCE', 'EXPIRES', 'WOULD'], ...rows])]),
   ].join('\n')
 }
+
+const failedInWords = (failed: number) => (failed === 0 ? '' : ` and keeps ${failed} as failed, for retry or abandon`)
 
 /** The ledger is named last: until then every broker refuses, and a crash before leaves it as if nothing was done. */
 async function rebuild(settings: Settings, { gathered, walOf }: GatheredAudit, output: CommandOutput): Promise<number> {
@@ -99,6 +114,7 @@ async function rebuild(settings: Settings, { gathered, walOf }: GatheredAudit, o
     const memoryMs = settings.limits.account.memory * 1000
     const done = await replay({ ledger, restoration }, gathered, { memoryMs, complete: true })
     await restoration.name(incarnation, [...gathered.incarnations.keys()], walOf)
+    await restoration.resume()
     await withLocalAudit(settings, output, (audit) =>
       audit.append({ event: 'ledger.recovered', ledger: incarnation, records: gathered.records, ...done }),
     )

@@ -2,31 +2,19 @@
 // another may have ended.
 import type { StoredRecord } from '../audit/read-records.js'
 import type { AttributeValue } from '../identity/principal.js'
-import type { EndReason, LeaseRecord } from '../ledger/lease.js'
-import type { LostLease, LostTask } from '../ledger/restoration.js'
-
-/** What the records tell of one lease; members come as their records do. */
-export interface GatheredLease {
-  readonly lost: LostLease
-  /** Somebody ordered its end. */
-  readonly ending: { readonly reason: EndReason; readonly actor: string } | null
-  /** The state it ended in; null when no record says that it did. */
-  readonly endedAs: string | null
-}
+import type { Lock } from '../ledger/lock.js'
+import type { LostTask } from '../ledger/restoration.js'
+import { type GatheredEnding, type GatheredLease, LeaseRecords } from './gathered-lease.js'
+import { type GatheredOrder, lockOf, orderOf } from './gathered-orders.js'
 
 type Mutable<T> = { -readonly [name in keyof T]: T[name] }
-type Entry = {
-  reserved?: Mutable<LostLease>
-  issued?: LostLease['issued']
-  ending?: GatheredLease['ending']
-  ended?: string
-}
 
 export class Gathered {
-  readonly #leases = new Map<string, Entry>()
+  readonly #leases = new Map<string, LeaseRecords>()
   readonly #tasks = new Map<string, Mutable<LostTask>>()
   readonly #taskEnds = new Map<string, string>()
-  readonly #locks = new Map<string, string>()
+  readonly #locks = new Map<string, Lock>()
+  readonly #orders = new Map<string, GatheredOrder>()
   readonly #unlocked = new Set<string>()
   /** Incarnations that were written for → when last said, in order of time. */
   readonly incarnations = new Map<string, string>()
@@ -47,7 +35,11 @@ export class Gathered {
         this.#taskEnds.set(String(record.task), String(record.outcome))
         break
       case 'lock.set':
-        for (const target of targetsOf(record.target)) this.#locks.set(String(record.lock), target)
+        this.#locks.set(String(record.lock), lockOf(record))
+        this.#takeOrder(orderOf(record))
+        break
+      case 'revocation.ordered':
+        this.#takeOrder(orderOf(record))
         break
       case 'lock.removed':
         this.#unlocked.add(String(record.lock))
@@ -59,16 +51,12 @@ export class Gathered {
 
   /** Every lease that records tell of whole; one without its reservation's record was never minted. */
   *leases(): Generator<GatheredLease> {
-    for (const { reserved, issued = null, ending = null, ended = null } of this.#leases.values()) {
-      if (reserved) yield { lost: { ...reserved, issued }, ending, endedAs: ended }
-    }
+    for (const { lease } of this.#leases.values()) if (lease !== null) yield lease
   }
 
   /** Ends of which this audit holds no beginning. */
-  *foreignEnds(): Generator<{ lease: string; ending: GatheredLease['ending']; ended: boolean }> {
-    for (const [lease, { reserved, ending = null, ended }] of this.#leases) {
-      if (!reserved && (ending || ended)) yield { lease, ending, ended: ended !== undefined }
-    }
+  *foreignEnds(): Generator<{ lease: string; ending: GatheredEnding | null; ended: boolean }> {
+    for (const [lease, { foreignEnd }] of this.#leases) if (foreignEnd !== null) yield { lease, ...foreignEnd }
   }
 
   *tasks(): Generator<LostTask> {
@@ -80,8 +68,18 @@ export class Gathered {
     return this.#taskEnds
   }
 
-  locks(): string[] {
-    return [...this.#locks].flatMap(([lock, target]) => (this.#unlocked.has(lock) ? [] : [target]))
+  /** Those that nobody removed; some may be past their end. */
+  locks(): Lock[] {
+    return [...this.#locks.values()].filter((lock) => !this.#unlocked.has(lock.id))
+  }
+
+  get unlocked(): ReadonlySet<string> {
+    return this.#unlocked
+  }
+
+  /** Operators' orders over many leases, those of locks among them. */
+  orders(): Iterable<GatheredOrder> {
+    return this.#orders.values()
   }
 
   #noteIncarnation(incarnation: string, time: string): void {
@@ -112,55 +110,19 @@ export class Gathered {
       expiresAt: Date.parse(String(record.expires_at)),
       outcome: null,
       idempotency: parts.idempotency ?? null,
+      heartbeatSeconds: typeof record.heartbeat_seconds === 'number' ? record.heartbeat_seconds : null,
     })
   }
 
   #takeLease(record: StoredRecord): void {
     if (typeof record.lease !== 'string') return
-    const entry = this.#leases.get(record.lease) ?? {}
-    switch (record.event) {
-      case 'lease.reserved':
-        entry.reserved = reservedOf(record.lease, record)
-        break
-      case 'lease.issued':
-        entry.issued = issuedOf(record)
-        break
-      case 'lease.ending':
-        entry.ending = { reason: record.reason as EndReason, actor: String(record.actor) }
-        break
-      case 'lease.ended':
-        entry.ended ??= String(record.state)
-        break
-      default:
-        return
-    }
+    const entry = this.#leases.get(record.lease) ?? new LeaseRecords()
+    entry.take(record.lease, record)
     this.#leases.set(record.lease, entry)
   }
-}
 
-function reservedOf(id: string, record: StoredRecord): Mutable<LostLease> {
-  return {
-    id,
-    record: record.record as unknown as LeaseRecord,
-    reservedAt: Date.parse(String(record.reserved_at ?? record.time)),
-    expiresAt: Date.parse(String(record.deadline)),
-    idempotency: (record.idempotency ?? null) as LostLease['idempotency'],
-    issued: null,
+  /** An order with its lock stands twice: what the order itself says counts, since it may end the task that it names. */
+  #takeOrder(order: GatheredOrder): void {
+    if (!this.#orders.has(order.id) || !order.keepsTask) this.#orders.set(order.id, order)
   }
-}
-
-const issuedOf = (record: StoredRecord): LostLease['issued'] => ({
-  at: Date.parse(record.time),
-  sealedHandle: String(record.sealed_handle),
-  providerExpiresAt: Date.parse(String(record.provider_expires_at)),
-  providerRef: String(record.provider_ref),
-  fingerprints: (record.fingerprints ?? []) as unknown as readonly string[],
-})
-
-/** `{ account: "…" }` → `account=…`, as the ledger's locks are named. */
-function targetsOf(target: unknown): string[] {
-  if (typeof target !== 'object' || target === null) return []
-  return Object.entries(target).flatMap(([kind, name]) =>
-    typeof name === 'string' || name === true ? [`${kind}=${name}`] : [],
-  )
 }

@@ -25,7 +25,16 @@ export interface ContinuityOptions {
 export type BeatAnswer =
   | { readonly outcome: 'ok' }
   /** Records above `wal` may be missing in the ledger. */
-  | { readonly outcome: 'behind'; readonly wal: number }
+  | {
+      readonly outcome: 'behind'
+      readonly wal: number
+      /** Redis lacks what it acknowledged; else only our last records are not known to be in it. */
+      readonly wentBack: boolean
+      /** Redis's time of our last beat that it knows; null when it knows none. */
+      readonly beatenAt: number | null
+      /** Redis's time of our last beat that it acknowledged; null when this program had none. */
+      readonly ackedAt: number | null
+    }
   /** No ledger of ours is there, or another one; `successor`: it was rebuilt from records up to `wal` of ours. */
   | { readonly outcome: 'lost'; readonly successor: string | null; readonly wal: number }
 
@@ -38,7 +47,12 @@ export class Continuity {
   #incarnation: string
   #turn = 0
   #acked = 0
-  /** What Redis must have of the audit: once at start, where no turn was acknowledged yet. */
+  /** Redis's time of the last beat that it acknowledged. */
+  #ackedAt: number | null = null
+  /**
+   * What Redis must have of the audit: at start, where no turn was acknowledged yet, and after it was away, since between two
+   * beats only records tell what was written (a lock, an end). 0 otherwise.
+   */
   #floor: number
   #doubt: string | null = 'the ledger was not asked yet'
   #doubtedAt = Number.NEGATIVE_INFINITY
@@ -52,9 +66,13 @@ export class Continuity {
     this.#options = options
     this.instance = options.instance
     this.#incarnation = incarnation
-    this.#floor = options.sequence()
+    // What was recorded before any ledger was written to is not missing in this one.
+    this.#floor = options.known === null ? 0 : options.sequence()
     this.#run = createScripts(options.redis, ledgerTag(options.prefix))
-    options.redis.on('ready', () => this.suspect('Redis was away; every instance is asked what it lost'))
+    options.redis.on('ready', () => {
+      this.#floor = options.sequence()
+      this.suspect('Redis was away; every instance is asked what it lost')
+    })
   }
 
   get incarnation(): string {
@@ -104,10 +122,11 @@ export class Continuity {
   async beat(replayed = false): Promise<BeatAnswer> {
     const { instance, incarnation, acked, turn, sequence } = this.nextTurn()
     const args = [instance, incarnation, acked, turn, sequence, this.#floor, replayed ? 1 : 0]
-    const [outcome, first, second, third] = (await orUnavailable(this.#run('beat-instance', ...args))) as [
+    const [outcome, first, second, third, reached] = (await orUnavailable(this.#run('beat-instance', ...args))) as [
       string,
       string | number,
       string | number | string[],
+      string | number,
       number,
     ]
     if (outcome === 'lost') {
@@ -116,12 +135,23 @@ export class Continuity {
       return { outcome, successor, wal: Number(third) }
     }
     if (outcome === 'behind') {
-      this.#loseFaith('the ledger was rolled back; what it lost is being replayed')
-      return { outcome, wal: Number(second) }
+      const wentBack = second === 1
+      this.#loseFaith(
+        wentBack
+          ? 'the ledger was rolled back; what it lost is being replayed'
+          : 'it is being made sure that the ledger has all of our records',
+      )
+      const beatenAt = third === '' ? null : Number(third)
+      return { outcome, wal: Number(first), wentBack, beatenAt, ackedAt: this.#ackedAt }
     }
-    this.acknowledge(turn)
+    // A program that was restarted goes on counting where it had been, else Redis going back would look like nothing.
+    this.#turn = Math.max(this.#turn, Number(reached))
+    this.acknowledge(Number(reached))
     this.#floor = 0
+    this.#ackedAt = Number(first)
     this.#settle(Number(first), second as string[])
+    // An operator resumes it: what was rolled back that far may lack what nobody is left to replay.
+    if (third !== '') this.#loseFaith(String(third))
     return { outcome: 'ok' }
   }
 

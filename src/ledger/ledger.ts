@@ -232,7 +232,9 @@ export interface Ledger {
   openTasksOf(holder: string): Promise<string[]>
   openTasks(offset: number, limit: number): Promise<string[]>
   // Operators' orders.
-  createRevocation(revocation: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'matched'>): Promise<void>
+  createRevocation(
+    revocation: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'keepsTask' | 'matched'>,
+  ): Promise<void>
   findRevocation(id: string): Promise<Revocation | null>
   revocationScanned(id: string): Promise<void>
   leasesOfRevocation(id: string, offset: number, limit: number): Promise<string[]>

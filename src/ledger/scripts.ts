@@ -36,6 +36,7 @@ const scriptNames = [
   'restore-lease',
   'restore-end',
   'restore-granted',
+  'restore-lock',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

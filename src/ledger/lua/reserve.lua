@@ -10,8 +10,9 @@ local key = T .. 'l:' .. a.lease
 local task = T .. 't:' .. rec.chain[1]
 local due = T .. 'due:' .. rec.provider
 
-local signs = redis.call('MGET', T .. 'incarnation', T .. 'swept')
-if signs[1] ~= a.incarnation then return { 'rolled_back' } end
+local signs = redis.call('MGET', T .. 'incarnation', T .. 'swept', T .. 'paused')
+-- Paused: it went back to an old snapshot, and an operator has not resumed it.
+if signs[1] ~= a.incarnation or signs[3] then return { 'rolled_back' } end
 -- Redis must still have every turn of this instance that it acknowledged: else it was rolled back, and leases are missing.
 local turns = a.instance and redis.call('HMGET', T .. 'wal', a.instance, a.instance .. '/n') or {}
 if a.instance and tonumber(turns[2] or 0) < a.acked then return { 'rolled_back' } end

@@ -1,5 +1,5 @@
 -- Writes a task again that the ledger lost, from its audit record. Idempotent: one that is there stays as it is. KEYS[1] tag.
--- ARGV[1] JSON { task, parent?, account?, opened, expires, outcome?, idem?, body? }, ARGV[2] the record as it is stored
+-- ARGV[1] JSON { task, parent?, account?, opened, expires, outcome?, beatMs?, idem?, body? }, ARGV[2] the record as it is stored
 -- Returns 1 | 0
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
@@ -16,7 +16,13 @@ if a.outcome then
   redis.call('HSET', key, 'outcome', a.outcome, 'ended', now)
   redis.call('PEXPIRE', key, DAY)
 else
-  redis.call('ZADD', T .. 'due:tasks', a.expires, a.task)
+  local due = a.expires
+  if a.beatMs then
+    -- What was missed while the ledger was away is not held against its worker.
+    redis.call('HSET', key, 'beat', a.beatMs, 'beaten', now)
+    due = math.min(due, now + a.beatMs)
+  end
+  redis.call('ZADD', T .. 'due:tasks', due, a.task)
   for _, part in ipairs({ ':l', ':i' }) do redis.call('PERSIST', key .. part) end
   if a.account then
     local open = T .. 'h:' .. a.account .. ':t'
