@@ -1,11 +1,11 @@
 // Wires the watch over the ledger: what this chain wrote for, what Redis still knows of it, and the beat that asks each second.
 import type { AuditLog } from './audit/audit-log.js'
-import { readLedgerNote, writeLedgerNote } from './audit/ledger-note.js'
+import { readLedgerNote, readNotesBeside, writeLedgerNote } from './audit/ledger-note.js'
 import { readRecords } from './audit/read-records.js'
 import { type ContinuityParts, keepContinuity } from './broker/keep-continuity.js'
 import { systemClock } from './core/clock.js'
 import type { Connection } from './ledger/connection.js'
-import { type Continuity, openContinuity } from './ledger/continuity.js'
+import { type Continuity, findIncarnation, openContinuity } from './ledger/continuity.js'
 import { examineRedis } from './ledger/fitness.js'
 import type { Ledger } from './ledger/ledger.js'
 import { createRestoration } from './ledger/restoration.js'
@@ -21,12 +21,20 @@ export async function checkRedis(redis: Connection, log: Logger): Promise<void> 
 
 /** Resolves when the chain's folder notes which ledger it is written for. */
 export async function watchLedger(redis: Connection, prefix: string, audit: AuditLog): Promise<Continuity> {
-  const known = await readLedgerNote(audit.directory)
+  const noted = await readLedgerNote(audit.directory)
+  const known = noted ?? (await knownBeside(redis, prefix, audit.directory))
   const sequence = () => audit.sequence
   const { monotonic } = systemClock
   const continuity = await openContinuity({ redis, prefix, instance: audit.instance, known, sequence, monotonic })
-  if (known === null) await writeLedgerNote(audit.directory, continuity.incarnation)
+  if (noted === null) await writeLedgerNote(audit.directory, continuity.incarnation)
   return continuity
+}
+
+/** A program's first start on a host where others wrote to a ledger does not begin a new one in a Redis that lost theirs. */
+async function knownBeside(redis: Connection, prefix: string, folder: string): Promise<string | null> {
+  const notes = await readNotesBeside(folder)
+  const there = await findIncarnation(redis, prefix)
+  return there !== null && notes.includes(there) ? there : (notes[0] ?? null)
 }
 
 interface BeatParts {

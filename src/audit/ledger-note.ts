@@ -1,6 +1,6 @@
 // Beside a chain: for which incarnation of the ledger it was written. An instance that finds another one does not issue.
-import { open, readFile, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { open, readdir, readFile, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
 const fileName = 'ledger.json'
 
@@ -16,6 +16,15 @@ export async function readLedgerNote(folder: string): Promise<string | null> {
   const { incarnation } = JSON.parse(text) as { incarnation?: unknown }
   if (typeof incarnation !== 'string') throw new Error(`${join(folder, fileName)} names no incarnation`)
   return incarnation
+}
+
+/** What the chains beside this one were written for: a program that is new on this host knows by them what there was. */
+export async function readNotesBeside(folder: string): Promise<string[]> {
+  const parent = dirname(folder)
+  const entries = await readdir(parent, { withFileTypes: true })
+  const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => join(parent, entry.name))
+  const notes = await Promise.all(folders.filter((one) => one !== folder).map(readLedgerNote))
+  return [...new Set(notes.filter((note) => note !== null))]
 }
 
 /** Resolves once it is on disk, whole: a crash leaves the note that was there before, or this one. */

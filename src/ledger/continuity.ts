@@ -201,6 +201,10 @@ export async function openContinuity(options: ContinuityOptions): Promise<Contin
   return new Continuity(options, options.known ?? (await nameLedger(options.redis, options.prefix)))
 }
 
+/** Null where no ledger is, or one that lost its memory. Throws `ledger_unavailable`. */
+export const findIncarnation = (redis: Connection, prefix: string): Promise<string | null> =>
+  orUnavailable(redis.get(`${ledgerTag(prefix)}incarnation`))
+
 /** Whoever comes first names the ledger. Returns its incarnation. */
 export async function nameLedger(redis: Connection, prefix: string): Promise<string> {
   const key = `${ledgerTag(prefix)}incarnation`
