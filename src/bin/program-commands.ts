@@ -169,7 +169,11 @@ function addRecover(root: Command, add: AddCommand): void {
     'recover [directories...]',
     {
       summary: 'rebuild a lost ledger from audit folders; without an option it only shows what it found',
-      examples: ['hallpass recover /mnt/gathered/*', 'hallpass recover --apply', 'hallpass recover --revoke-now'],
+      examples: [
+        'hallpass recover /mnt/gathered/audit-a /mnt/gathered/audit-b',
+        'hallpass recover --apply /mnt/gathered/*',
+        'hallpass recover --revoke-now --output json',
+      ],
     },
     async (io, directories, options: HostOptions & { apply?: boolean; revokeNow?: boolean }) => {
       const { apply = false, revokeNow = false } = options
@@ -178,6 +182,6 @@ function addRecover(root: Command, add: AddCommand): void {
     },
   )
   withConfig(recover)
-    .option('--apply', 'write it into the ledger')
+    .option('--apply', 'write it into the ledger, and let the brokers issue again')
     .option('--revoke-now', 'end all of it at the providers, without any Redis')
 }
