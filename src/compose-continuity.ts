@@ -12,11 +12,14 @@ import { createRestoration } from './ledger/restoration.js'
 import type { Logger } from './telemetry/logger.js'
 import { startBeating } from './worker/beat.js'
 
-/** Throws when Redis is one that would lose leases; says loudly what else is wrong with it. */
-export async function checkRedis(redis: Connection, log: Logger): Promise<void> {
+/**
+ * Throws when Redis is one that would lose leases; says loudly what else is wrong with it. `refuses: false` for what only ends
+ * leases: in an incident that is wanted from any Redis.
+ */
+export async function checkRedis(redis: Connection, log: Logger, { refuses }: { refuses: boolean }): Promise<void> {
   const { refusals, warnings } = await examineRedis(redis, systemClock.now)
-  if (refusals.length > 0) throw new Error(`the Redis at redis.url cannot be used: ${refusals.join('; ')}`)
-  for (const warning of warnings) log.error({ redis: warning }, `Redis: ${warning}`)
+  if (refuses && refusals.length > 0) throw new Error(`the Redis at redis.url cannot be used: ${refusals.join('; ')}`)
+  for (const warning of [...refusals, ...warnings]) log.error({ redis: warning }, `Redis: ${warning}`)
 }
 
 /** Resolves when the chain's folder notes which ledger it is written for. */

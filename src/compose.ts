@@ -78,7 +78,7 @@ async function composeOn(
     one.close(),
   )
   const refusals = opened.add(new RefusalCounter({ audit, clock }), (one) => one.close())
-  const state = await openState(opened, settings, log, audit)
+  const state = await openState(opened, settings, log, audit, program)
   const lockRole = createRoleLock(state.commands, state.prefix, longestRoleWorkMs(settings), clock.monotonic)
   const isActive = state.ledger.isLive
   const providers = await createProviders({ settings, clock, keyset, isActive, lockRole })
@@ -151,7 +151,7 @@ class Opened {
 }
 
 /** The ledger and the queue, on connections of their own. */
-async function openState(opened: Opened, settings: Settings, log: Logger, audit: AuditLog) {
+async function openState(opened: Opened, settings: Settings, log: Logger, audit: AuditLog, program: Program) {
   const redis = redisSettings(settings.redis)
   const { prefix } = redis
   const trouble = reportOnce(log)
@@ -159,7 +159,7 @@ async function openState(opened: Opened, settings: Settings, log: Logger, audit:
   const failFast = () => opened.add(connectFailFast(redis, trouble), (one) => one.disconnect())
   const commands = failFast()
   if (!(await untilReady(commands, 5000))) throw ledgerUnavailable()
-  await checkRedis(commands, log)
+  await checkRedis(commands, log, { refuses: program !== 'local' })
   const continuity = await watchLedger(commands, prefix, audit)
   const parts = { redis: commands, subscriber: patient(), prefix, continuity }
   const ledger = opened.add(await openRedisLedger(parts), (one) => one.close())

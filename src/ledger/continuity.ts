@@ -69,10 +69,13 @@ export class Continuity {
     // What was recorded before any ledger was written to is not missing in this one.
     this.#floor = options.known === null ? 0 : options.sequence()
     this.#run = createScripts(options.redis, ledgerTag(options.prefix))
-    options.redis.on('ready', () => {
-      this.#floor = options.sequence()
-      this.suspect('Redis was away; every instance is asked what it lost')
-    })
+    // A cluster stays ready when one of its nodes is replaced.
+    for (const event of ['ready', '+node', '-node']) {
+      options.redis.on(event as 'ready', () => {
+        this.#floor = options.sequence()
+        this.suspect('Redis was away; every instance is asked what it lost')
+      })
+    }
   }
 
   get incarnation(): string {

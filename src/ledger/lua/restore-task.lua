@@ -23,7 +23,8 @@ else
     due = math.min(due, now + a.beatMs)
   end
   redis.call('ZADD', T .. 'due:tasks', due, a.task)
-  for _, part in ipairs({ ':l', ':i' }) do redis.call('PERSIST', key .. part) end
+  -- What was restored before its task had a short end. No PERSIST: the ledger's user has the fewest commands.
+  for _, part in ipairs({ ':l', ':i' }) do redis.call('PEXPIRE', key .. part, math.max(0, a.expires - now) + 30 * DAY) end
   if a.account then
     local open = T .. 'h:' .. a.account .. ':t'
     redis.call('SADD', open, a.task)
