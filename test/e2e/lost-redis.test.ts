@@ -106,5 +106,6 @@ test('a Redis that evicts is refused at start', async () => {
   await until(
     async () => serve.lastWords(),
     (text) => text.includes('maxmemory-policy is allkeys-lru'),
+    60,
   )
 })
