@@ -31,6 +31,7 @@ const scriptNames = [
   'beat',
   'note-serving',
   'take-due-tasks',
+  'counts',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -188,4 +188,6 @@ export async function letTimePass({ raw, tag }: TestLedger, lease: string, ms: n
   const { provider } = JSON.parse(fields.rec ?? '{}') as { provider: string }
   const due = await raw.zscore(`${tag}due:${provider}`, lease)
   if (due !== null) await raw.zadd(`${tag}due:${provider}`, Number(due) - ms, lease)
+  const ending = await raw.zscore(`${tag}ending:${provider}`, lease)
+  if (ending !== null) await raw.zadd(`${tag}ending:${provider}`, Number(ending) - ms, lease)
 }

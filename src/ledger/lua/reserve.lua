@@ -50,6 +50,7 @@ end
 local mint_until = math.min(now + a.timeoutMs + 5000, expires + 2000)
 redis.call('HSET', key, 'state', 'reserved', 'expires', expires, 'mint', mint_until, 'rec', ARGV[2])
 redis.call('ZADD', due, mint_until, a.lease)
+count_state(rec.provider, nil, 'reserved')
 redis.call('SADD', task .. ':l', a.lease)
 redis.call('HINCRBY', task, 'live', 1)
 if a.idem then redis.call('HSET', task .. ':i', a.idem, a.lease, a.idem .. ':body', a.body) end
