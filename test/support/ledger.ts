@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis'
 import { systemClock } from '../../src/core/clock.js'
 import { createId } from '../../src/core/ids.js'
-import { connectFailFast, connectPatient } from '../../src/ledger/connection.js'
+import { connectFailFast, connectPatient, type RedisSettings } from '../../src/ledger/connection.js'
 import { holderId, ledgerTag } from '../../src/ledger/keys.js'
 import type { LeaseRecord } from '../../src/ledger/lease.js'
 import type { Ledger, OpenTask, Reservation, Settlement } from '../../src/ledger/ledger.js'
@@ -17,7 +17,7 @@ export interface TestLedger {
   close(): Promise<void>
 }
 
-export async function openTestLedger(redis: { url: string; prefix: string }): Promise<TestLedger> {
+export async function openTestLedger(redis: RedisSettings): Promise<TestLedger> {
   const quiet = () => undefined
   const [commands, subscriber] = [connectFailFast(redis, quiet), connectPatient(redis, quiet)]
   const ledger = await openRedisLedger({ redis: commands, subscriber, prefix: redis.prefix }).catch(
@@ -27,8 +27,7 @@ export async function openTestLedger(redis: { url: string; prefix: string }): Pr
       throw error
     },
   )
-  const raw = new Redis(redis.url, { maxRetriesPerRequest: 1 })
-  raw.on('error', quiet)
+  const raw = lookBehind(redis)
   await ledger.takeDue([], 1)
   return {
     ledger,
@@ -39,6 +38,15 @@ export async function openTestLedger(redis: { url: string; prefix: string }): Pr
       await ledger.close()
     },
   }
+}
+
+/** A cluster takes the same commands by key. */
+function lookBehind(redis: RedisSettings): Redis {
+  const quiet = () => undefined
+  if (typeof redis.url !== 'string' || !/^redis:/.test(redis.url)) return connectPatient(redis, quiet) as Redis
+  const raw = new Redis(redis.url, { maxRetriesPerRequest: 1 })
+  raw.on('error', quiet)
+  return raw
 }
 
 let accounts = 0
