@@ -81,12 +81,10 @@ class Ground {
   }
 }
 
-/** One server without TLS; `acl`: lines of an ACL file, with the default user switched off. */
-export async function startPlain(acl?: readonly string[]): Promise<RedisForm> {
+/** One server without TLS. */
+export async function startPlain(): Promise<RedisForm> {
   const ground = await Ground.create()
-  const file = join(ground.folder, 'users.acl')
-  if (acl) await writeFile(file, `${acl.join('\n')}\n`)
-  const { port } = await ground.server(acl ? ['--aclfile', file] : [])
+  const { port } = await ground.server([])
   return formOf(ground, `redis://127.0.0.1:${port}`)
 }
 
@@ -142,7 +140,7 @@ export async function startSentinels(): Promise<RedisForm> {
 }
 
 /** Three primaries with a replica each; the first three nodes are the primaries. */
-export async function startCluster(user = ''): Promise<RedisForm> {
+export async function startCluster(): Promise<RedisForm> {
   const ground = await Ground.create()
   for (let i = 0; i < 6; i++) {
     await ground.server([
@@ -165,7 +163,7 @@ export async function startCluster(user = ''): Promise<RedisForm> {
   })
   return formOf(
     ground,
-    addresses.map((address) => `redis://${user}${address}`),
+    addresses.map((address) => `redis://${address}`),
   )
 }
 

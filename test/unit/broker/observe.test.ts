@@ -1,6 +1,7 @@
 // The gauges against what really is: the ledger's counters are kept up by every script, and must never drift.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { createObserver } from '../../../src/broker/observe.js'
+import { eventually } from '../../support/redis-forms.js'
 import { type Story, startStory, startStoryOnOwnRedis } from '../../support/story.js'
 
 let story: Story
@@ -154,6 +155,8 @@ describe('a scrape', () => {
       expect(text).toContain('hallpass_ledger_up 0')
       expect(text).not.toContain('hallpass_leases{')
       expect(text).not.toMatch(/^hallpass_swept_seconds_ago /m)
+      await redis.restart()
+      await eventually(async () => (await own.parts.ledger.now()) > 0)
     } finally {
       await own.close()
     }
