@@ -25,6 +25,7 @@ export type AuditEvent =
   | 'lease.abandon_ordered'
   | 'rules.loaded'
   | 'rules.refused'
+  | 'orphan.found'
 
 export interface AuditRecord {
   readonly event: AuditEvent

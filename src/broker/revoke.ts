@@ -79,7 +79,7 @@ function tellAttempt(parts: Parts, { lease, now, orderedAt }: Claimed, settlemen
   else if (state !== 'revoking') metrics.leasesEnded.inc({ provider, state })
   if (!isEnded(state)) return
   // From the order (or the deadline) to the receipt, on the ledger's clock. What cannot be ended early is not late before its
-  // deadline, whenever it was ordered.
-  const since = revocation === 'natural_expiry' ? lease.expiresAt : Math.min(orderedAt, lease.expiresAt)
+  // deadline, unless an operator's order ends it all the same.
+  const since = revocation === 'natural_expiry' && !lease.forced ? lease.expiresAt : Math.min(orderedAt, lease.expiresAt)
   metrics.revocationSeconds.observe({ provider }, Math.max(0, now + tookMs - since) / 1000)
 }

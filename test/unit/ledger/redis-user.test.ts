@@ -23,7 +23,6 @@ const asUser = (url: string) => url.replace('redis://', 'redis://hallpass:secret
 
 /** The form as seen by that user alone; `admin` may look. */
 async function restricted(form: RedisForm): Promise<{ form: RedisForm; admins: Redis[] }> {
-  const admins = form.nodes.map(({ port }) => new Redis(port, '127.0.0.1', { username: 'admin', password: 'admin' }))
   await Promise.all(
     form.nodes.map(async ({ port }) => {
       const first = new Redis(port, '127.0.0.1')
@@ -44,6 +43,7 @@ async function restricted(form: RedisForm): Promise<{ form: RedisForm; admins: R
       first.disconnect()
     }),
   )
+  const admins = form.nodes.map(({ port }) => new Redis(port, '127.0.0.1', { username: 'admin', password: 'admin' }))
   await Promise.all(admins.map((admin) => admin.call('ACL', 'LOG', 'RESET')))
   const url = typeof form.url === 'string' ? asUser(form.url) : form.url.map(asUser)
   return { form: { ...form, url }, admins }
@@ -109,7 +109,9 @@ describe('the Redis user', () => {
     const user = new Redis(String((await shared()).url), { maxRetriesPerRequest: 1 })
     try {
       const [name = '', ...args] = command
-      await expect(user.call(name, ...args.filter((one) => one !== undefined))).rejects.toThrow(/NOPERM|The user executing the script can't access/)
+      await expect(user.call(name, ...args.filter((one) => one !== undefined))).rejects.toThrow(
+        /NOPERM|The user executing the script can't access/,
+      )
     } finally {
       user.disconnect()
     }
