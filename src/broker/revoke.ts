@@ -80,6 +80,7 @@ function tellAttempt(parts: Parts, { lease, now, orderedAt }: Claimed, settlemen
   if (!isEnded(state)) return
   // From the order (or the deadline) to the receipt, on the ledger's clock. What cannot be ended early is not late before its
   // deadline, unless an operator's order ends it all the same.
-  const since = revocation === 'natural_expiry' && !lease.forced ? lease.expiresAt : Math.min(orderedAt, lease.expiresAt)
+  const since =
+    revocation === 'natural_expiry' && !lease.forced ? lease.expiresAt : Math.min(orderedAt, lease.expiresAt)
   metrics.revocationSeconds.observe({ provider }, Math.max(0, now + tookMs - since) / 1000)
 }
