@@ -45,7 +45,8 @@ class Ground {
   /** With its append-only file, as the ledger needs it. */
   async server(more: readonly string[]): Promise<RedisNode> {
     const durable = ['--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction']
-    return await this.start((port) => ['--port', `${port}`, ...durable, ...more])
+    const synced = ['--repl-diskless-sync-delay', '0']
+    return await this.start((port) => ['--port', `${port}`, ...durable, ...synced, ...more])
   }
 
   async start(args: (port: number) => readonly string[]): Promise<RedisNode> {
@@ -134,7 +135,7 @@ export async function startSentinels(): Promise<RedisForm> {
       const at = (name: string) => fields[fields.indexOf(name) + 1]
       if (at('num-other-sentinels') !== '2' || at('num-slaves') !== '1') return false
     }
-    return true
+    return await haveReplicas([primary])
   })
   return formOf(ground, `redis+sentinel://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/ledger`)
 }
@@ -159,12 +160,18 @@ export async function startCluster(): Promise<RedisForm> {
       const text = String(await ask(port, (redis) => redis.call('CLUSTER', 'INFO')))
       if (!text.includes('cluster_state:ok') || !text.includes('cluster_known_nodes:6')) return false
     }
-    return true
+    return await haveReplicas(ground.nodes.slice(0, 3))
   })
   return formOf(
     ground,
     addresses.map((address) => `redis://${address}`),
   )
+}
+
+/** A replica that never had its primary's data takes its place with nothing, or never. */
+async function haveReplicas(primaries: readonly RedisNode[]): Promise<boolean> {
+  const infos = await Promise.all(primaries.map(({ port }) => ask(port, (redis) => redis.info('replication'))))
+  return infos.every((info) => /slave0:.*state=online/.test(info))
 }
 
 /** Runs one command at a node of its own, whoever its primary is. */
