@@ -17,7 +17,7 @@ export interface TestLedger {
   close(): Promise<void>
 }
 
-export async function openTestLedger(redis: RedisSettings): Promise<TestLedger> {
+export async function openTestLedger(redis: RedisSettings & { lookAt?: string }): Promise<TestLedger> {
   const quiet = () => undefined
   const [commands, subscriber] = [connectFailFast(redis, quiet), connectPatient(redis, quiet)]
   const ledger = await openRedisLedger({ redis: commands, subscriber, prefix: redis.prefix }).catch(
@@ -41,10 +41,11 @@ export async function openTestLedger(redis: RedisSettings): Promise<TestLedger> 
 }
 
 /** A cluster takes the same commands by key. */
-function lookBehind(redis: RedisSettings): Redis {
+function lookBehind(redis: RedisSettings & { lookAt?: string }): Redis {
   const quiet = () => undefined
-  if (typeof redis.url !== 'string' || !/^redis:/.test(redis.url)) return connectPatient(redis, quiet) as Redis
-  const raw = new Redis(redis.url, { maxRetriesPerRequest: 1 })
+  const url = redis.lookAt ?? redis.url
+  if (typeof url !== 'string' || !/^redis:/.test(url)) return connectPatient(redis, quiet) as Redis
+  const raw = new Redis(url, { maxRetriesPerRequest: 1 })
   raw.on('error', quiet)
   return raw
 }

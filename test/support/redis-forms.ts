@@ -111,8 +111,11 @@ export async function startTls(): Promise<RedisForm> {
   return { ...formOf(ground, `rediss://127.0.0.1:${port}`), ca: await readFile(at('ca.pem'), 'utf8') }
 }
 
-/** The first node is the primary, the second its replica, then three sentinels that need two of them to agree. */
-export async function startSentinels(): Promise<RedisForm> {
+/**
+ * The first node is the primary, the second its replica, then three sentinels that need two of them to agree. `deadAfterMs`: for
+ * tests without a failover long, since a busy machine lets a server wait.
+ */
+export async function startSentinels({ deadAfterMs = 1000 } = {}): Promise<RedisForm> {
   const ground = await Ground.create()
   const primary = await ground.server([])
   await ground.server(['--replicaof', '127.0.0.1', `${primary.port}`])
@@ -121,7 +124,7 @@ export async function startSentinels(): Promise<RedisForm> {
     const file = join(ground.folder, `sentinel-${i}.conf`)
     const settings = [
       `sentinel monitor ledger 127.0.0.1 ${primary.port} 2`,
-      'sentinel down-after-milliseconds ledger 1000',
+      `sentinel down-after-milliseconds ledger ${deadAfterMs}`,
       'sentinel failover-timeout ledger 5000',
     ]
     await writeFile(file, `${settings.join('\n')}\n`)
@@ -141,14 +144,14 @@ export async function startSentinels(): Promise<RedisForm> {
 }
 
 /** Three primaries with a replica each; the first three nodes are the primaries. */
-export async function startCluster(): Promise<RedisForm> {
+export async function startCluster({ deadAfterMs = 1000 } = {}): Promise<RedisForm> {
   const ground = await Ground.create()
   for (let i = 0; i < 6; i++) {
     await ground.server([
       '--cluster-enabled',
       'yes',
       '--cluster-node-timeout',
-      '1000',
+      `${deadAfterMs}`,
       '--cluster-config-file',
       'nodes.conf',
     ])

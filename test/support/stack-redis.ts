@@ -2,9 +2,12 @@
 // a prefix of the stack's own.
 import { forgetKeys } from '../../scripts/demo/forget-keys.js'
 import { findProgram, startRedis } from '../../src/dev/redis.js'
+import { startFormForTests } from './redis-by-form.js'
 
 export interface StackRedis {
-  readonly url: string
+  readonly url: string | readonly string[]
+  /** The server that holds the ledger, for somebody who may everything. */
+  readonly lookAt: string
   readonly prefix: string
   /** Whether it can be stopped: not when REDIS_URL named somebody's own. */
   readonly stoppable: boolean
@@ -19,6 +22,8 @@ export interface StackRedis {
 
 /** Takes REDIS_URL, else redis-server or valkey-server from PATH. */
 export async function startStackRedis(directory: string, prefix: string): Promise<StackRedis> {
+  const form = await startFormForTests(prefix)
+  if (form !== null) return { ...form, ...notStoppable, end: () => form.stop() }
   const given = process.env.REDIS_URL
   if (given) return sharedRedis(given, prefix)
   const found = (await findProgram('redis-server', process.env)) ?? (await findProgram('valkey-server', process.env))
@@ -34,6 +39,7 @@ export async function startStackRedis(directory: string, prefix: string): Promis
   }
   return {
     url,
+    lookAt: url,
     prefix,
     stoppable: true,
     pid: () => running.pid,
@@ -46,17 +52,12 @@ export async function startStackRedis(directory: string, prefix: string): Promis
   }
 }
 
+async function refuse(): Promise<never> {
+  throw new Error('REDIS_URL or a form of Redis is not ours to stop; this test needs redis-server on PATH')
+}
+
+const notStoppable = { stoppable: false, pid: () => 0, stop: refuse, start: refuse }
+
 function sharedRedis(url: string, prefix: string): StackRedis {
-  const refuse = async () => {
-    throw new Error('REDIS_URL names a Redis that is not ours to stop; this test needs redis-server on PATH')
-  }
-  return {
-    url,
-    prefix,
-    stoppable: false,
-    pid: () => 0,
-    stop: refuse,
-    start: refuse,
-    end: () => forgetKeys(url, prefix),
-  }
+  return { url, lookAt: url, prefix, ...notStoppable, end: () => forgetKeys(url, prefix) }
 }

@@ -20,7 +20,7 @@ import { letTimePass, openTestLedger, type TestLedger } from './ledger.js'
 import { type OwnRedis, startOwnRedis, startTestRedis } from './redis.js'
 import { anOperator, aWorkload } from './story-config.js'
 
-type StageRedis = RedisSettings & { stop(): Promise<void> }
+type StageRedis = RedisSettings & { readonly lookAt?: string; stop(): Promise<void> }
 
 export class Story {
   readonly redis: StageRedis

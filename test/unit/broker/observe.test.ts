@@ -57,6 +57,39 @@ describe('the ledger counts', () => {
     expect(await overdueOf('far')).toBe(0)
   })
 
+  test('one that failed and is tried again as revoking, one that is abandoned until its natural end', async () => {
+    const failedLease = async () => {
+      const { lease, task } = await story.bought()
+      story.far.mood.revoke = 'refuses'
+      await story.endTask(task)
+      await story.attempt(lease.id)
+      story.far.calm()
+      return lease.id
+    }
+    const [again, given] = [await failedLease(), await failedLease()]
+    expect(await statesOf('far')).toEqual({ failed: 2 })
+    await story.parts.ledger.retryLease(again)
+    expect(await statesOf('far')).toEqual({ failed: 1, revoking: 1 })
+    await story.finish(again)
+    await story.parts.ledger.abandonLease(given, 'op:olga')
+    expect(await statesOf('far')).toEqual({ abandoned: 1 })
+    expect(await overdueOf('far')).toBe(0)
+    await expectNoDrift()
+    await story.pass(given, 600_000)
+    await story.attempt(given)
+    expect(await statesOf('far')).toEqual({})
+    await expectNoDrift()
+  })
+
+  test('nothing that Redis has forgotten', async () => {
+    const { lease } = await story.bought()
+    await story.at.raw.del(`${story.at.tag}l:${lease.id}`)
+    await story.at.raw.zadd(`${story.at.tag}due:far`, 1, lease.id)
+    await story.parts.ledger.takeDue(['far'], 10)
+    expect(await statesOf('far')).toEqual({})
+    await expectNoDrift()
+  })
+
   test('the copy of a standing secret as released until its natural end', async () => {
     const { lease, task } = await story.bought({ action: 'copy.read' })
     await story.endTask(task)

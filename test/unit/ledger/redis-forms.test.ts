@@ -16,8 +16,8 @@ import { codeOf } from '../../support/story.js'
 
 describe.each([
   ['one server', () => startPlain()],
-  ['behind sentinels', startSentinels],
-  ['a cluster', startCluster],
+  ['behind sentinels', () => startSentinels()],
+  ['a cluster', () => startCluster()],
   ['over TLS', startTls],
 ] as const)('on %s', (_name, start) => {
   test('credentials are issued, and end by completion, deadline, order and retry', async () => {

@@ -3,77 +3,49 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { type RedisForm, startCluster, startPlain } from '../../support/redis-forms.js'
+import { asRedisUser, redisUser } from '../../support/redis-user.js'
 import { representativeStories, withWorkers } from '../../support/representative-stories.js'
 
 const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8')
-const line = read('config/compose/redis/users.acl')
-  .split('\n')
-  .find((one) => one.startsWith('user hallpass '))
-if (!line) throw new Error('no user hallpass')
-const commands = [...line.matchAll(/\+([a-z|]+)/g)].map((match) => match[1] ?? '')
+const commands = [...redisUser.matchAll(/\+([a-z|]+)/g)].map((match) => match[1] ?? '')
 /** Of a cluster's connections, and `hallpass doctor`'s. */
 const elsewhere = ['cluster|slots', 'cluster|info', 'readonly', 'ping']
-
-/** The user for another prefix, with a password that the test knows. */
-const rules = (prefix: string) => {
-  const rule = line.replace('#@DIGEST@', '>secret').replaceAll('{hallpass', `{${prefix}`)
-  return rule.split(' ').slice(2)
-}
-const asUser = (url: string) => url.replace('redis://', 'redis://hallpass:secret@')
-
-/** The form as seen by that user alone; `admin` may look. */
-async function restricted(form: RedisForm): Promise<{ form: RedisForm; admins: Redis[] }> {
-  await Promise.all(
-    form.nodes.map(async ({ port }) => {
-      const first = new Redis(port, '127.0.0.1')
-      await first.call('ACL', 'SETUSER', 'admin', 'on', '>admin', '~*', '&*', '+@all')
-      await first.call('ACL', 'SETUSER', 'hallpass', ...rules(form.prefix))
-      // Replication among the nodes goes on as it is; whoever connects anew as `default` may do nothing.
-      await first.call(
-        'ACL',
-        'SETUSER',
-        'default',
-        'resetkeys',
-        'resetchannels',
-        '-@all',
-        '+psync',
-        '+replconf',
-        '+ping',
-      )
-      first.disconnect()
-    }),
-  )
-  const admins = form.nodes.map(({ port }) => new Redis(port, '127.0.0.1', { username: 'admin', password: 'admin' }))
-  await Promise.all(admins.map((admin) => admin.call('ACL', 'LOG', 'RESET')))
-  const url = typeof form.url === 'string' ? asUser(form.url) : form.url.map(asUser)
-  return { form: { ...form, url }, admins }
-}
 
 async function usedAt(admin: Redis): Promise<string[]> {
   const text = String(await admin.call('INFO', 'commandstats'))
   return [...text.matchAll(/cmdstat_([a-z|]+):/g)].map((match) => match[1] ?? '')
 }
 
+/** What the ledger's files of a folder send, by their text. */
+function commandsIn(below: string, pattern: RegExp): string[] {
+  const folder = new URL(`../../../src/ledger/${below}`, import.meta.url)
+  const files = readdirSync(folder).filter((name) => /\.(ts|lua)$/.test(name))
+  const found = files.flatMap((name) => [...readFileSync(new URL(name, folder), 'utf8').matchAll(pattern)])
+  return found.map((match) => String(match[1]).toLowerCase()).filter((name) => !ofTheClient.includes(name))
+}
+/** Methods of a connection that are no commands. */
+const ofTheClient = ['call', 'disconnect', 'on', 'once']
+
 const refusals = async (admins: readonly Redis[]) =>
   (await Promise.all(admins.map((admin) => admin.call('ACL', 'LOG')))).flat()
 
 describe('the Redis user', () => {
+  test('is the one in the README', () => {
+    const shown = /user hallpass on #<[^>]*> ([^`]*)```/.exec(read('README.md'))?.[1]?.split(/\s+/).filter(Boolean)
+    expect(shown).toEqual(redisUser.split(' ').slice(4))
+  })
+
   test('is enough for the stories, with nothing to spare', async () => {
-    const { form, admins } = await restricted(await startPlain())
+    const { form, admins } = await asRedisUser(await startPlain())
     try {
       await withWorkers(form, representativeStories, async () => {
         expect(await refusals(admins)).toEqual([])
         const used = await usedAt(admins[0] as Redis)
         // What a script does only in a case that these stories do not have is in its text all the same.
-        const folder = new URL('../../../src/ledger/lua/', import.meta.url)
-        const texts = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8'))
-        const inScripts = texts.flatMap((text) =>
-          [...text.matchAll(/redis\.call\('([A-Z]+)'/g)].map((match) => match[1]),
-        )
-        const wanted = new Set([...used, ...inScripts.map((name) => String(name).toLowerCase()), ...elsewhere])
+        const sent = [...commandsIn('lua/', /redis\.call\('([A-Z]+)'/g), ...commandsIn('', /\bredis\.([a-z]+)\(/g)]
+        const wanted = new Set([...used, ...sent, ...elsewhere])
         expect(commands.filter((name) => !wanted.has(name))).toEqual([])
-        const missing = inScripts.map((name) => String(name).toLowerCase()).filter((name) => !commands.includes(name))
-        expect(missing).toEqual([])
+        expect(sent.filter((name) => !commands.includes(name))).toEqual([])
       })
     } finally {
       for (const admin of admins) admin.disconnect()
@@ -81,7 +53,7 @@ describe('the Redis user', () => {
   }, 60_000)
 
   test('is enough for a cluster', async () => {
-    const { form, admins } = await restricted(await startCluster())
+    const { form, admins } = await asRedisUser(await startCluster())
     try {
       await withWorkers(form, representativeStories, async () => expect(await refusals(admins)).toEqual([]))
     } finally {
@@ -121,7 +93,7 @@ describe('the Redis user', () => {
 let one: Promise<RedisForm> | null = null
 function shared(): Promise<RedisForm> {
   one ??= startPlain().then(async (form) => {
-    const made = await restricted(form)
+    const made = await asRedisUser(form)
     for (const admin of made.admins) admin.disconnect()
     return made.form
   })
