@@ -13,7 +13,7 @@ const { values, positionals } = parseArgs({
 const say = (line) => process.stderr.write(`forms: ${line}\n`)
 installAndBuild(say)
 
-const suites = ['test/unit/ledger', 'test/unit/queue', 'test/unit/worker', 'test/e2e/crash-points.test.ts']
+const suites = ['test/unit/ledger', 'test/unit/queue', 'test/unit/worker/worker', 'test/e2e/crash-points.test.ts']
 /** They start servers of their own, whatever the form: to kill, squeeze or restart them. */
 const own = ['redis-forms', 'redis-user', 'out-of-memory', 'ledger/outage']
 const jest = [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--maxWorkers=2', '--testTimeout=60000']

@@ -1,10 +1,13 @@
 // A real Redis for one stack: a process of its own that can be stopped and started again, else the one of REDIS_URL under
 // a prefix of the stack's own.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { forgetKeys } from '../../scripts/demo/forget-keys.js'
 import { findProgram, startRedis } from '../../src/dev/redis.js'
 import { startFormForTests } from './redis-by-form.js'
 
 export interface StackRedis {
+  /** As it stands in the configuration. */
   readonly url: string | readonly string[]
   /** The server that holds the ledger, for somebody who may everything. */
   readonly lookAt: string
@@ -23,7 +26,10 @@ export interface StackRedis {
 /** Takes REDIS_URL, else redis-server or valkey-server from PATH. */
 export async function startStackRedis(directory: string, prefix: string): Promise<StackRedis> {
   const form = await startFormForTests(prefix)
-  if (form !== null) return { ...form, ...notStoppable, end: () => form.stop() }
+  if (form !== null) {
+    const url = await writeSecrets(directory, form.url)
+    return { ...form, ...notStoppable, url, end: () => form.stop() }
+  }
   const given = process.env.REDIS_URL
   if (given) return sharedRedis(given, prefix)
   const found = (await findProgram('redis-server', process.env)) ?? (await findProgram('valkey-server', process.env))
@@ -50,6 +56,17 @@ export async function startStackRedis(directory: string, prefix: string): Promis
     },
     end: () => stop(),
   }
+}
+
+/** A URL with a password is a secret, which a configuration only refers to: by files of the folder beside it. */
+async function writeSecrets(directory: string, url: string | readonly string[]): Promise<string | string[]> {
+  await mkdir(directory, { mode: 0o700 })
+  const write = async (one: string, name: string) => {
+    await writeFile(join(directory, name), one, { mode: 0o600 })
+    return `file:${basename(directory)}/${name}`
+  }
+  if (typeof url === 'string') return await write(url, 'url')
+  return await Promise.all(url.map((one, i) => write(one, `url-${i}`)))
 }
 
 async function refuse(): Promise<never> {
