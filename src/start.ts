@@ -3,6 +3,7 @@ import type { Server } from 'node:http'
 import type { Composed } from './compose.js'
 import type { Address } from './config/schema.js'
 import { createApp, createWebServer } from './http/app.js'
+import { healthRoutes } from './http/health.js'
 import { allRoutes, type Door, routesAt } from './http/routes.js'
 import { federationIssuer, publishedDocuments } from './signing/discovery.js'
 import { version } from './version.js'
@@ -86,6 +87,16 @@ async function drainServers(servers: readonly Server[]): Promise<void> {
   await Promise.all(closed)
   clearTimeout(late)
   clearInterval(idle)
+}
+
+/** Health and metrics of a program without an API, on `listen.worker`: what it did itself, only it can tell. */
+export async function startWorkerServer(composed: Composed): Promise<Running> {
+  const { listen } = composed.settings
+  if (listen.worker === null) return { drain: async () => undefined }
+  const routes = healthRoutes(composed.condition, version)
+  const server = createWebServer(composed, createApp(composed, routes), null)
+  await listenOn(server, listen.worker)
+  return { drain: () => drainServers([server]) }
 }
 
 /** The BullMQ workers and the sweeper. */

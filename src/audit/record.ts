@@ -28,6 +28,7 @@ export type AuditEvent =
   | 'ledger.rolled_back'
   | 'ledger.replayed'
   | 'ledger.recovered'
+  | 'orphan.found'
 
 export interface AuditRecord {
   readonly event: AuditEvent

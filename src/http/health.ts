@@ -1,4 +1,5 @@
 // Alive, ready, and how it goes.
+import { createObserver } from '../broker/observe.js'
 import type { Parts } from '../broker/parts.js'
 import type { Answer } from './problem.js'
 import { type Route, route } from './route.js'
@@ -15,6 +16,12 @@ const clockToleranceMs = 5000
 const sweptWithinMs = 10_000
 
 export function healthRoutes(condition: Condition, version: string): Route[] {
+  let observe: (() => Promise<void>) | null = null
+  const scrape = async (parts: Parts) => {
+    observe ??= createObserver(parts)
+    await observe()
+    return await parts.metrics.registry.metrics()
+  }
   return [
     route({
       method: 'GET',
@@ -38,7 +45,7 @@ export function healthRoutes(condition: Condition, version: string): Route[] {
       run: async ({ parts }) => ({
         status: 200,
         type: parts.metrics.registry.contentType,
-        body: await parts.metrics.registry.metrics(),
+        body: await scrape(parts),
       }),
     }),
   ]

@@ -175,6 +175,19 @@ export type SetLockAnswer =
 /** `state`: it is no failed revocation, but this; null when it is unknown. */
 export type FailedAnswer = { readonly outcome: 'ok' } | { readonly outcome: 'state'; readonly state: string | null }
 
+/** What operators watch, by provider; from counters, so it costs the same however many leases there are. */
+export interface LedgerCounts {
+  readonly providers: readonly {
+    readonly provider: string
+    /** Leases whose credential is not proven dead, by state. */
+    readonly states: Readonly<Record<string, number>>
+    /** For how long the latest one should have been dead; 0 when none is late. */
+    readonly oldestOverdueMs: number
+  }[]
+  /** Ends whose audit record is still to be written. */
+  readonly owed: number
+}
+
 export interface Ledger {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
@@ -253,6 +266,9 @@ export interface Ledger {
   now(): Promise<number>
   /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. */
   ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null; doubt: string | null }>
+  counts(providers: readonly string[]): Promise<LedgerCounts>
+  /** True for one caller within the time: what need be done once, by whichever worker comes first. */
+  takeTurn(name: string, forMs: number): Promise<boolean>
   /** Resolves when one of the leases was settled, or after the time; tells nothing about how. */
   waitSettled(leases: ReadonlySet<string>, timeoutMs: number): Promise<void>
   close(): Promise<void>

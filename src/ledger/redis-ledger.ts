@@ -10,6 +10,7 @@ import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './repl
 import { createRevocationStore } from './revocation-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
 import { createSettledWaiter } from './settled-waiter.js'
+import { createSight } from './sight.js'
 import { storeActivation, storeRecord } from './stored-lease.js'
 import type { Holder } from './task.js'
 import { ledgerUnavailable, orUnavailable } from './unavailable.js'
@@ -41,6 +42,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createHeartbeats(run),
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
+    ...createSight(redis, tag, run),
     ...health(parts, tag),
   }
 }

@@ -37,6 +37,7 @@ const scriptNames = [
   'restore-end',
   'restore-granted',
   'restore-lock',
+  'counts',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -1,4 +1,5 @@
 // Schedules broker.sweep; does none of the work.
+import { endOrphans } from '../broker/orphans.js'
 import { handBackAfter, OwnWork } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
 import { sweep } from '../broker/sweep.js'
@@ -6,6 +7,9 @@ import { sweep } from '../broker/sweep.js'
 const everyMs = 250
 /** A page that was full has more behind it: come back at once. */
 const fullPage = 500
+
+/** More often than the ledger gives a turn, so that a worker that ended mid-way is followed by another soon. */
+const orphansEveryMs = 15_000
 
 export interface Sweeper {
   /** Resolves when the sweep and the revocations under way are over, or were handed back after `withinMs`; none follows. */
@@ -34,9 +38,15 @@ export function startSweeper(parts: Parts): Sweeper {
     }
   }
   const running = run()
+  // As own work: a long list holds up no sweep, and none is begun while one is read.
+  const lookForOrphans = () => own.begin('orphans:', ['all'], async () => void (await endOrphans(parts)))
+  const orphans = setInterval(lookForOrphans, orphansEveryMs)
+  orphans.unref()
+  lookForOrphans()
   return {
     async stop(withinMs) {
       stopped = true
+      clearInterval(orphans)
       wake()
       await Promise.all([
         handBackAfter(running, new AbortController(), withinMs ?? Number.POSITIVE_INFINITY),

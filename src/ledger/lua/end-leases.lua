@@ -29,8 +29,11 @@ for _, id in ipairs(a.leases) do
     local fresh = state == 'reserved' or state == 'active' or a.mintOver or a.forced
     if state == 'reserved' or state == 'active' then
       redis.call('HSET', key, 'state', 'revoking', 'reason', a.reason, 'actor', a.actor, 'ending', now)
+      count_state(rec.provider, state, 'revoking')
+      should_be_dead(rec.provider, id, now)
     elseif state == 'failed' and a.forced then
       redis.call('HSET', key, 'state', 'revoking')
+      count_state(rec.provider, state, 'revoking')
       count_orders(lease[5], 'failed', -1)
     end
     -- Never revoke while our own mint is still running: a secret read while its token dies outlives it (vault.md).

@@ -58,6 +58,7 @@ if a.instance then
   local sequence, turn = math.max(tonumber(turns[1] or 0), a.sequence), math.max(tonumber(turns[2] or 0), a.turn)
   redis.call('HSET', T .. 'wal', a.instance, sequence, a.instance .. '/n', turn)
 end
+count_state(rec.provider, nil, 'reserved')
 redis.call('SADD', task .. ':l', a.lease)
 redis.call('HINCRBY', task, 'live', 1)
 if a.idem then redis.call('HSET', task .. ':i', a.idem, a.lease, a.idem .. ':body', a.body) end

@@ -51,6 +51,14 @@ else
   redis.call('HSET', key, 'state', 'reserved', 'mint', now)
   redis.call('ZADD', due, now, a.lease)
 end
+local counts_as = a.issued and 'active' or 'reserved'
+if over then
+  counts_as = held and fin.state or nil
+elseif fin then
+  counts_as = 'failed'
+  should_be_dead(rec.provider, a.lease, fin.at)
+end
+count_state(rec.provider, nil, counts_as)
 redis.call('SADD', task .. ':l', a.lease)
 if redis.call('EXISTS', task) == 1 then
   if not over then redis.call('HINCRBY', task, 'live', 1) end
