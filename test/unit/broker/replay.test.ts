@@ -68,12 +68,15 @@ async function replayed() {
 }
 
 const holding = async () => (await at.ledger.lookHolders(task.holders)).holders[0]
+const counted = async (state: string) => (await at.ledger.counts(['far'])).providers[0]?.states[state] ?? 0
 const stateOf = async (lease: string) => (await at.ledger.findLease(lease))?.state
 
 describe('a lease', () => {
   test('that was alive is active, held and due at its deadline', async () => {
     const lease = sayIssued()
+    const before = await counted('active')
     expect(await replayed()).toMatchObject({ leases: 1, ended: 0 })
+    expect(await counted('active')).toBe(before + 1)
     expect(await at.ledger.findLease(lease)).toMatchObject({ state: 'active', sealedHandle: 'sealed', receipt: null })
     expect(await holding()).toMatchObject({ activeLeases: 1, holding: ['repo.read'], granted: ['repo.read'] })
   })
@@ -84,7 +87,10 @@ describe('a lease', () => {
       say('lease.ending', { lease, reason: 'completed', actor: 'ci:x' }, 5000)
       say('lease.revocation_failed', { lease, ...failed, receipt: failure }, 4000)
     }
+    const before = await counted('failed')
     await replayed()
+    expect(await counted('failed')).toBe(before + 2)
+    expect((await at.ledger.counts(['far'])).providers[0]?.oldestOverdueMs).toBeGreaterThan(0)
     expect(await at.ledger.findLease(first)).toMatchObject({
       state: 'failed',
       endReason: 'completed',
@@ -134,10 +140,12 @@ describe('a lease', () => {
 
   test('that ended answers for its key and its receipt, was granted, and is not held', async () => {
     const idempotency = { key: 'key-hash', bodySha256: 'body-hash' }
+    const before = await counted('active')
     const lease = sayIssued({}, idempotency)
     const receipt = { outcome: 'confirmed', evidence: 'probe_dead', at: toTimestamp(now()) }
     say('lease.ended', { lease, state: 'revoked', end_reason: 'released', actor: 'ci:x', attempts: 1, receipt }, 5000)
     expect(await replayed()).toMatchObject({ leases: 0, granted: 1 })
+    expect([await counted('active'), await counted('revoked')]).toEqual([before, 0])
     expect(await at.ledger.findLease(lease)).toMatchObject({
       state: 'revoked',
       endReason: 'released',
