@@ -92,7 +92,7 @@ async function workOnce(
 ): Promise<void> {
   const taskSeconds = choices === null ? 90 : Math.floor(random.between(4, 12))
   const opened = await openTask(workload, serveOf(ground, random), book, taskSeconds)
-  if (opened === null) return await pause(100)
+  if (opened === null) return await pause(200)
   for (let left = Math.floor(random.between(1, 5)); left > 0; left--) {
     const asked = choices === null ? awsAt(random) : random.pick(choices)
     const ttl = Math.floor(isAws(asked) ? random.between(60, 76) : random.between(2, 9))

@@ -118,7 +118,8 @@ async function startStandInSide(seed: number): Promise<FarSide> {
 /** The stand-in always: no STS lists its sessions, and moto evaluates no policy. What a session may do is read off its policies. */
 export async function startStsSide(seed: number): Promise<FarSide> {
   const sts = await startStsStandIn({ account: awsAccount })
-  for (const role of awsRoles) sts.createRole(role)
+  // The last is the role by which denials are written.
+  for (const role of [...awsRoles, 'hallpass-deny']) sts.createRole(role)
   const line = await startFarLine(sts.url, createRandom(seed, 'sts line'))
   return {
     what: 'the stand-in for STS and IAM',
@@ -135,9 +136,10 @@ export async function startStsSide(seed: number): Promise<FarSide> {
 
 function aliveSessions(sts: StsStandIn): Alive[] {
   const now = Date.now()
+  const isOurs = ({ role }: StandInSession) => awsRoles.some((name) => role.arn.endsWith(`/${name}`))
   return sts
     .sessions()
-    .filter((session) => session.expiresAt > now && !isDenied(session, now))
+    .filter((session) => isOurs(session) && session.expiresAt > now && !isDenied(session, now))
     .map((session) => ({ lease: session.name, ref: session.accessKeyId }))
 }
 

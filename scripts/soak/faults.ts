@@ -43,7 +43,8 @@ export async function runFaults(ground: Ground, book: Book, options: FaultOption
 async function endAndHold(lane: Lane, mortal: Mortal): Promise<void> {
   const { random, book, isOver } = lane
   for (;;) {
-    await lane.wait(3000, 12_000)
+    // A broker needs some seconds to be of use again.
+    await (mortal.name === 'serve' ? lane.wait(10_000, 30_000) : lane.wait(4000, 12_000))
     if (isOver()) return
     const kind = random.pick(['killed', 'killed', 'killed', 'drained', 'held'])
     countOne(book.faults, `${mortal.name} ${kind}`)

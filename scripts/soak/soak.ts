@@ -28,17 +28,22 @@ export interface SoakOptions {
 export async function runSoak(options: SoakOptions): Promise<Outcome> {
   const book = createBook()
   const begun = performance.now()
+  const say = (line: string) => options.say(`${((performance.now() - begun) / 1000).toFixed(1).padStart(5)} s  ${line}`)
   const ground = await startGround({ ...options, book })
   try {
-    options.say(`seed ${options.seed}; ${ground.vault.what}, ${ground.sts.what}; two brokers, two workers, one Redis`)
+    say(`seed ${options.seed}; ${ground.vault.what}, ${ground.sts.what}; two brokers, two workers, one Redis`)
     const watch = startWatch(ground, book, options.seed)
     const upset = performance.now() + options.seconds * 1000
     const isOver = () => performance.now() > upset
     await Promise.all([runLoad(ground, book, { ...options, isOver }), runFaults(ground, book, { ...options, isOver })])
-    options.say(`calm; ${book.handed.size} credentials were handed out`)
+    say(`calm; ${book.handed.size} credentials were handed out`)
     await ground.untilReady(60)
-    await compareWhenCalm(ground, book, options)
+    await untilSettled(ground, book, options)
+    say('settled')
+    await compareInCalm(ground, book, options)
+    say('compared')
     const final = await endEverything(ground, book)
+    say('everything was ended')
     await watch.stop()
     return await judge(ground, book, watch, final, { ...options, tookSeconds: (performance.now() - begun) / 1000 })
   } finally {
@@ -52,13 +57,17 @@ const settleSeconds = (secrets: boolean) => (secrets ? 130 : 60)
 /** Longer than the whole rest takes. */
 const calmTtl = 600
 
-/** What should be dead is; and of some that were bought in calm, and live on, providers and ledger tell the same. */
-async function compareWhenCalm(ground: Ground, book: Book, options: SoakOptions): Promise<void> {
+/** What should be dead is, once its deadline and 5 s have passed. */
+async function untilSettled(ground: Ground, book: Book, options: SoakOptions): Promise<void> {
   const settled = await untilNothing(
     async () => (await readLedger(ground.redis)).overdue,
     settleSeconds(options.secrets),
   )
   for (const what of settled) book.wrong.push({ check: 'stuck', what })
+}
+
+/** Of some that are bought in calm and live on, and of what else is left, providers and ledger tell the same. */
+async function compareInCalm(ground: Ground, book: Book, options: SoakOptions): Promise<void> {
   const workload = await createWorkload(ground, book, 7000)
   const task = await openTask(workload, ground.serves[0], book, calmTtl)
   const choices: Asked[] = [
