@@ -51,8 +51,12 @@ export async function createWorkload(ground: Ground, book: Book, n: number): Pro
 }
 
 async function callCounted(book: Book, serve: Mortal, method: string, path: string, options: CallOptions) {
-  const late = pause(15_000).then(() => null)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), 15_000)
+  })
   const answer = await Promise.race([call(serve.url, method, path, options).catch(() => null), late])
+  clearTimeout(timer)
   countOne(book.answers, answer === null ? 'none' : `${answer.status} ${answer.body.code ?? ''}`.trim())
   if (answer !== null && answer.status === 500)
     book.wrong.push({ check: 'broken', what: `${serve.title}: ${method} ${path}: ${answer.text}` })

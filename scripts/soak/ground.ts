@@ -94,7 +94,7 @@ async function startOn(
     async untilReady(seconds) {
       const all = [...ground.serves, ...ground.workers]
       await Promise.all(all.map((one) => one.untilStarted(seconds)))
-      for (const { url, title } of ground.serves) await waitUntil(title, () => isReady(url), seconds)
+      for (const { url, title } of ground.serves) await untilSaysReady(url, title, seconds)
     },
     stop,
   }
@@ -104,11 +104,18 @@ async function startOn(
   return ground
 }
 
-const isReady = (url: string) =>
-  fetch(`${url}/readyz`).then(
-    (answer) => answer.status === 200,
-    () => false,
-  )
+/** Throws with what it says is wrong. */
+async function untilSaysReady(url: string, title: string, seconds: number): Promise<void> {
+  let said = ''
+  const isReady = async () => {
+    const answer = await fetch(`${url}/readyz`).catch(() => null)
+    said = (await answer?.text()) ?? 'nothing'
+    return answer?.status === 200
+  }
+  await waitUntil(title, isReady, seconds).catch((error: Error) => {
+    throw new Error(`${error.message}; it says: ${said}`)
+  })
+}
 
 async function writeFiles(directory: string, on: Addresses, ports: readonly [number, number]): Promise<void> {
   mkdirSync(join(directory, 'policies'))
