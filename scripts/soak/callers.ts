@@ -84,7 +84,11 @@ export async function runLoad(ground: Ground, book: Book, options: LoadOptions):
   ])
 }
 
-const serveOf = (ground: Ground, random: Random) => random.pick(ground.serves as [Mortal, Mortal])
+/** One that is up where there is one, as a load balancer would choose. */
+function serveOf({ serves }: Ground, random: Random): Mortal {
+  const chosen = random.chance(0.5) ? 0 : 1
+  return serves[chosen].isUp() ? serves[chosen] : serves[chosen === 0 ? 1 : 0]
+}
 
 /** One task; `choices` null: of the cloud's, whose credentials live a minute at least. */
 async function workOnce(

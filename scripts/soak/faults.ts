@@ -44,7 +44,7 @@ async function endAndHold(lane: Lane, mortal: Mortal): Promise<void> {
   const { random, book, isOver } = lane
   for (;;) {
     // A broker needs some seconds to be of use again.
-    await (mortal.name === 'serve' ? lane.wait(7000, 25_000) : lane.wait(4000, 12_000))
+    await (mortal.name === 'serve' ? lane.wait(8000, 30_000) : lane.wait(4000, 12_000))
     if (isOver()) return
     const kind = random.pick(['killed', 'killed', 'killed', 'drained', 'held'])
     countOne(book.faults, `${mortal.name} ${kind}`)

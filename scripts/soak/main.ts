@@ -8,7 +8,7 @@ import { runSoak } from './soak.js'
 const usage = `npm run soak -- [--minutes N] [--seed S] [--callers N] [--stand-ins] [--json]
   --minutes N   how long load and faults go on (default 5; start, end and verdict come on top)
   --seed S      makes a run's choices again (default: a new one, printed)
-  --callers N   workloads that ask at once (default 16)
+  --callers N   workloads that ask at once (default 32)
   --stand-ins   the stand-in although a real Vault is there: dynamic secrets are asked for too
   --json        one JSON object on stdout
 Exits 0 when every check holds, 1 when one does not.
@@ -18,7 +18,7 @@ async function main(): Promise<number> {
   const options = {
     minutes: { type: 'string', default: '5' },
     seed: { type: 'string' },
-    callers: { type: 'string', default: '16' },
+    callers: { type: 'string', default: '32' },
     'stand-ins': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },

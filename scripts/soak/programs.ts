@@ -11,6 +11,8 @@ export interface Mortal {
   readonly title: string
   /** Where it listens; a worker does not. */
   readonly url: string
+  /** Whether it has started and was not told to end. Held ones are up, as far as anybody can see. */
+  isUp(): boolean
   /** Ends it with the signal; it is started again by itself. */
   kill(signal: NodeJS.Signals): void
   /** SIGSTOP and SIGCONT: a machine that sleeps. */
@@ -60,15 +62,14 @@ export function startMortal(options: MortalOptions): Mortal {
   let told = false
   let lastWords = ''
   // What was told to end has, as far as anybody is concerned.
-  const hasStarted = () => !told && running.output().includes('"msg":"started"')
+  const isUp = () => !told && running.output().includes('"msg":"started"')
   const keepRunning = async () => {
     for (;;) {
       const exit = await running.ended
       if (stopping) return
       lastWords = running.lastWords()
       // Before it has started it may give up: its Redis is not there.
-      if (hasStarted())
-        book.wrong.push({ check: 'ended', what: `${title} with ${exit.code ?? exit.signal}: ${lastWords}` })
+      if (isUp()) book.wrong.push({ check: 'ended', what: `${title} with ${exit.code ?? exit.signal}: ${lastWords}` })
       await pause(200)
       if (stopping) return
       running = spawn()
@@ -87,6 +88,7 @@ export function startMortal(options: MortalOptions): Mortal {
     name,
     title,
     url: options.url,
+    isUp,
     kill(which) {
       told = true
       signal(which)
@@ -99,7 +101,7 @@ export function startMortal(options: MortalOptions): Mortal {
     },
     async untilStarted(seconds) {
       const end = performance.now() + seconds * 1000
-      while (!hasStarted()) {
+      while (!isUp()) {
         if (performance.now() > end) throw new Error(`${title} did not start:\n${lastWords}\n${running.lastWords()}`)
         await pause(50)
       }
