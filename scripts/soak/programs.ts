@@ -47,73 +47,101 @@ export interface MortalOptions {
   readonly book: Book
 }
 
-export function startMortal(options: MortalOptions): Mortal {
-  const { name, title, directory, book } = options
-  const clockFile = join(directory, `${title}.clock`)
-  const env = {
-    HALLPASS_LOG_LEVEL: 'info',
-    SOAK_CLOCK: clockFile,
-    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(offsetClock)}`,
+export const startMortal = (options: MortalOptions): Mortal => new KeptProgram(options)
+
+class KeptProgram implements Mortal {
+  readonly name: 'serve' | 'worker'
+  readonly title: string
+  readonly url: string
+  readonly #clockFile: string
+  readonly #spawn: () => Program
+  readonly #book: Book
+  readonly #kept: Promise<void>
+  #running: Program
+  /** It was told to end, and has not been started again. */
+  #told = false
+  #stopping = false
+  #lastWords = ''
+
+  constructor({ name, title, url, hallpass, directory, book }: MortalOptions) {
+    this.name = name
+    this.title = title
+    this.url = url
+    this.#book = book
+    this.#clockFile = join(directory, `${title}.clock`)
+    const env = {
+      HALLPASS_LOG_LEVEL: 'info',
+      SOAK_CLOCK: this.#clockFile,
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(offsetClock)}`,
+    }
+    this.#spawn = () => spawnProgram(name, { hallpass, configFile: join(directory, `${title}.yaml`), env })
+    this.#running = this.#spawn()
+    this.#kept = this.#keepRunning()
   }
-  const configFile = join(directory, `${title}.yaml`)
-  const spawn = () => spawnProgram(name, { hallpass: options.hallpass, configFile, env })
-  let running: Program = spawn()
-  let stopping = false
-  let told = false
-  let lastWords = ''
-  // What was told to end has, as far as anybody is concerned.
-  const isUp = () => !told && running.output().includes('"msg":"started"')
-  const keepRunning = async () => {
-    for (;;) {
-      const exit = await running.ended
-      if (stopping) return
-      lastWords = running.lastWords()
-      // Before it has started it may give up: its Redis is not there.
-      if (isUp()) book.wrong.push({ check: 'ended', what: `${title} with ${exit.code ?? exit.signal}: ${lastWords}` })
-      await pause(200)
-      if (stopping) return
-      running = spawn()
-      told = false
+
+  isUp(): boolean {
+    return !this.#told && this.#running.output().includes('"msg":"started"')
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#told = true
+    this.#signal(signal)
+  }
+
+  hold(): void {
+    this.#signal('SIGSTOP')
+  }
+
+  goOn(): void {
+    this.#signal('SIGCONT')
+  }
+
+  setClock(offsetMs: number): void {
+    if (offsetMs === 0) rmSync(this.#clockFile, { force: true })
+    else writeFileSync(this.#clockFile, String(offsetMs))
+  }
+
+  async untilStarted(seconds: number): Promise<void> {
+    const end = performance.now() + seconds * 1000
+    while (!this.isUp()) {
+      if (performance.now() > end)
+        throw new Error(`${this.title} did not start:\n${this.#lastWords}\n${this.#running.lastWords()}`)
+      await pause(50)
     }
   }
-  const kept = keepRunning()
-  const signal = (which: NodeJS.Signals) => {
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#signal('SIGCONT')
+    this.#signal('SIGTERM')
+    const late = setTimeout(() => this.#signal('SIGKILL'), 10_000)
+    await this.#running.ended
+    clearTimeout(late)
+    await this.#kept
+  }
+
+  async #keepRunning(): Promise<void> {
+    for (;;) {
+      const exit = await this.#running.ended
+      if (this.#stopping) return
+      this.#lastWords = this.#running.lastWords()
+      // Before it has started it may give up: its Redis is not there.
+      if (this.isUp()) {
+        const how = `${this.title} with ${exit.code ?? exit.signal}: ${this.#lastWords}`
+        this.#book.wrong.push({ check: 'ended', what: how })
+      }
+      await pause(200)
+      if (this.#stopping) return
+      this.#running = this.#spawn()
+      this.#told = false
+    }
+  }
+
+  #signal(signal: NodeJS.Signals): void {
     try {
-      process.kill(running.pid, which)
+      process.kill(this.#running.pid, signal)
     } catch {
       // It is dead already.
     }
-  }
-  return {
-    name,
-    title,
-    url: options.url,
-    isUp,
-    kill(which) {
-      told = true
-      signal(which)
-    },
-    hold: () => signal('SIGSTOP'),
-    goOn: () => signal('SIGCONT'),
-    setClock(offsetMs) {
-      if (offsetMs === 0) rmSync(clockFile, { force: true })
-      else writeFileSync(clockFile, String(offsetMs))
-    },
-    async untilStarted(seconds) {
-      const end = performance.now() + seconds * 1000
-      while (!isUp()) {
-        if (performance.now() > end) throw new Error(`${title} did not start:\n${lastWords}\n${running.lastWords()}`)
-        await pause(50)
-      }
-    },
-    async stop() {
-      stopping = true
-      signal('SIGCONT')
-      signal('SIGTERM')
-      const late = setTimeout(() => signal('SIGKILL'), 10_000)
-      await running.ended
-      clearTimeout(late)
-      await kept
-    },
   }
 }
