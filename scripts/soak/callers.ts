@@ -57,10 +57,17 @@ async function callCounted(book: Book, serve: Mortal, method: string, path: stri
   })
   const answer = await Promise.race([call(serve.url, method, path, options).catch(() => null), late])
   clearTimeout(timer)
-  countOne(book.answers, answer === null ? 'none' : `${answer.status} ${answer.body.code ?? ''}`.trim())
+  countOne(book.answers, answer === null ? 'none' : nameOf(answer))
   if (answer !== null && answer.status === 500)
     book.wrong.push({ check: 'broken', what: `${serve.title}: ${method} ${path}: ${answer.text}` })
   return answer
+}
+
+/** Nothing that is asked here is malformed: a 400 is shown with what it says. */
+function nameOf({ status, body }: Answer): string {
+  return [status, body.code, status === 400 ? JSON.stringify(body.errors ?? body.detail) : undefined]
+    .filter((part) => part !== undefined)
+    .join(' ')
 }
 
 export interface LoadOptions {
