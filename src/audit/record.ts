@@ -25,6 +25,9 @@ export type AuditEvent =
   | 'lease.abandon_ordered'
   | 'rules.loaded'
   | 'rules.refused'
+  | 'ledger.rolled_back'
+  | 'ledger.replayed'
+  | 'ledger.recovered'
 
 export interface AuditRecord {
   readonly event: AuditEvent

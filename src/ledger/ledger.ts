@@ -232,7 +232,9 @@ export interface Ledger {
   openTasksOf(holder: string): Promise<string[]>
   openTasks(offset: number, limit: number): Promise<string[]>
   // Operators' orders.
-  createRevocation(revocation: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'matched'>): Promise<void>
+  createRevocation(
+    revocation: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'keepsTask' | 'matched'>,
+  ): Promise<void>
   findRevocation(id: string): Promise<Revocation | null>
   revocationScanned(id: string): Promise<void>
   leasesOfRevocation(id: string, offset: number, limit: number): Promise<string[]>
@@ -249,7 +251,8 @@ export interface Ledger {
   abandonLease(lease: string, actor: string): Promise<FailedAnswer>
   // Health.
   now(): Promise<number>
-  ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null }>
+  /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. */
+  ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null; doubt: string | null }>
   /** Resolves when one of the leases was settled, or after the time; tells nothing about how. */
   waitSettled(leases: ReadonlySet<string>, timeoutMs: number): Promise<void>
   close(): Promise<void>

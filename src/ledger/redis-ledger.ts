@@ -1,6 +1,6 @@
 // The ledger on Redis. Each method is one Lua script or one read; ledger.ts says what they mean.
-import { randomUUID } from 'node:crypto'
 import { type Connection, untilReady } from './connection.js'
+import { type Continuity, nameLedger } from './continuity.js'
 import { createHeartbeats } from './heartbeats.js'
 import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
@@ -23,6 +23,8 @@ export interface RedisLedgerParts {
   /** Waits through outages; for subscriptions. */
   readonly subscriber: Connection
   readonly prefix: string
+  /** Watches that the ledger loses nothing. Or the incarnation to write to: it is only watched that it stays the same. */
+  readonly continuity?: Continuity | string
 }
 
 /** Opens the ledger; resolves when Redis answers. Throws BrokerError `ledger_unavailable` after 5 s without it. */
@@ -31,11 +33,9 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
   const tag = ledgerTag(prefix)
   const run = failingAsUnavailable(createScripts(redis, tag))
   if (!(await untilReady(redis, 5000))) throw ledgerUnavailable()
-  // Whoever comes first names the ledger; a ledger that lost its name has lost its memory (rolled_back).
-  await redis.set(`${tag}incarnation`, randomUUID(), 'NX')
-  const incarnation = (await redis.get(`${tag}incarnation`)) ?? ''
+  const written = parts.continuity ?? (await nameLedger(redis, prefix))
   return {
-    ...wayOut(run, incarnation),
+    ...wayOut(run, written),
     ...wayBack(run, prefix),
     ...sweep(run),
     ...createHeartbeats(run),
@@ -47,11 +47,21 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
 
 const holderList = (holders: readonly Holder[]) => holders.map((holder) => [holder.id, holder.kind, holder.windowMs])
 
-function wayOut(run: RunScript, incarnation: string) {
+/** The incarnation written to, or the watch over it. */
+type Written = Continuity | string
+
+const doubtOf = (written: Written) => (typeof written === 'string' ? null : written.doubt)
+
+function wayOut(run: RunScript, written: Written) {
   return {
-    openTask: (request: L.OpenTask) => openTask(run, request),
-    look: (task: string, idempotencyKey: string | null, rate: { account: string; perMinute: number } | null) =>
-      look(run, task, idempotencyKey, rate),
+    openTask: async (request: L.OpenTask): Promise<L.OpenTaskAnswer> =>
+      doubtOf(written) === null ? openTask(run, request) : { outcome: 'rolled_back', retryAfterSeconds: 5 },
+    async look(task: string, idempotencyKey: string | null, rate: { account: string; perMinute: number } | null) {
+      const answer = await look(run, task, idempotencyKey, rate)
+      // A task that is not there may be one that was lost: its owner must not be told that it never was.
+      if (answer === 'not_found' && typeof written !== 'string') await written.checkSure()
+      return answer
+    },
     async countRequest(account: string, perMinute: number) {
       return Math.ceil(Number(await run('count-request', account, perMinute)) / 1000) || null
     },
@@ -62,7 +72,7 @@ function wayOut(run: RunScript, incarnation: string) {
     async noteDenial(holders: readonly string[]) {
       await run('note-denial', JSON.stringify(holders))
     },
-    reserve: (reservation: L.Reservation) => reserve(run, reservation, incarnation),
+    reserve: (reservation: L.Reservation) => reserve(run, reservation, written),
     async noteHandle(lease: string, sealedHandle: string, locks: readonly string[] = []) {
       const answer = await run('note-handle', lease, sealedHandle, JSON.stringify(locks))
       return answer as 'ok' | 'state' | 'closed' | 'locked'
@@ -141,15 +151,17 @@ async function look(
   }
 }
 
-async function reserve(run: RunScript, reservation: L.Reservation, incarnation: string): Promise<L.ReserveAnswer> {
+async function reserve(run: RunScript, reservation: L.Reservation, written: Written): Promise<L.ReserveAnswer> {
+  if (doubtOf(written) !== null) return { outcome: 'rolled_back' }
   const { record, idempotency } = reservation
+  const stamp = typeof written === 'string' ? { incarnation: written } : written.nextTurn()
   const args = {
     lease: reservation.lease,
     versions: reservation.versions,
     holders: holderList(reservation.holders),
     ttlMs: reservation.ttlSeconds * 1000,
     timeoutMs: reservation.providerTimeoutMs,
-    incarnation,
+    ...stamp,
     sweptWithin: sweptWithinMs,
     limits: reservation.limits,
     locks: [...lockTargets({ id: reservation.lease, record }), ...reservation.locks],
@@ -162,6 +174,10 @@ async function reserve(run: RunScript, reservation: L.Reservation, incarnation: 
     string | number,
   ]
   const [outcome, first, second] = answer
+  if (typeof written !== 'string') {
+    if (outcome === 'ok' && 'turn' in stamp) written.acknowledge(stamp.turn)
+    if (outcome === 'rolled_back') written.suspect('the ledger is not as this broker left it')
+  }
   switch (outcome) {
     case 'ok':
       return { outcome, now: Number(first), expiresAt: Number(second) }
@@ -233,7 +249,8 @@ function sweep(run: RunScript) {
   }
 }
 
-function health({ redis, subscriber, prefix }: RedisLedgerParts, tag: string) {
+function health(parts: RedisLedgerParts, tag: string) {
+  const { redis, subscriber, prefix } = parts
   const waiter = createSettledWaiter(subscriber, settledChannel(prefix))
   const now = async () => {
     const [seconds, micros] = (await orUnavailable(redis.time())) as unknown as [string, string]
@@ -244,7 +261,12 @@ function health({ redis, subscriber, prefix }: RedisLedgerParts, tag: string) {
     async ready() {
       const [swept, incarnation] = await orUnavailable(redis.mget(`${tag}swept`, `${tag}incarnation`))
       const at = await now()
-      return { now: at, sweptAgoMs: swept == null ? null : at - Number(swept), incarnation: incarnation ?? null }
+      return {
+        now: at,
+        sweptAgoMs: swept == null ? null : at - Number(swept),
+        incarnation: incarnation ?? null,
+        doubt: doubtOf(parts.continuity ?? ''),
+      }
     },
     waitSettled: waiter.wait,
     async close() {

@@ -31,6 +31,12 @@ const scriptNames = [
   'beat',
   'note-serving',
   'take-due-tasks',
+  'beat-instance',
+  'restore-task',
+  'restore-lease',
+  'restore-end',
+  'restore-granted',
+  'restore-lock',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]
