@@ -191,7 +191,8 @@ async function operate(ground: Ground, book: Book, random: Random, { callers, is
       { provider: 'aws' },
       { where: { action: 'report.read' } },
     ])
-    const lock = random.chance(0.3) ? { lock_seconds: 2 } : {}
+    // A filter cannot be locked.
+    const lock = random.chance(0.3) && !('where' in target) ? { lock_seconds: 2 } : {}
     await order(ground, book, serveOf(ground, random), { target, reason: 'a soak', ...lock })
   }
 }

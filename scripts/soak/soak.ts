@@ -38,7 +38,7 @@ export async function runSoak(options: SoakOptions): Promise<Outcome> {
     await Promise.all([runLoad(ground, book, { ...options, isOver }), runFaults(ground, book, { ...options, isOver })])
     say(`calm; ${book.handed.size} credentials were handed out`)
     await ground.untilReady(60)
-    await untilSettled(ground, book, options)
+    await untilSettled(ground, book)
     say('settled')
     await compareInCalm(ground, book, options)
     say('compared')
@@ -51,18 +51,15 @@ export async function runSoak(options: SoakOptions): Promise<Outcome> {
   }
 }
 
-/** Claims, back-off, the longest ttl of the load and its 5 s; with secrets also the minute until an unknown one must be over. */
-const settleSeconds = (secrets: boolean) => (secrets ? 130 : 60)
+/** The longest ttl of the load and its 5 s, and the minute that back-off and doubts of what was minted may take. */
+const settleSeconds = 130
 
 /** Longer than the whole rest takes. */
 const calmTtl = 600
 
 /** What should be dead is, once its deadline and 5 s have passed. */
-async function untilSettled(ground: Ground, book: Book, options: SoakOptions): Promise<void> {
-  const settled = await untilNothing(
-    async () => (await readLedger(ground.redis)).overdue,
-    settleSeconds(options.secrets),
-  )
+async function untilSettled(ground: Ground, book: Book): Promise<void> {
+  const settled = await untilNothing(async () => (await readLedger(ground.redis)).overdue, settleSeconds)
   for (const what of settled) book.wrong.push({ check: 'stuck', what })
 }
 
