@@ -1,0 +1,9 @@
+// Times of single requests → what is said of them.
+import type { Load } from './load.js'
+
+/** `times` in milliseconds, over so many seconds. */
+export function summarise(times: number[], seconds: number): Load {
+  const sorted = Float64Array.from(times).sort()
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+  return { turns: times.length, perSecond: times.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99) }
+}
