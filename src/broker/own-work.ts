@@ -32,6 +32,11 @@ export class OwnWork {
     await Promise.all(this.#running.values())
   }
 
+  /** Nothing more is to be begun. */
+  get stopping(): boolean {
+    return this.#stopped
+  }
+
   /** Nothing more is begun; resolves when what is under way is over, or is handed back after `withinMs`. The rest stays due. */
   async stop(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
     this.#stopped = true

@@ -31,6 +31,8 @@ const scriptNames = [
   'beat',
   'note-serving',
   'take-due-tasks',
+  'take-bulk',
+  'keep-order',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

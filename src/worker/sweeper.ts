@@ -5,7 +5,7 @@ import { sweep } from '../broker/sweep.js'
 
 const everyMs = 250
 /** A page that was full has more behind it: come back at once. */
-const fullPage = 500
+const fullPage = 200
 
 export interface Sweeper {
   /** Resolves when the sweep and the revocations under way are over, or were handed back after `withinMs`; none follows. */
