@@ -2,7 +2,7 @@
 // answered. Takes one plan over IPC and answers one result.
 import { HttpConnection } from './connection.js'
 import { type StoryName, stories, type Turn } from './stories.js'
-import { summarise } from './summary.js'
+import { type Load, summarise } from './summary.js'
 
 export interface Plan {
   readonly story: StoryName
@@ -13,13 +13,6 @@ export interface Plan {
   readonly seconds: number
   /** One per connection, used in turn where there are fewer. */
   readonly tokens: readonly string[]
-}
-
-export interface Load {
-  readonly turns: number
-  readonly perSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
 }
 
 export type LoadAnswer = { readonly load: Load } | { readonly error: string }

@@ -3,10 +3,10 @@
 import type { Access } from '../../src/policy/decision.js'
 import { HttpConnection } from './connection.js'
 import type { EngineGround } from './engine-ground.js'
-import type { Load } from './load.js'
 import { endedAt, type OpenGround } from './population.js'
 import { preparePaced } from './run-paced.js'
 import { actionAndResource, bearer, expected } from './stories.js'
+import type { Load } from './summary.js'
 
 export interface Bulk {
   readonly leases: number

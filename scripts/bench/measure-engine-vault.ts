@@ -7,11 +7,11 @@ import { vaultConfig } from '../../src/providers/vault-config.js'
 import { findVault, operate, type RunningVault, setUpVault, startVault } from '../servers/vault.js'
 import { inTurns } from './due-leases.js'
 import { type EngineGround, layEngineGround, vaultProvider, vaultRecipe } from './engine-ground.js'
-import type { Load } from './load.js'
 import { type EngineBench, sized } from './measure-engine.js'
 import { layLeases, type OpenGround, openGround } from './population.js'
 import { preparePaced } from './run-paced.js'
 import { lastWords, type RunningProgram, startProgram, untilReadyMs, untilServing } from './stack.js'
+import type { Load } from './summary.js'
 
 export interface EngineWithVault {
   readonly completions: Load

@@ -2,7 +2,6 @@
 // exchange in a full ledger against one in an empty one, and what a second worker adds.
 import { measureDrain } from './due-leases.js'
 import { type EngineGround, layEngineGround } from './engine-ground.js'
-import type { Load } from './load.js'
 import { accessOf, type Bulk, measureBulk } from './measure-bulk.js'
 import { layLeases, type OpenGround, openGround } from './population.js'
 import { dataBytes, deleteByPrefix, redisVersion } from './redis-figures.js'
@@ -10,6 +9,7 @@ import { merge, runLoad } from './run-load.js'
 import { preparePaced } from './run-paced.js'
 import { lastWords, type RunningProgram, startProgram, untilReadyMs } from './stack.js'
 import { actionAndResource } from './stories.js'
+import type { Load } from './summary.js'
 
 export interface EngineFigures {
   readonly redisVersion: string

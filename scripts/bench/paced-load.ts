@@ -1,8 +1,8 @@
 // Completions at a steady rate, a process of its own: opens its tasks first, says so, and completes them by the clock once told.
 // What counts is from the moment at which a completion was due to the receipt that says its probe saw it dead.
 import { HttpConnection } from './connection.js'
-import type { Load } from './load.js'
 import { bearer, checkConfirmed, expected, openTask } from './stories.js'
+import type { Load } from './summary.js'
 import { summarise } from './summary.js'
 
 export interface PacedPlan {

@@ -1,7 +1,7 @@
 // Figures → a table with the aims beside them, or JSON.
 import type { Decisions } from './decisions.js'
 import type { Drain } from './due-leases.js'
-import type { Load } from './load.js'
+import type { Load } from './summary.js'
 
 export interface Figures {
   readonly machine: { readonly cpus: number; readonly cpu: string; readonly node: string; readonly redis: string }

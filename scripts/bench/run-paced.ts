@@ -1,8 +1,8 @@
 // Starts completions at a steady rate as a process of their own: ready first, then told to go.
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Load } from './load.js'
 import type { PacedAnswer, PacedPlan } from './paced-load.js'
+import type { Load } from './summary.js'
 
 const program = fileURLToPath(new URL('paced-load.js', import.meta.url))
 

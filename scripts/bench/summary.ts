@@ -1,5 +1,11 @@
 // Times of single requests → what is said of them.
-import type { Load } from './load.js'
+
+export interface Load {
+  readonly turns: number
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
 
 /** `times` in milliseconds, over so many seconds. */
 export function summarise(times: number[], seconds: number): Load {
