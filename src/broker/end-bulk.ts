@@ -31,7 +31,10 @@ async function workOff(parts: Parts, own: OwnWork, provider: string, width: numb
   if (first.length === 0) return
   const lane = async (begun: readonly string[]) => {
     for (let leases = begun; leases.length > 0; leases = await take()) {
-      for (const lease of leases) await endOne(parts, own, lease)
+      for (const lease of leases) {
+        await own.rightOfWay.giveWay()
+        await endOne(parts, own, lease)
+      }
     }
   }
   await Promise.all([lane(first), ...Array.from({ length: width - 1 }, async () => lane(await take()))])

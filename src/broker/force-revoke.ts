@@ -10,6 +10,7 @@ import { endTask } from './end-task.js'
 import { matchOf } from './lease-match.js'
 import type { Caller, Parts } from './parts.js'
 import { recordEnding } from './records.js'
+import { RightOfWay } from './right-of-way.js'
 
 /**
  * Counts what the target reaches and, unless it is a dry run, orders it ended. The order is on disk before the answer; where
@@ -80,19 +81,19 @@ const ranks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
 const pageSize = 100
 
 /** Orders every lease that the order reaches to end. Idempotent: run again after a crash it does no harm. */
-export async function carryOut(parts: Parts, id: string): Promise<void> {
+export async function carryOut(parts: Parts, id: string, rightOfWay = new RightOfWay()): Promise<void> {
   const kept = setInterval(() => {
     parts.ledger.keepOrder(id).catch((error: unknown) => parts.log.debug({ err: error }, 'an order was not kept'))
   }, 1000)
   kept.unref()
   try {
-    await endAll(parts, id)
+    await endAll(parts, id, rightOfWay)
   } finally {
     clearInterval(kept)
   }
 }
 
-async function endAll(parts: Parts, id: string): Promise<void> {
+async function endAll(parts: Parts, id: string, rightOfWay: RightOfWay): Promise<void> {
   const order: Revocation | null = await parts.ledger.findRevocation(id)
   if (!order) return await parts.ledger.revocationScanned(id)
   const { match, actor } = order
@@ -103,19 +104,27 @@ async function endAll(parts: Parts, id: string): Promise<void> {
   for await (const page of pages(parts, match)) {
     for (const lease of page) found[lease.record.access].push(lease.id)
     // Nothing outranks these: they need not wait for the end of the scan.
-    await endPages(parts, found.admin.splice(0), ending, 0)
+    await endPages(parts, found.admin.splice(0), ending, 0, rightOfWay)
+    await rightOfWay.giveWay()
   }
   const left = ranks.reduce((sum, access) => sum + found[access].length, 0)
   for (const [rank, access] of ranks.entries()) {
     // Of a large order the workers take what they can; jobs for all of it would keep others waiting.
     const how = left > large ? { ...ending, bulk: rank } : ending
-    await endPages(parts, found[access], how, rank)
+    await endPages(parts, found[access], how, rank, rightOfWay)
   }
   await parts.ledger.revocationScanned(id)
 }
 
-async function endPages(parts: Parts, ids: readonly string[], ending: Ending, rank: number): Promise<void> {
+async function endPages(
+  parts: Parts,
+  ids: readonly string[],
+  ending: Ending,
+  rank: number,
+  rightOfWay: RightOfWay,
+): Promise<void> {
   for (let i = 0; i < ids.length; i += pageSize) {
+    await rightOfWay.giveWay()
     const page = ids.slice(i, i + pageSize)
     // Only the ids were kept: a hundred thousand whole leases would not fit beside all else.
     const before = await parts.ledger.findLeases(page)

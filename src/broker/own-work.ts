@@ -1,5 +1,6 @@
 // What the sweeper does itself, without the queue. It runs beside the sweep: a provider that hangs must not keep the sweep
 // from finding the others' leases, nor from being seen (no sweep for 10 s stops all issuing).
+import { RightOfWay } from './right-of-way.js'
 
 const atOnce = 16
 
@@ -30,6 +31,13 @@ export class OwnWork {
   /** Resolves when nothing runs any more. */
   async settled(): Promise<void> {
     await Promise.all(this.#running.values())
+  }
+
+  /** Who waits goes before what nobody waits for. */
+  readonly rightOfWay: RightOfWay
+
+  constructor(rightOfWay = new RightOfWay()) {
+    this.rightOfWay = rightOfWay
   }
 
   /** Nothing more is to be begun. */

@@ -33,7 +33,7 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
     )
   }
   own.begin('orders:', await parts.ledger.takeDueRevocations(10), (id) =>
-    carryOut(parts, id).catch((error: unknown) =>
+    carryOut(parts, id, own.rightOfWay).catch((error: unknown) =>
       parts.log.warn({ err: error, revocation: id }, 'an order waits for the next sweep'),
     ),
   )

@@ -1,6 +1,7 @@
 // Schedules broker.sweep; does none of the work.
 import { handBackAfter, OwnWork } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
+import type { RightOfWay } from '../broker/right-of-way.js'
 import { sweep } from '../broker/sweep.js'
 
 const everyMs = 250
@@ -13,10 +14,10 @@ export interface Sweeper {
 }
 
 /** One sweep after the other, each at the latest a quarter of a second after the last; an error waits for the next. */
-export function startSweeper(parts: Parts): Sweeper {
+export function startSweeper(parts: Parts, rightOfWay?: RightOfWay): Sweeper {
   let stopped = false
   let wake = () => {}
-  const own = new OwnWork()
+  const own = new OwnWork(rightOfWay)
   const run = async () => {
     while (!stopped) {
       const found = await sweep(parts, own).catch((error: unknown) => {
