@@ -79,7 +79,7 @@ async function measureRunning(ground: EngineGround, on: OpenGround, worker: Runn
     workload: () => 'one-of-many',
     record: (i) => ({ access: accessOf(i) }),
   })
-  await layLeases(on, { leases: live / 2, ttlSeconds: 7000, workload: (task) => `one-of-others-${task}` })
+  await layLeases(on, { leases: live / 2, ttlSeconds: 7000, workload: (task) => `other-${task}` })
   const bytesPerLease = ((await dataBytes(on.redis)) - before) / live
   say('exchange in that ledger')
   const exchangeFull = merge([await exchange(seconds)])
