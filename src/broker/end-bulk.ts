@@ -16,7 +16,7 @@ export function beginBulk(parts: Parts, own: OwnWork): void {
       workOff(parts, own, name, Math.min(atOnce, concurrency)).catch((error: unknown) =>
         parts.log.warn({ err: error, provider: name }, 'a large order waits for the next sweep'),
       )
-    own.begin(`bulk:${name}`, [name], all)
+    void own.begin(`bulk:${name}`, [name], all)
   }
 }
 

@@ -2,6 +2,7 @@
 // from finding the others' leases, nor from being seen (no sweep for 10 s stops all issuing).
 import { RightOfWay } from './right-of-way.js'
 
+/** As many calls as a far side may be asked to take beside those of the queue. */
 const atOnce = 16
 
 export class OwnWork {
@@ -14,18 +15,25 @@ export class OwnWork {
     return this.#handBack.signal
   }
 
-  /** Works through the items, 16 at once, unless the last batch of this lane still runs: what is left over is due again soon. */
-  begin(lane: string, items: readonly string[], work: (item: string) => Promise<void>): void {
+  /**
+   * Works through the items, 16 at once unless told, unless the last batch of this lane still runs: what is left over is due
+   * again soon. Resolves when the lane is through; nobody needs to wait for it.
+   */
+  async begin(
+    lane: string,
+    items: readonly string[],
+    work: (item: string) => Promise<void>,
+    width = atOnce,
+  ): Promise<void> {
     if (this.#running.has(lane) || this.#stopped || items.length === 0) return
     const rest = [...items]
     const workThrough = async () => {
       for (let item = rest.shift(); item !== undefined && !this.#stopped; item = rest.shift()) await work(item)
     }
-    const all = Promise.all(Array.from({ length: Math.min(atOnce, rest.length) }, workThrough))
-    this.#running.set(
-      lane,
-      all.then(() => undefined).finally(() => this.#running.delete(lane)),
-    )
+    const all = Promise.all(Array.from({ length: Math.min(width, rest.length) }, workThrough))
+    const through = all.then(() => undefined).finally(() => this.#running.delete(lane))
+    this.#running.set(lane, through)
+    await through
   }
 
   /** Resolves when nothing runs any more. */

@@ -3,6 +3,7 @@
 import type { Issuer } from './issuer.js'
 import type { Principal } from './principal.js'
 import { parseRawToken, quoted, type RawToken, refusedToken } from './raw-token.js'
+import { createRememberedTokens } from './remembered-tokens.js'
 
 export interface IssuerPool {
   readonly issuers: readonly Issuer[]
@@ -13,14 +14,20 @@ export interface IssuerPool {
 /** `ourIssuer` is Hallpass's own `issuer`: what we signed identifies nobody to us. */
 export function createIssuerPool(issuers: readonly Issuer[], deps: { readonly ourIssuer: string }): IssuerPool {
   const own = ownIssuers(deps.ourIssuer)
+  const remembered = createRememberedTokens()
   return {
     issuers,
     async authenticate(tokenText) {
+      const known = await remembered.find(tokenText)
+      if (known !== null) return known
       const token = parseRawToken(tokenText)
       if (token.payload.iss !== undefined && own.includes(token.payload.iss)) {
         throw refusedToken('a token signed by Hallpass itself is not a subject token')
       }
-      return chooseIssuer(issuers, token).authenticate(token)
+      const issuer = chooseIssuer(issuers, token)
+      const verified = await issuer.authenticate(token)
+      remembered.add(token, issuer, verified)
+      return verified.principal
     },
   }
 }

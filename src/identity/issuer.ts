@@ -1,6 +1,16 @@
 import type { KeyStatus } from './jwks.js'
+import type { PublicKey } from './key-set.js'
 import type { Principal } from './principal.js'
 import type { RawToken } from './raw-token.js'
+
+/** Who a token speaks for, and the key that proved it. */
+export interface Verified {
+  readonly principal: Principal
+  readonly key: PublicKey
+}
+
+/** What of a verified token may be kept: neither its text nor its signature. */
+export type TokenTerms = Pick<RawToken, 'header' | 'payload'>
 
 /** One configured issuer of subject tokens. */
 export interface Issuer {
@@ -12,7 +22,12 @@ export interface Issuer {
    * Verifies the token and says who it speaks for.
    * Throws BrokerError `invalid_token` (401) or `issuer_unavailable` (503: its keys could not be had; never the caller's fault).
    */
-  authenticate(token: RawToken): Promise<Principal>
+  authenticate(token: RawToken): Promise<Verified>
+  /**
+   * Whether a token that `key` has verified would be verified by it now; false: it has to be verified anew. Throws as
+   * `authenticate` does when its time is over or the keys cannot be had.
+   */
+  stands(token: TokenTerms, key: PublicKey): Promise<boolean>
   /** For readiness and `doctor`: how old its keys are, what was last wrong, which keys were refused. Never fetches. */
   status(): KeyStatus
   /** For `doctor`: fetches or re-reads keys now, throws with a readable message when they cannot be had. Returns how many are usable. */

@@ -2,11 +2,11 @@
 import type { Clock } from '../core/clock.js'
 import { type AttributeRules, checkRequirements, deriveAttributes, type Requirement } from './claims.js'
 import { derivePrincipal, type PrincipalRules } from './derive-principal.js'
-import type { Issuer } from './issuer.js'
+import type { Issuer, TokenTerms } from './issuer.js'
 import type { KeySource } from './jwks.js'
 import type { PublicKey } from './key-set.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
-import { checkToken, type TokenRules, verifySignature } from './token-checks.js'
+import { checkTimes, checkToken, type TokenRules, verifySignature } from './token-checks.js'
 
 interface OidcRules extends PrincipalRules, TokenRules {
   readonly issuer: string
@@ -27,9 +27,13 @@ export function createOidcIssuer(rules: OidcRules, keys: KeySource, clock: Clock
     },
     async authenticate(token) {
       checkOidcToken(token, rules, clock)
-      await verifySignature(token, await findSigningKeys(token, keys))
+      const key = await verifySignature(token, await findSigningKeys(token, keys))
       checkRequirements(token.claims, rules.require)
-      return derivePrincipal(rules, token, deriveAttributes(token.claims, rules.attributes))
+      return { principal: derivePrincipal(rules, token, deriveAttributes(token.claims, rules.attributes)), key }
+    },
+    async stands(token, key) {
+      checkTimes(token, rules, clock)
+      return (await findSigningKeys(token, keys)).includes(key)
     },
     status: () => keys.status(),
     refresh: () => keys.refresh(),
@@ -45,7 +49,7 @@ function checkOidcToken(token: RawToken, rules: OidcRules, clock: Clock): void {
 }
 
 /** One key, or those sharing its kid. A token that names none is taken only where there is no choice. */
-async function findSigningKeys({ header }: RawToken, keys: KeySource): Promise<readonly PublicKey[]> {
+async function findSigningKeys({ header }: TokenTerms, keys: KeySource): Promise<readonly PublicKey[]> {
   const found = await keys.findKeys(header.alg, header.kid)
   if (found.length === 0) {
     const named = header.kid === undefined ? '' : ` named kid ${quoted(header.kid)}`

@@ -6,7 +6,7 @@ import type { KeySource } from './jwks.js'
 import type { PathTemplate } from './path-template.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 import { parseSpiffeId, type SpiffeId, trustDomainIn } from './spiffe-id.js'
-import { checkToken, type TokenRules, verifySignature } from './token-checks.js'
+import { checkTimes, checkToken, type TokenRules, verifySignature } from './token-checks.js'
 
 interface SpiffeRules extends PrincipalRules, TokenRules {
   readonly trustDomain: string
@@ -34,8 +34,12 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: KeySource, clock: C
         const named = token.header.kid === undefined ? '' : ` named kid ${quoted(token.header.kid)}`
         throw refusedToken(`the trust bundle of ${rules.trustDomain} has no usable JWT key${named}`)
       }
-      await verifySignature(token, found)
-      return derivePrincipal(rules, token, attributesOf(id, rules.paths))
+      const key = await verifySignature(token, found)
+      return { principal: derivePrincipal(rules, token, attributesOf(id, rules.paths)), key }
+    },
+    async stands(token, key) {
+      checkTimes(token, rules, clock)
+      return (await keys.findKeys(token.header.alg, token.header.kid)).includes(key)
     },
     status: () => keys.status(),
     refresh: () => keys.refresh(),

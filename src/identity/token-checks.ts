@@ -2,6 +2,7 @@
 // that cannot pass costs neither a signature nor a fetch of keys.
 import { compactVerify } from 'jose'
 import type { Clock } from '../core/clock.js'
+import type { TokenTerms } from './issuer.js'
 import type { PublicKey } from './key-set.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 
@@ -25,7 +26,7 @@ export function checkToken(token: RawToken, rules: TokenRules, clock: Clock): vo
     throw refusedToken(`typ ${quoted(typ)} is not allowed for this issuer (allowed: ${rules.types.join(', ')})`)
   }
   checkAudience(token, rules.audiences)
-  checkTimes(token, rules, Math.floor(clock.now() / 1000))
+  checkTimes(token, rules, clock)
   // RFC 7800: a token bound to a key, shown by itself, is a stolen one until its proof is seen.
   if (Object.hasOwn(token.claims, 'cnf')) {
     throw refusedToken('the token is bound to a key ("cnf") and no proof of that key was presented')
@@ -44,8 +45,10 @@ function oneOf(values: readonly string[]): string {
   return values.map(quoted).join(' or ')
 }
 
-function checkTimes(token: RawToken, rules: TokenRules, now: number): void {
-  const { exp, nbf, iat } = token.payload
+/** Checks the token's times against the clock: each time it is presented. Throws `invalid_token`. */
+export function checkTimes({ payload }: TokenTerms, rules: TokenRules, clock: Clock): void {
+  const now = Math.floor(clock.now() / 1000)
+  const { exp, nbf, iat } = payload
   const leeway = rules.leewaySeconds
   if (exp === undefined) throw refusedToken('the token has no "exp"')
   if (exp <= now - leeway) throw refusedToken(`the token expired ${Math.ceil(now - exp)} seconds ago ("exp")`)
@@ -64,13 +67,13 @@ function checkTimes(token: RawToken, rules: TokenRules, now: number): void {
   }
 }
 
-/** Verifies the signature with the first of `keys` that fits. Throws `invalid_token` when none does. */
-export async function verifySignature(token: RawToken, keys: readonly PublicKey[]): Promise<void> {
+/** Verifies the signature with the first of `keys` that fits, and answers which. Throws `invalid_token` when none does. */
+export async function verifySignature(token: RawToken, keys: readonly PublicKey[]): Promise<PublicKey> {
   let cause: unknown
-  for (const { key } of keys) {
+  for (const key of keys) {
     try {
-      await compactVerify(token.text.reveal(), key, { algorithms: [token.header.alg] })
-      return
+      await compactVerify(token.text.reveal(), key.key, { algorithms: [token.header.alg] })
+      return key
     } catch (error) {
       cause = error
     }

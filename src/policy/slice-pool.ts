@@ -2,7 +2,7 @@
 // from a bounded pool and are written over: the policies of sets long gone do not pile up with every reload.
 import { preparsePolicySet } from './cedar.js'
 
-const maxSlices = 4_096
+const maxSlices = 16_384
 /** Parsed policies over all slices: what bounds the memory. */
 const maxPolicies = 60_000
 

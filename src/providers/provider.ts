@@ -71,6 +71,8 @@ export interface Provider {
   readonly kind: string
   readonly timeoutSeconds: number
   readonly concurrency: number
+  /** To revoke and to probe leave this process alone: what is due needs no queue to keep a slow far side apart. */
+  readonly callsNobody?: boolean
   guarantees(recipe: JsonObject): Guarantees
   /** At load: what is wrong with a recipe whose placeholders are still unfilled. Paths are relative to the recipe. */
   validate(recipe: JsonObject, grant: { name: string; standing: boolean; maxTtlSeconds: number }): SettingProblem[]

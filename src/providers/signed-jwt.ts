@@ -42,6 +42,7 @@ export function createSignedJwtProvider(name: string, config: SignedJwtConfig, p
 
 class SignedJwtProvider implements Provider {
   readonly kind = 'jwt'
+  readonly callsNobody = true
   readonly name: string
   readonly timeoutSeconds: number
   readonly concurrency: number

@@ -168,8 +168,8 @@ describe('the pool of parsed slices', () => {
   test('stays bounded and parses again what it let go', () => {
     const slice = (n: number) => [{ id: `p${n}`, text: `permit (principal, action == Action::"a${n}", resource);` }]
     const names = new Set<string>()
-    for (let n = 0; n < 4_200; n++) names.add(acquireSlice(`pool ${n}`, slice(n)))
-    expect(names.size).toBeLessThanOrEqual(4_096)
+    for (let n = 0; n < 16_500; n++) names.add(acquireSlice(`pool ${n}`, slice(n)))
+    expect(names.size).toBeLessThanOrEqual(16_384)
     const again = acquireSlice('pool 0', slice(0))
     expect(acquireSlice('pool 0', slice(0))).toBe(again)
   })
