@@ -18,7 +18,7 @@ const usage = `npm run bench -- [--json] [--seconds N | --short] [--engine]
   --json       one JSON object on stdout
   --seconds N  how long each load runs (default 3; the whole takes about a minute)
   --short      one second each, 2,000 due leases, for CI
-  --engine     the lease engine instead: bulk orders, steady completions, a full ledger, two workers (about three minutes;
+  --engine     the lease engine instead: bulk orders, steady completions, a full ledger, two workers (three to four minutes;
                with --short a tenth of everything)
 `
 const connections = 32

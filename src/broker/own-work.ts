@@ -1,5 +1,6 @@
 // What the sweeper does itself, without the queue. It runs beside the sweep: a provider that hangs must not keep the sweep
 // from finding the others' leases, nor from being seen (no sweep for 10 s stops all issuing).
+import { setMaxListeners } from 'node:events'
 import { RightOfWay } from './right-of-way.js'
 
 /** As many calls as a far side may be asked to take beside those of the queue. */
@@ -46,6 +47,8 @@ export class OwnWork {
 
   constructor(rightOfWay = new RightOfWay()) {
     this.rightOfWay = rightOfWay
+    // One listener per revocation under way, and each takes its own away: many are no leak.
+    setMaxListeners(0, this.#handBack.signal)
   }
 
   /** Nothing more is to be begun. */

@@ -1,4 +1,5 @@
 // BullMQ jobs → broker.revoke. One worker per provider with a concurrency of its own: a slow provider delays no other.
+import { setMaxListeners } from 'node:events'
 import { type Job, Worker } from 'bullmq'
 import { handBackAfter } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
@@ -20,6 +21,8 @@ export function startRevocationWorkers(
   rightOfWay = new RightOfWay(),
 ): RevocationWorkers {
   const stop = new AbortController()
+  // One listener per revocation under way.
+  setMaxListeners(0, stop.signal)
   const run = (job: Job<string>) => {
     const work = revoke(parts, job.data, stop.signal)
     return job.priority === interactive ? rightOfWay.first(work) : work
