@@ -1,8 +1,10 @@
 // Parts → running programs: servers that listen, workers that work, and how both stop.
 import type { Server } from 'node:http'
+import { RightOfWay } from './broker/right-of-way.js'
 import type { Composed } from './compose.js'
 import type { Address } from './config/schema.js'
 import { createApp, createWebServer } from './http/app.js'
+import { healthRoutes } from './http/health.js'
 import { allRoutes, type Door, routesAt } from './http/routes.js'
 import { signatureAlgorithms } from './identity/key-set.js'
 import { federationIssuer, publishedDocuments } from './signing/discovery.js'
@@ -104,6 +106,16 @@ async function drainServers(servers: readonly Server[]): Promise<void> {
   clearInterval(idle)
 }
 
+/** Health and metrics of a program without an API, on `listen.worker`: what it did itself, only it can tell. */
+export async function startWorkerServer(composed: Composed): Promise<Running> {
+  const { listen } = composed.settings
+  if (listen.worker === null) return { drain: async () => undefined }
+  const routes = healthRoutes(composed.condition, version)
+  const server = createWebServer(composed, createApp(composed, routes), null)
+  await listenOn(server, listen.worker)
+  return { drain: () => drainServers([server]) }
+}
+
 /** The BullMQ workers and the sweeper. */
 export function startWorker(composed: Composed): Running {
   const { parts, settings } = composed
@@ -113,8 +125,9 @@ export function startWorker(composed: Composed): Running {
     connections.push(connection)
     return connection
   }
-  const sweeper = startSweeper(parts)
-  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix)
+  const rightOfWay = new RightOfWay()
+  const sweeper = startSweeper(parts, rightOfWay)
+  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, rightOfWay)
   return {
     async drain() {
       await Promise.all([sweeper.stop(workerDrainMs), workers.drain(workerDrainMs)])

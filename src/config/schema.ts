@@ -33,13 +33,19 @@ const address = z
 
 /** Without an address of their own operators come in where workloads do; without one there are no metrics outside. */
 const listen = z.union([
-  address.transform((workloads) => ({ workloads, operators: null, metrics: null })),
+  address.transform((workloads) => ({ workloads, operators: null, metrics: null, worker: null })),
   z
-    .strictObject({ workloads: address, operators: address.optional(), metrics: address.optional() })
-    .transform(({ workloads, operators, metrics }) => ({
+    .strictObject({
+      workloads: address,
+      operators: address.optional(),
+      metrics: address.optional(),
+      worker: address.optional(),
+    })
+    .transform(({ workloads, operators, metrics, worker }) => ({
       workloads,
       operators: operators ?? null,
       metrics: metrics ?? null,
+      worker: worker ?? null,
     })),
 ])
 
