@@ -8,11 +8,12 @@ import { createProviders } from './compose-providers.js'
 import { composeRules, type RuleSet, type RulesWatch, watchRules } from './compose-rules.js'
 import type { LoadedConfig } from './config/load.js'
 import type { Settings } from './config/schema.js'
-import { systemClock } from './core/clock.js'
+import { createSetClock, systemClock } from './core/clock.js'
 import type { Condition } from './http/health.js'
 import { writeAnswer } from './http/problem.js'
 import type { IssuerPool } from './identity/issuer-pool.js'
 import { connectFailFast, connectPatient, untilReady } from './ledger/connection.js'
+import { tellingTime } from './ledger/ledger-time.js'
 import { redisSettings } from './ledger/redis-config.js'
 import { openRedisLedger } from './ledger/redis-ledger.js'
 import { createRoleLock } from './ledger/role-lock.js'
@@ -81,7 +82,9 @@ async function composeOn(
   const state = await openState(opened, settings, log, audit, program)
   const lockRole = createRoleLock(state.commands, state.prefix, longestRoleWorkMs(settings), clock.monotonic)
   const isActive = state.ledger.isLive
-  const providers = await createProviders({ settings, clock, keyset, isActive, lockRole })
+  // A worker whose clock is ahead would take a credential for dead that still lives.
+  const ledgerClock = createSetClock(clock)
+  const providers = await createProviders({ settings, clock: ledgerClock, keyset, isActive, lockRole })
   for (const provider of providers.values()) opened.add(provider, (one) => one.close())
   const metrics = createMetrics()
   const breakers = createBreakers(clock, (provider, direction, state) =>
@@ -91,7 +94,7 @@ async function composeOn(
     issuer: settings.issuer,
     rules: () => current.rules,
     providers,
-    ledger: state.ledger,
+    ledger: tellingTime(state.ledger, ledgerClock.setTo),
     sealing: createSealing(settings.keys.sealing, settings.issuer),
     audit,
     queue: state.queue,

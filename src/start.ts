@@ -1,5 +1,6 @@
 // Parts → running programs: servers that listen, workers that work, and how both stop.
 import type { Server } from 'node:http'
+import { RightOfWay } from './broker/right-of-way.js'
 import type { Composed } from './compose.js'
 import type { Address } from './config/schema.js'
 import { createApp, createWebServer } from './http/app.js'
@@ -108,8 +109,9 @@ export function startWorker(composed: Composed): Running {
     connections.push(connection)
     return connection
   }
-  const sweeper = startSweeper(parts)
-  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix)
+  const rightOfWay = new RightOfWay()
+  const sweeper = startSweeper(parts, rightOfWay)
+  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, rightOfWay)
   return {
     async drain() {
       await Promise.all([sweeper.stop(workerDrainMs), workers.drain(workerDrainMs)])

@@ -94,6 +94,8 @@ export interface Ending {
   /** The mint is known to be over, so nothing needs to be waited for. */
   readonly mintOver?: boolean
   readonly forced?: boolean
+  /** Nobody waits: workers take them by and by, the lowest rank first, and no job is added for them. */
+  readonly bulk?: number
 }
 
 /** A lease that has just become due for revocation, for the queue. */
@@ -228,6 +230,10 @@ export interface Ledger {
   /** `abandoned`: it missed its heartbeat. An ended task is handed out as `deadline` until its end is carried through. */
   takeDueTasks(limit: number): Promise<{ task: string; outcome: 'deadline' | 'abandoned' }[]>
   takeDueRevocations(limit: number): Promise<string[]>
+  /** Says that an order is being carried out; nobody else begins it anew for 5 s. */
+  keepOrder(id: string): Promise<void>
+  /** A few leases of large orders, the most privileged first. */
+  takeBulk(provider: string, limit: number): Promise<string[]>
   takeOwed(limit: number): Promise<string[]>
   owedWritten(lease: string): Promise<void>
   // Reading.

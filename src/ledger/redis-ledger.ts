@@ -206,9 +206,9 @@ function wayBack(run: RunScript, prefix: string) {
   return {
     async endLeases(leases: readonly string[], ending: L.Ending) {
       const due: L.DueLease[] = []
-      // 200 at a time: a longer script would hold up everybody else's Redis calls.
-      for (let i = 0; i < leases.length; i += 200) {
-        const page = { ...ending, leases: leases.slice(i, i + 200) }
+      // 50 at a time: a longer script would hold up everybody else's Redis calls.
+      for (let i = 0; i < leases.length; i += 50) {
+        const page = { ...ending, leases: leases.slice(i, i + 50) }
         due.push(...dueLeases(await run('end-leases', JSON.stringify(page))))
       }
       return due
@@ -246,6 +246,10 @@ function sweep(run: RunScript) {
     async takeDueTasks(limit: number) {
       const due = (await run('take-due-tasks', limit)) as [string, 'deadline' | 'abandoned'][]
       return due.map(([task, outcome]) => ({ task, outcome }))
+    },
+    takeBulk: async (provider: string, limit: number) => (await run('take-bulk', provider, limit)) as string[],
+    async keepOrder(id: string) {
+      await run('keep-order', id)
     },
     takeDueRevocations: async (limit: number) => (await run('take-due-names', 'revocations', limit)) as string[],
   }

@@ -38,6 +38,8 @@ const scriptNames = [
   'restore-granted',
   'restore-lock',
   'counts',
+  'take-bulk',
+  'keep-order',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

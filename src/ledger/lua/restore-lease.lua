@@ -15,7 +15,7 @@ local fin = a['end']
 local over = fin and fin.over
 local state = redis.call('HGET', key, 'state')
 if state then
-  if a.handle and not ended_states[state] and redis.call('HEXISTS', key, 'handle') == 0 then
+  if a.handle and not ended_states[state] and not redis.call('HGET', key, 'handle') then
     redis.call('HSET', key, 'handle', a.handle, 'out', a.out)
   end
   return 'exists'
