@@ -57,7 +57,7 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock
   }
 }
 
-/** WIT-SVID.md: its use needs proof of the key it names, which a JWT-SVID's verifier never asks for. `typ` is no text by case. */
+/** WIT-SVID.md: it is nothing without proof of the key it names, which is not asked for here. `typ` has no case (RFC 7515 section 4.1.9). */
 function checkIsNoWitSvid({ header }: RawToken): void {
   if (!/^(application\/)?wit\+jwt$/i.test(header.typ ?? '')) return
   throw refusedToken('the token is a WIT-SVID (typ "wit+jwt"): it identifies nobody here, present a JWT-SVID')
