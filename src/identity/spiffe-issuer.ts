@@ -57,7 +57,10 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock
   }
 }
 
-/** WIT-SVID.md: it is nothing without proof of the key it names, which is not asked for here. `typ` has no case (RFC 7515 section 4.1.9). */
+/**
+ * WIT-SVID.md: such a token is nothing without proof of the key it names, which is not asked for here. Whatever `typ` is
+ * configured; case and prefix do not count in it (RFC 7515 section 4.1.9).
+ */
 function checkIsNoWitSvid({ header }: RawToken): void {
   if (!/^(application\/)?wit\+jwt$/i.test(header.typ ?? '')) return
   throw refusedToken('the token is a WIT-SVID (typ "wit+jwt"): it identifies nobody here, present a JWT-SVID')

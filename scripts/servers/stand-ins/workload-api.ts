@@ -25,6 +25,8 @@ export interface WorkloadApiServer {
   readonly socket: string
   /** Streams opened so far. */
   readonly opened: { FetchJWTBundles: number; FetchX509Bundles: number }
+  /** Streams that stand now. */
+  listeners(): number
   /** Streams it to everyone who listens, and to everyone who comes. */
   publish(bundles: PublishedBundles): void
   /** Ends every stream and, until told null, answers this to new ones. */
@@ -74,6 +76,7 @@ export async function startWorkloadApi(path: string, first: PublishedBundles): P
   return {
     socket,
     opened,
+    listeners: () => streams.size,
     publish(bundles) {
       published = bundles
       for (const send of streams.values()) send()
