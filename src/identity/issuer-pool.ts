@@ -9,6 +9,8 @@ export interface IssuerPool {
   readonly issuers: readonly Issuer[]
   /** Throws BrokerError `invalid_token` (401) or `issuer_unavailable` (503). */
   authenticate(tokenText: string): Promise<Principal>
+  /** Ends what the issuers keep open. Known keys go on serving until they are stale. */
+  close(): void
 }
 
 /** `ourIssuer` is Hallpass's own `issuer`: what we signed identifies nobody to us. */
@@ -28,6 +30,9 @@ export function createIssuerPool(issuers: readonly Issuer[], deps: { readonly ou
       const verified = await issuer.authenticate(token)
       remembered.add(token, issuer, verified)
       return verified.principal
+    },
+    close() {
+      for (const issuer of issuers) issuer.close?.()
     },
   }
 }

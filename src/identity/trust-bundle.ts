@@ -20,14 +20,6 @@ export interface TrustBundleSource {
   current(): Promise<TrustBundle>
 }
 
-/** A bundle that revokes all: what a trust domain has that is published without keys. */
-export const emptyBundle: TrustBundle = {
-  jwtKeys: { keys: [], skipped: [] },
-  x509Authorities: [],
-  sequence: null,
-  refreshHintSeconds: null,
-}
-
 // A chain is tried against each authority: a bundle is bounded so that one handshake costs little.
 const maxAuthorities = 100
 
