@@ -11,6 +11,8 @@ import type { Settings } from './config/schema.js'
 import { createSetClock, systemClock } from './core/clock.js'
 import type { Condition } from './http/health.js'
 import { writeAnswer } from './http/problem.js'
+import { createDpopRules } from './identity/dpop-config.js'
+import type { DpopRules } from './identity/dpop-proof.js'
 import type { IssuerPool } from './identity/issuer-pool.js'
 import { connectFailFast, connectPatient, untilReady } from './ledger/connection.js'
 import { tellingTime } from './ledger/ledger-time.js'
@@ -35,6 +37,7 @@ export interface Composed {
   readonly condition: Condition
   readonly answers: { readonly write: typeof writeAnswer }
   issuers(): IssuerPool
+  readonly dpop: DpopRules
   noteRefusedCaller(reason: string): void
   connectPatient(): ReturnType<typeof connectPatient>
   reload(): Promise<void>
@@ -130,6 +133,7 @@ async function composeOn(
     condition: conditionOf(audit, () => current.issuers, breakers),
     answers: surround('answers', { write: writeAnswer }),
     issuers: () => current.issuers,
+    dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
     noteRefusedCaller: (reason) => refusals.note(reason),
     connectPatient: state.connectPatient,
     reload: watch.reload,

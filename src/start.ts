@@ -6,6 +6,7 @@ import type { Address } from './config/schema.js'
 import { createApp, createWebServer } from './http/app.js'
 import { healthRoutes } from './http/health.js'
 import { allRoutes, type Door, routesAt } from './http/routes.js'
+import { signatureAlgorithms } from './identity/key-set.js'
 import { federationIssuer, publishedDocuments } from './signing/discovery.js'
 import { version } from './version.js'
 import { startRevocationWorkers } from './worker/revocation-worker.js'
@@ -28,7 +29,13 @@ export async function startServers(composed: Composed): Promise<Running> {
   const audiences = [...new Set(named)]
   const documents = {
     ...publishedDocuments(issuer, parts.keyset, ['introspect']),
-    '/.well-known/hallpass': () => ({ issuer, federation_issuer: federationIssuer(issuer), audiences, version }),
+    '/.well-known/hallpass': () => ({
+      issuer,
+      federation_issuer: federationIssuer(issuer),
+      audiences,
+      ...dpopMetadata(settings),
+      version,
+    }),
   }
   const routes = allRoutes({ issuer, version, documents, condition: composed.condition })
   const separate = { operators: listen.operators !== null, metrics: listen.metrics !== null }
@@ -49,6 +56,15 @@ export async function startServers(composed: Composed): Promise<Running> {
       clearInterval(serving)
       await drainServers(servers)
     },
+  }
+}
+
+/** What a client needs to know before it proves a key. */
+function dpopMetadata({ issuers, issuer }: Composed['settings']): object {
+  const bound = Object.values(issuers).filter((one) => one.use === 'workload' && one.bind === 'audience')
+  return {
+    dpop_signing_alg_values_supported: signatureAlgorithms,
+    dpop_bound_audiences: [...new Set(bound.flatMap((one) => one.audience ?? [issuer]))],
   }
 }
 

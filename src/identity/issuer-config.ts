@@ -56,6 +56,8 @@ const common = {
   max_age: bounded(duration, 1, 31_536_000, '1s to 365d').optional(),
   leeway: bounded(duration, 0, 60, 'at most 60s').default(30),
   task_token: z.enum(['required', 'optional']).default('optional'),
+  single_use: z.boolean().default(false),
+  bind: z.literal('audience', 'expected audience').optional(),
 }
 
 const attribute = z.strictObject({

@@ -114,6 +114,8 @@ function commonRules(name: string, entry: Entry, deps: IssuerDeps) {
     sessionSeconds: entry.session,
     account: entry.account ?? preset?.account ?? null,
     instance: entry.instance ?? preset?.instance ?? null,
+    singleUse: entry.single_use,
+    bindsAudience: entry.bind === 'audience',
   }
 }
 

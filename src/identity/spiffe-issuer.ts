@@ -1,5 +1,6 @@
 // A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md). Keys never cross domains.
 import type { Clock } from '../core/clock.js'
+import { isForUs } from './audience.js'
 import type { BundleSource } from './bundle-sources.js'
 import { derivePrincipal, type PrincipalRules } from './derive-principal.js'
 import type { Issuer } from './issuer.js'
@@ -30,12 +31,12 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock
     use: rules.use,
     matches({ payload }) {
       if (payload.sub === undefined || trustDomainIn(payload.sub) !== rules.trustDomain) return false
-      return !rules.sharesTrustDomain || payload.aud.some((audience) => rules.audiences.includes(audience))
+      return !rules.sharesTrustDomain || isForUs(payload.aud, rules)
     },
-    async authenticate(token) {
+    async authenticate(token, presented = {}) {
       checkIsNoWitSvid(token)
       const id = checkSubject(token, rules.trustDomain)
-      checkToken(token, rules, clock)
+      const vouched = checkToken(token, rules, clock, presented)
       // The kid is optional (section 2.2): a token without one is tried against each key that fits its algorithm.
       const found = await keys.findKeys(token.header.alg, token.header.kid)
       if (found.length === 0) {
@@ -43,7 +44,7 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock
         throw refusedToken(`the trust bundle of ${rules.trustDomain} has no usable JWT key${named}`)
       }
       const key = await verifySignature(token, found)
-      return { principal: derivePrincipal(rules, token, attributesOf(id, rules.paths)), key }
+      return { principal: derivePrincipal(rules, token, attributesOf(id, rules.paths)), key, vouched }
     },
     async stands(token, key) {
       checkTimes(token, rules, clock)
