@@ -74,7 +74,11 @@ async function composeOn(
   const { settings, file } = loaded
   const clock = systemClock
   const log = createLogger(program, logLevel)
-  let current = await composeRules(settings, file, clock)
+  let current = await composeRules(settings, file, clock, log)
+  opened.add(
+    () => current.issuers.close(),
+    (close) => close(),
+  )
   const keyset = opened.add(await openFileKeyset({ directory: settings.keys.directory }), (one) => one.close())
   const signCheckpoint = createCheckpointSigner(keyset, settings.issuer)
   const { directory, instance } = settings.audit
@@ -119,6 +123,7 @@ async function composeOn(
   })
   opened.add(audit, (one) => one.append({ event: 'broker.stopped', program }))
   const watch = watchRulesOf(loaded, parts, (fresh) => {
+    current.issuers.close()
     current = fresh
   })
   opened.add(watch, (one) => one.stop())
@@ -180,7 +185,7 @@ async function openState(opened: Opened, settings: Settings, log: Logger, audit:
 function watchRulesOf({ file, settings }: LoadedConfig, parts: Parts, take: (fresh: RuleSet) => void): RulesWatch {
   return watchRules(file, settings.policies, {
     async take(next) {
-      const fresh = await composeRules(next, file, parts.clock)
+      const fresh = await composeRules(next, file, parts.clock, parts.log)
       take(fresh)
       const policy_set = fresh.rules.policy.hash
       parts.log.info({ policy_set }, 'policies, catalogue and issuers were loaded anew')

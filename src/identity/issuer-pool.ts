@@ -13,6 +13,8 @@ export interface IssuerPool {
    * `issuer_unavailable` (503). A principal with `tokenUse` has yet to be claimed.
    */
   authenticate(tokenText: string, presented?: PresentedKeys): Promise<Principal>
+  /** Ends what the issuers keep open. Known keys go on serving until they are stale. */
+  close(): void
 }
 
 /** `ourIssuer` is Hallpass's own `issuer`: what we signed identifies nobody to us. */
@@ -32,6 +34,9 @@ export function createIssuerPool(issuers: readonly Issuer[], deps: { readonly ou
       const verified = await issuer.authenticate(token, presented)
       remembered.add(token, issuer, verified)
       return bindPrincipal(verified.principal, verified.vouched, presented)
+    },
+    close() {
+      for (const issuer of issuers) issuer.close?.()
     },
   }
 }
