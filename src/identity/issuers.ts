@@ -10,13 +10,13 @@ import {
   attributeTypesOf,
   type IssuersConfig,
   type OidcConfig,
-  presets,
   type SpiffeConfig,
 } from './issuer-config.js'
 import { ownIssuers } from './issuer-pool.js'
 import { fileTimings, KeyCache, type KeySource, remoteTimings } from './jwks.js'
 import { createOidcIssuer } from './oidc-issuer.js'
 import { parsePathTemplate } from './path-template.js'
+import { presets } from './presets/known.js'
 import { fetchJson } from './remote-document.js'
 import { createSpiffeIssuer } from './spiffe-issuer.js'
 
@@ -109,7 +109,8 @@ function commonRules(name: string, entry: Entry, deps: IssuerDeps) {
     maxAgeSeconds: entry.max_age ?? null,
     sessionSeconds: entry.session,
     account: entry.account ?? preset?.account ?? null,
-    instance: entry.instance ?? preset?.instance ?? null,
+    // An empty list says that there is none.
+    instance: entry.instance?.length === 0 ? null : (entry.instance ?? preset?.instance ?? null),
   }
 }
 
@@ -120,6 +121,7 @@ function createOidc(name: string, entry: OidcConfig, sharesIss: boolean, deps: I
     sharesIss,
     attributes: attributeRulesOf(entry),
     require: entry.require,
+    refuses: (entry.preset === undefined ? null : presets[entry.preset].refuses) ?? null,
     person: entry.person ?? null,
   }
   return createOidcIssuer(rules, oidcKeys(name, entry, deps), deps.clock)
