@@ -50,6 +50,11 @@ function demand(node: unknown, wanted: boolean): Tests {
       return compared(left, right, (kind === '==') === wanted)
     case 'contains':
       return contained(left, right, wanted)
+    case '.': {
+      // A flag by itself: `principal.verified`, `!principal.ssh_rerun`.
+      const flag = attributeOf(node)
+      return flag === null ? nothing : { ...nothing, equal: new Map([[flag, [wanted]]]) }
+    }
     default:
       return wanted ? demandPositive(kind, body) : nothing
   }
@@ -66,11 +71,6 @@ function demandPositive(kind: string, body: Node): Tests {
       return attribute === null ? nothing : { ...nothing, equal: new Map([[attribute, null]]) }
     case 'in':
       return isPrincipal(body.left) ? { ...nothing, within: withinOf(body.right) } : nothing
-    case '.': {
-      // A flag by itself: `principal.verified`.
-      const flag = attributeOf({ '.': body })
-      return flag === null ? nothing : { ...nothing, equal: new Map([[flag, [true]]]) }
-    }
     default:
       return nothing
   }
