@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { type Stack, startStack } from '../support/stack.js'
 import type { StackSettings } from '../support/stack-settings.js'
+import { openTask } from '../support/wire-checks.js'
 
 type Claims = Record<string, unknown>
 const rows: [preset: string, fixture: string, nextRun: Claims][] = [
@@ -37,9 +38,7 @@ function sign(preset: string, fixture: string, over: Claims = {}): Promise<strin
 
 test.each(rows)('%s: another run’s task is not found, and stays as it is', async (preset, fixture, nextRun) => {
   const token = await sign(preset, fixture)
-  const opened = await stack.call('POST', '/v1/tasks', { token, body: { purpose: 'first run' } })
-  expect(opened).toMatchObject({ status: 201 })
-  const path = `/v1/tasks/${opened.body.id}`
+  const { path } = await openTask(stack, token)
   const before = await stack.call('GET', path, { token })
   expect(before).toMatchObject({ status: 200, body: { state: 'open' } })
 
