@@ -11,7 +11,6 @@ import {
   attributeTypesOf,
   type IssuersConfig,
   type OidcConfig,
-  presets,
   type SpiffeConfig,
 } from './issuer-config.js'
 import { ownIssuers } from './issuer-pool.js'
@@ -19,6 +18,7 @@ import { fileTimings, KeyCache, type KeySource, remoteTimings } from './jwks.js'
 import { parseKeySet } from './key-set.js'
 import { createOidcIssuer } from './oidc-issuer.js'
 import { parsePathTemplate } from './path-template.js'
+import { presets } from './presets/known.js'
 import { fetchJson, type ServerIdentity } from './remote-document.js'
 import { createSpiffeIssuer } from './spiffe-issuer.js'
 
@@ -113,7 +113,8 @@ function commonRules(name: string, entry: Entry, deps: IssuerDeps) {
     maxAgeSeconds: entry.max_age ?? null,
     sessionSeconds: entry.session,
     account: entry.account ?? preset?.account ?? null,
-    instance: entry.instance ?? preset?.instance ?? null,
+    // An empty list says that there is none.
+    instance: entry.instance?.length === 0 ? null : (entry.instance ?? preset?.instance ?? null),
     singleUse: entry.single_use,
     bindsAudience: entry.bind === 'audience',
   }
@@ -126,6 +127,7 @@ function createOidc(name: string, entry: OidcConfig, sharesIss: boolean, deps: I
     sharesIss,
     attributes: attributeRulesOf(entry),
     require: entry.require,
+    refuses: (entry.preset === undefined ? null : presets[entry.preset].refuses) ?? null,
     person: entry.person ?? null,
   }
   return createOidcIssuer(rules, oidcKeys(name, entry, deps), deps.clock)

@@ -16,6 +16,8 @@ interface OidcRules extends PrincipalRules, TokenRules {
   readonly sharesIss: boolean
   readonly attributes: AttributeRules
   readonly require: Readonly<Record<string, Requirement>>
+  /** The preset's word against a token that its issuer signed, or null. */
+  readonly refuses: ((claims: RawToken['claims']) => string | null) | null
 }
 
 /** An issuer of OIDC tokens; `keys` is where its signatures are checked. */
@@ -30,6 +32,8 @@ export function createOidcIssuer(rules: OidcRules, keys: KeySource, clock: Clock
     async authenticate(token, presented = {}) {
       const vouched = checkOidcToken(token, rules, clock, presented)
       const key = await verifySignature(token, await findSigningKeys(token, keys))
+      const refused = rules.refuses?.(token.claims) ?? null
+      if (refused !== null) throw refusedToken(refused)
       checkRequirements(token.claims, rules.require)
       return {
         principal: derivePrincipal(rules, token, deriveAttributes(token.claims, rules.attributes)),
