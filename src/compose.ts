@@ -32,6 +32,7 @@ export interface Composed {
   readonly condition: Condition
   readonly answers: { readonly write: typeof writeAnswer }
   issuers(): IssuerPool
+  clientFacts(): RuleSet['clientFacts']
   noteRefusedCaller(reason: string): void
   connectPatient(): ReturnType<typeof connectPatient>
   reload(): Promise<void>
@@ -117,6 +118,7 @@ async function composeOn(
     condition: conditionOf(audit, () => current.issuers, breakers),
     answers: surround('answers', { write: writeAnswer }),
     issuers: () => current.issuers,
+    clientFacts: () => current.clientFacts,
     noteRefusedCaller: (reason) => refusals.note(reason),
     connectPatient: state.connectPatient,
     reload: watch.reload,

@@ -3,9 +3,22 @@ import { z } from 'zod'
 import { parseAnswer } from './answer.js'
 import { callHttp, parseServiceUrl } from './http-json.js'
 
+/** Where a person gets a token that this broker takes: the `login:` setting of an operators' issuer. */
+export const publishedLogin = z.object({
+  /** The issuer's name in the broker's configuration. */
+  name: z.string(),
+  issuer: z.string(),
+  client_id: z.string().min(1),
+  scopes: z.array(z.string()),
+  token: z.enum(['id_token', 'access_token']),
+  audience: z.string(),
+})
+export type PublishedLogin = z.infer<typeof publishedLogin>
+
 const metadata = z.looseObject({
   issuer: z.string(),
   audiences: z.array(z.string()).default([]),
+  login: z.array(publishedLogin).default([]),
   version: z.string().optional(),
 })
 export type BrokerMetadata = z.infer<typeof metadata>
@@ -30,7 +43,7 @@ export async function fetchBrokerMetadata(options: {
 }
 
 /** The audience to ask an issuer for: the broker's issuer (the default of design section 5) where it is taken, else its first. */
-export function audienceOf(broker: BrokerMetadata): string {
+export function audienceOf(broker: Pick<BrokerMetadata, 'issuer' | 'audiences'>): string {
   if (broker.audiences.includes(broker.issuer)) return broker.issuer
   return broker.audiences[0] ?? broker.issuer
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { duration, httpsUrl } from '../core/settings.js'
 import type { AttributeRules, Requirement } from './claims.js'
 import { signatureAlgorithms } from './key-set.js'
+import { loginConfig } from './login.js'
 import { parsePathTemplate } from './path-template.js'
 import { githubActions } from './presets/github-actions.js'
 import { kubernetes } from './presets/kubernetes.js'
@@ -84,6 +85,7 @@ const oidcConfig = z
       )
       .default({}),
     person: text.optional(),
+    login: loginConfig.optional(),
     ...common,
   })
   .superRefine(checkOidc)
@@ -144,6 +146,9 @@ function checkOidc(config: OidcConfig, context: z.RefinementCtx): void {
   }
   if (config.person !== undefined && config.use !== 'operator') {
     problem(['person'], 'only for an issuer with `use: operator`: approvers are people')
+  }
+  if (config.login !== undefined && config.use !== 'operator') {
+    problem(['login'], 'only for an issuer with `use: operator`: people log in, workloads have an identity')
   }
   // GitHub's ids are strings: a number would never match, and the operator would look long for why.
   for (const { claim, type } of Object.values(preset?.attributes ?? {})) {
