@@ -1,9 +1,11 @@
 // Every route there is, called by those who may not: operators whom no policy permits, workloads, and the bearer of a task
 // token, which can only read and shrink. A new route that stands in no row fails the first test.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Answer } from '../../scripts/demo/http-call.js'
 import { allRoutes } from '../../src/http/routes.js'
 import { type Stack, startStack } from '../support/stack.js'
+import type { StackSettings } from '../support/stack-settings.js'
 import {
   type Bought,
   buy,
@@ -14,6 +16,7 @@ import {
   type OpenedTask,
   openTask,
   report,
+  until,
 } from '../support/wire-checks.js'
 
 let stack: Stack
@@ -176,5 +179,20 @@ describe('a task token', () => {
     const { exp } = JSON.parse(Buffer.from(own.token.split('.')[1] ?? '', 'base64url').toString()) as { exp: number }
     const { expires_at } = completed.body.task as { expires_at: string }
     expect(exp).toBe(Math.floor(Date.parse(expires_at) / 1000) + 3600)
+  })
+})
+
+test('/.well-known/hallpass tells what is in force, also after the issuers were changed', async () => {
+  const facts = async () => (await stack.call('GET', '/.well-known/hallpass')).body
+  expect(await facts()).toMatchObject({ audiences: [stack.url], login: [] })
+  const config = JSON.parse(readFileSync(stack.configFile, 'utf8')) as StackSettings
+  const { ci, staff } = config.issuers
+  const login = { client_id: 'hallpass-operators' }
+  const issuers = { ...config.issuers, ci: { ...ci, audience: [stack.url, 'more'] }, staff: { ...staff, login } }
+  writeFileSync(stack.configFile, JSON.stringify({ ...config, issuers }))
+  const seen = await until(facts, (told) => (told.login as object[]).length > 0)
+  expect(seen).toMatchObject({
+    audiences: [stack.url, 'more'],
+    login: [{ name: 'staff', ...login, token: 'id_token' }],
   })
 })

@@ -3,13 +3,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { type LoginProviders, withLogins } from '../support/login-settings.js'
 import { type Provider, runBeside, signIn, signInForDevice, startProvider } from '../support/sign-in.js'
 import { type Stack, startStack } from '../support/stack.js'
-import type { StackSettings } from '../support/stack-settings.js'
 
 jest.setTimeout(60_000)
 
-let providers: Record<'staff' | 'brief' | 'access' | 'opaque' | 'elsewhere' | 'silent', Provider>
+let providers: LoginProviders
 let stack: Stack
 let state: string
 
@@ -23,7 +23,7 @@ beforeAll(async () => {
     startProvider({ issParameter: false }),
   ])
   providers = { staff, brief, access, opaque, elsewhere, silent }
-  stack = await startStack({ programs: ['serve'], settings: withLogins })
+  stack = await startStack({ programs: ['serve'], settings: (base) => withLogins(base, providers) })
 })
 afterAll(async () => {
   await stack?.stop()
@@ -33,31 +33,6 @@ beforeEach(() => {
   state = mkdtempSync(join(tmpdir(), 'hallpass-login-'))
 })
 afterEach(() => rmSync(state, { recursive: true, force: true }))
-
-function withLogins(base: StackSettings): StackSettings {
-  const scopes = ['openid', 'email', 'groups', 'offline_access']
-  const entry = (provider: Provider, more: object = {}) => ({
-    ...base.issuers.staff,
-    issuer: provider.issuer,
-    audience: 'hallpass-cli',
-    login: { client_id: 'hallpass-cli', scopes },
-    ...more,
-  })
-  const accessToken = { client_id: 'hallpass-cli', scopes, token: 'access_token' }
-  const ours = { audience: 'https://ours.acme.example', login: accessToken, typ: ['at+jwt'], person: undefined }
-  return {
-    ...base,
-    issuers: {
-      ...base.issuers,
-      staff: entry(providers.staff),
-      brief: entry(providers.brief),
-      opaque: entry(providers.opaque, { login: accessToken }),
-      access: entry(providers.access, ours),
-      elsewhere: entry(providers.elsewhere, ours),
-      silent: entry(providers.silent),
-    },
-  }
-}
 
 const env = () => ({ HALLPASS_URL: stack.url, XDG_STATE_HOME: state })
 const run = (...args: string[]) => runBeside(env(), ...args).ended
