@@ -9,7 +9,7 @@ import type { Settings } from './config/schema.js'
 import type { Clock } from './core/clock.js'
 import { createCatalogue } from './grants/catalogue.js'
 import { createIssuerPool, type IssuerPool } from './identity/issuer-pool.js'
-import { createIssuers } from './identity/issuers.js'
+import { clientFacts, createIssuers } from './identity/issuers.js'
 import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
 import { readPolicyFiles } from './policy/policy-files.js'
@@ -18,6 +18,8 @@ import type { Logger } from './telemetry/logger.js'
 export interface RuleSet {
   readonly rules: Rules
   readonly issuers: IssuerPool
+  /** Told to anybody at /.well-known/hallpass. */
+  readonly clientFacts: ReturnType<typeof clientFacts>
 }
 
 /** Throws ConfigError or PolicySetError, each naming file and line. */
@@ -38,6 +40,7 @@ export async function composeRules(settings: Settings, file: string, clock: Cloc
   return {
     rules: { catalogue, policy, limits: settings.limits, taskTokenRequired: (issuer) => requiring.has(issuer) },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer }),
+    clientFacts: clientFacts(settings.issuers, settings.issuer),
   }
 }
 

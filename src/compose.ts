@@ -38,6 +38,7 @@ export interface Composed {
   readonly answers: { readonly write: typeof writeAnswer }
   issuers(): IssuerPool
   readonly dpop: DpopRules
+  clientFacts(): RuleSet['clientFacts']
   noteRefusedCaller(reason: string): void
   connectPatient(): ReturnType<typeof connectPatient>
   reload(): Promise<void>
@@ -134,6 +135,7 @@ async function composeOn(
     answers: surround('answers', { write: writeAnswer }),
     issuers: () => current.issuers,
     dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
+    clientFacts: () => current.clientFacts,
     noteRefusedCaller: (reason) => refusals.note(reason),
     connectPatient: state.connectPatient,
     reload: watch.reload,

@@ -22,17 +22,13 @@ export interface Running {
 export async function startServers(composed: Composed): Promise<Running> {
   const { settings, parts } = composed
   const { listen, tls, issuer } = settings
-  // What a workload asks its own issuer for a token for: GitHub Actions and others take it from here.
-  const named = Object.values(settings.issuers).flatMap((one) =>
-    one.use === 'workload' ? (one.audience ?? [issuer]) : [],
-  )
-  const audiences = [...new Set(named)]
   const documents = {
     ...publishedDocuments(issuer, parts.keyset, ['introspect']),
+    // Anew at each call, since issuers may be loaded anew: GitHub Actions and others are asked for these audiences.
     '/.well-known/hallpass': () => ({
       issuer,
       federation_issuer: federationIssuer(issuer),
-      audiences,
+      ...composed.clientFacts(),
       ...dpopMetadata(settings),
       version,
     }),

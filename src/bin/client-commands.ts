@@ -5,6 +5,7 @@ import type { LeaseListOptions } from '../cli/lease.js'
 import type { RequestOptions } from '../cli/request.js'
 import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../cli/task.js'
 import type { AddCommand } from './command-table.js'
+import { addLoginCommands } from './login-commands.js'
 import { addOperatorCommands } from './operator-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
@@ -15,6 +16,7 @@ export function addClientCommands(root: Command, add: AddCommand): void {
   addTask(root, add)
   addLease(root, add)
   addOperatorCommands(root, add)
+  addLoginCommands(root, add)
 }
 
 function addCredentialOptions(command: Command): Command {

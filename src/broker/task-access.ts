@@ -32,7 +32,7 @@ export async function recordForeign(
   on: { task?: string; lease?: string },
 ): Promise<void> {
   await parts.audit.append({
-    event: 'request.refused',
+    event: caller.principal.use === 'operator' ? 'operator.refused' : 'request.refused',
     principal: caller.principal.id,
     account: caller.principal.account,
     request_id: caller.requestId,

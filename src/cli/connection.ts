@@ -10,6 +10,8 @@ import {
   fetchBrokerMetadata,
   findSubjectTokenSource,
 } from '../client/index.js'
+import { findStoredLogin } from '../client/stored-login.js'
+import { systemClock } from '../core/clock.js'
 import type { Output } from './output.js'
 
 /** What a command may touch besides its options. */
@@ -20,20 +22,27 @@ export interface CommandIo {
   readStdin(): Promise<string>
 }
 
-/**
- * Throws ClientError `invalid_configuration`; the token itself is looked for at the first call that needs one. `dpop`: proves
- * a key of this process, so only for a command that carries what it opens to its end by itself.
- */
-export function connectBroker(environment: Environment, { dpop = false } = {}): BrokerClient {
+/** Where the broker is. Throws ClientError `invalid_configuration`. */
+export function brokerAddress(environment: Environment): { url: string; ca?: string } {
   const url = environment.HALLPASS_URL
   if (url === undefined || url === '') {
     throw new ClientError('invalid_configuration', 'HALLPASS_URL is not set: the address of the broker')
   }
   const ca = readCa(environment.HALLPASS_CA)
-  const where = { url, ...(ca === undefined ? {} : { ca }) }
+  return { url, ...(ca === undefined ? {} : { ca }) }
+}
+
+/**
+ * Throws ClientError `invalid_configuration`; the token itself is looked for at the first call that needs one. `dpop`: proves
+ * a key of this process, so only for a command that carries what it opens to its end by itself.
+ */
+export function connectBroker(environment: Environment, { dpop = false } = {}): BrokerClient {
+  const where = brokerAddress(environment)
   const key = dpop ? createDpopKey() : undefined
+  const login = findStoredLogin(environment, where.url, systemClock)
   const findAudience = async () => boundAudienceOf(await fetchBrokerMetadata(where), key)
-  return createBrokerClient({ ...where, dpop: key, tokenSource: findSubjectTokenSource({ environment, findAudience }) })
+  const tokenSource = findSubjectTokenSource({ environment, findAudience, login })
+  return createBrokerClient({ ...where, dpop: key, tokenSource })
 }
 
 /** `--dpop`, or HALLPASS_DPOP=1. Off otherwise: HALLPASS_URL has to be the broker's issuer for it. */

@@ -34,6 +34,7 @@ import {
   taskList,
   type taskQuery,
 } from '../api/tasks.js'
+import { type WhoAmI, whoami } from '../api/whoami.js'
 import { parseAnswer } from './answer.js'
 import { createDpopSender, type DpopKey, sendAsBearer } from './dpop.js'
 import { type HttpCall, parseServiceUrl } from './http-json.js'
@@ -102,6 +103,8 @@ export interface BrokerClient {
   setLock(order: SetLock): Promise<Lock>
   listLocks(page?: { limit?: string | undefined; cursor?: string | undefined }): Promise<z.infer<typeof lockList>>
   removeLock(id: string): Promise<Lock>
+  /** What the broker verified of us. */
+  whoami(): Promise<WhoAmI>
 }
 
 type Query = Record<string, string | number | undefined>
@@ -136,7 +139,8 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     return parseAnswer(await send(wire, token), wanted.expect, base.origin)
   }
 
-  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call) }
+  const identity = { whoami: () => call({ method: 'GET', path: ['whoami'], expect: whoami }) }
+  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call), ...identity }
 }
 
 type Caller = <Schema extends z.ZodType>(wanted: Call<Schema>) => Promise<z.infer<Schema>>

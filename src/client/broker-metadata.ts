@@ -4,9 +4,22 @@ import { parseAnswer } from './answer.js'
 import type { DpopKey } from './dpop.js'
 import { callHttp, parseServiceUrl } from './http-json.js'
 
+/** Where a person gets a token that this broker takes: the `login:` setting of an operators' issuer. */
+export const publishedLogin = z.object({
+  /** The issuer's name in the broker's configuration. */
+  name: z.string(),
+  issuer: z.string(),
+  client_id: z.string().min(1),
+  scopes: z.array(z.string()),
+  token: z.enum(['id_token', 'access_token']),
+  audience: z.string(),
+})
+export type PublishedLogin = z.infer<typeof publishedLogin>
+
 const metadata = z.looseObject({
   issuer: z.string(),
   audiences: z.array(z.string()).default([]),
+  login: z.array(publishedLogin).default([]),
   version: z.string().optional(),
   /** Those that an issuer binds to a key when they are asked for as `<audience>#jkt=<thumbprint>`. */
   dpop_bound_audiences: z.array(z.string()).default([]),

@@ -43,7 +43,7 @@ export async function resolveOwnLease(parts: Parts, identity: Identity, id: stri
   const lease = await parts.ledger.findLease(id)
   if (!lease) throw notFound('lease')
   if (identity.kind === 'task') {
-    if (lease.record.chain.includes(identity.task)) return lease
+    if (await mayStillSee(parts, identity.task, lease)) return lease
     throw notFound('lease')
   }
   const caller = callerOf(identity)
@@ -56,6 +56,12 @@ export async function resolveOwnLease(parts: Parts, identity: Identity, id: stri
     return lease
   await recordForeign(parts, caller, task, { lease: id })
   throw notFound('lease')
+}
+
+/** While its task is open a task token reaches all below it, to shrink it; afterwards what was the task's own, until it ends. */
+async function mayStillSee(parts: Parts, named: string, { record }: Lease): Promise<boolean> {
+  if (record.task === named) return true
+  return record.chain.includes(named) && (await parts.ledger.findTask(named))?.state === 'open'
 }
 
 /** Where the issuer says `task_token: required`, every call on a task also carries its task token; wrong is the same 404. */

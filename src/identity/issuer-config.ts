@@ -4,6 +4,7 @@ import { duration, httpsUrl } from '../core/settings.js'
 import { bundleConfig } from './bundle-config.js'
 import type { AttributeRules, Requirement } from './claims.js'
 import { signatureAlgorithms } from './key-set.js'
+import { loginConfig } from './login.js'
 import { parsePathTemplate } from './path-template.js'
 import { presetNames, presets } from './presets/known.js'
 import { workingDaySeconds } from './presets/preset.js'
@@ -78,6 +79,7 @@ const oidcShape = z.strictObject({
     )
     .default({}),
   person: text.optional(),
+  login: loginConfig.optional(),
   session: sessionWindow.optional(),
   ...common,
 })
@@ -142,6 +144,9 @@ function checkOidc(config: OidcShape, context: z.RefinementCtx): void {
   }
   if (config.person !== undefined && config.use !== 'operator') {
     problem(['person'], 'only for an issuer with `use: operator`: approvers are people')
+  }
+  if (config.login !== undefined && config.use !== 'operator') {
+    problem(['login'], 'only for an issuer with `use: operator`: people log in, workloads have an identity')
   }
   // GitHub's ids are strings: a number would never match, and the operator would look long for why.
   for (const { claim, type } of Object.values(preset?.attributes ?? {})) {

@@ -16,6 +16,7 @@ import {
 import { ownIssuers } from './issuer-pool.js'
 import { fileTimings, KeyCache, type KeySource, remoteTimings } from './jwks.js'
 import { parseKeySet } from './key-set.js'
+import { loginProblems, type PublishedLogin } from './login.js'
 import { createOidcIssuer } from './oidc-issuer.js'
 import { parsePathTemplate } from './path-template.js'
 import { presets } from './presets/known.js'
@@ -58,6 +59,9 @@ export function validateIssuers(config: IssuersConfig, ourIssuer: string): Setti
     if (entry.type === 'oidc' && ownIssuers(ourIssuer).includes(oidcIssuerOf(entry))) {
       problems.push({ path: [name, 'issuer'], message: 'is Hallpass itself, which is never an issuer of its own' })
     }
+    if (entry.type === 'oidc' && entry.login !== undefined) {
+      problems.push(...loginProblems(name, entry.login, audiencesOf(entry, ourIssuer)))
+    }
     for (const [earlier, other] of entries.slice(0, index)) {
       if (originOf(other) === originOf(entry)) {
         const shared = audiencesOf(entry, ourIssuer).find((one) => audiencesOf(other, ourIssuer).includes(one))
@@ -98,6 +102,20 @@ function oidcIssuerOf(entry: OidcConfig): string {
 
 function audiencesOf(entry: Entry, ourIssuer: string): readonly string[] {
   return entry.audience ?? [ourIssuer]
+}
+
+/** What clients are told: the audiences to ask an issuer of workloads for, and where people log in. */
+export function clientFacts(
+  config: IssuersConfig,
+  ourIssuer: string,
+): { audiences: string[]; login: PublishedLogin[] } {
+  const entries = Object.entries(config)
+  const named = entries.flatMap(([, one]) => (one.use === 'workload' ? audiencesOf(one, ourIssuer) : []))
+  const login = entries.flatMap(([name, one]) => {
+    if (one.type !== 'oidc' || one.login === undefined) return []
+    return [{ name, issuer: oidcIssuerOf(one), audience: audiencesOf(one, ourIssuer)[0] ?? ourIssuer, ...one.login }]
+  })
+  return { audiences: [...new Set(named)], login }
 }
 
 /** The rules that both kinds of issuer have. */

@@ -29,6 +29,9 @@ const commands = [
   ['keys', 'rotate'],
   ['provider', 'setup'],
   ['doctor'],
+  ['login'],
+  ['logout'],
+  ['whoami'],
 ]
 
 describe('the command table', () => {

@@ -91,7 +91,7 @@ test('a client without a key proves nothing', async () => {
 
 test('the audience names the key where the broker says that this binds it', async () => {
   const issuer = 'https://broker.example'
-  const broker: BrokerMetadata = { issuer, audiences: [issuer], dpop_bound_audiences: [] }
+  const broker: BrokerMetadata = { issuer, audiences: [issuer], dpop_bound_audiences: [], login: [] }
   const key = createDpopKey()
   const bound = { ...broker, dpop_bound_audiences: [issuer] }
   expect(await boundAudienceOf(broker, key)).toBe(issuer)
