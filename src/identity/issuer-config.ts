@@ -155,6 +155,16 @@ function checkOidc(config: OidcShape, context: z.RefinementCtx): void {
   checkAttributeUse(config, context)
 }
 
+function checkSpiffe(config: SpiffeConfig, context: z.RefinementCtx): void {
+  const { endpoint_spiffe_id: id } = config.bundle
+  if (id !== undefined && !id.startsWith(`spiffe://${config.trust_domain}/`)) {
+    // Its SVID is verified with this very bundle, which speaks for no other trust domain.
+    const message = `expected a SPIFFE ID with a path in trust domain ${config.trust_domain}`
+    context.addIssue({ code: 'custom', path: ['bundle', 'endpoint_spiffe_id'], message })
+  }
+  checkAttributeUse(config, context)
+}
+
 /** The values that `require` allows a claim, none where it does not name it. */
 function valuesRequired(requirements: Readonly<Record<string, Requirement>>, claim: readonly string[]): unknown[] {
   let at: unknown = requirements
@@ -173,16 +183,6 @@ function fillFromPreset(config: OidcShape) {
     algorithms: config.algorithms ?? [...(preset?.algorithms ?? signatureAlgorithms)],
     session: config.session ?? preset?.sessionSeconds ?? workingDaySeconds,
   }
-}
-
-function checkSpiffe(config: SpiffeConfig, context: z.RefinementCtx): void {
-  const { endpoint_spiffe_id: id } = config.bundle
-  if (id !== undefined && !id.startsWith(`spiffe://${config.trust_domain}/`)) {
-    // Its SVID is verified with this very bundle, which speaks for no other trust domain.
-    const message = `expected a SPIFFE ID with a path in trust domain ${config.trust_domain}`
-    context.addIssue({ code: 'custom', path: ['bundle', 'endpoint_spiffe_id'], message })
-  }
-  checkAttributeUse(config, context)
 }
 
 /** Account and instance are made of attributes that this very issuer gives, and of single values. */
