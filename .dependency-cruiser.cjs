@@ -83,6 +83,7 @@ module.exports = {
     home('commander', folder('bin')),
     home('prom-client', folder('telemetry')),
     home('pino', folder('telemetry')),
+    home('@grpc', folder('identity')),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -13,6 +13,7 @@ import { clientFacts, createIssuers } from './identity/issuers.js'
 import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
 import { readPolicyFiles } from './policy/policy-files.js'
+import type { Logger } from './telemetry/logger.js'
 
 export interface RuleSet {
   readonly rules: Rules
@@ -22,7 +23,7 @@ export interface RuleSet {
 }
 
 /** Throws ConfigError or PolicySetError, each naming file and line. */
-export async function composeRules(settings: Settings, file: string, clock: Clock): Promise<RuleSet> {
+export async function composeRules(settings: Settings, file: string, clock: Clock, log?: Logger): Promise<RuleSet> {
   const groups = createGroups(settings.groups)
   const policySet = await loadPolicies(settings)
   const policy = createPolicyEngine({ policySet, grants: settings.grants, groups })
@@ -31,6 +32,7 @@ export async function composeRules(settings: Settings, file: string, clock: Cloc
     clock,
     ourIssuer: settings.issuer,
     directory: dirname(resolve(file)),
+    report: (issuer, problem) => log?.warn({ issuer, problem }, 'a trust bundle was not taken'),
   })
   const requiring = new Set(
     Object.entries(settings.issuers).flatMap(([name, one]) => (one.task_token === 'required' ? [name] : [])),

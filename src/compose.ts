@@ -1,21 +1,26 @@
 // The only file that constructs the parts of a running program: configuration → wired broker and worker.
-import { openAuditLog } from './audit/audit-log.js'
+import { type AuditLog, openAuditLog } from './audit/audit-log.js'
 import { RefusalCounter } from './audit/refusals.js'
 import type { Parts } from './broker/parts.js'
 import { asIs, type Surround, surroundEffects } from './broker/surround.js'
+import { checkRedis, startContinuity, watchLedger } from './compose-continuity.js'
 import { createProviders } from './compose-providers.js'
 import { composeRules, type RuleSet, type RulesWatch, watchRules } from './compose-rules.js'
 import type { LoadedConfig } from './config/load.js'
 import type { Settings } from './config/schema.js'
-import { systemClock } from './core/clock.js'
+import { createSetClock, systemClock } from './core/clock.js'
 import type { Condition } from './http/health.js'
 import { writeAnswer } from './http/problem.js'
+import { createDpopRules } from './identity/dpop-config.js'
+import type { DpopRules } from './identity/dpop-proof.js'
 import type { IssuerPool } from './identity/issuer-pool.js'
 import { connectFailFast, connectPatient, untilReady } from './ledger/connection.js'
+import { tellingTime } from './ledger/ledger-time.js'
 import { redisSettings } from './ledger/redis-config.js'
 import { openRedisLedger } from './ledger/redis-ledger.js'
 import { createRoleLock } from './ledger/role-lock.js'
 import { createSealing } from './ledger/sealing.js'
+import { ledgerUnavailable } from './ledger/unavailable.js'
 import { type Breakers, createBreakers } from './providers/breaker.js'
 import { createRevocationQueue } from './queue/revocation-queue.js'
 import { createCheckpointSigner } from './signing/checkpoint-tokens.js'
@@ -33,6 +38,7 @@ export interface Composed {
   readonly answers: { readonly write: typeof writeAnswer }
   issuers(): IssuerPool
   clientFacts(): RuleSet['clientFacts']
+  readonly dpop: DpopRules
   noteRefusedCaller(reason: string): void
   connectPatient(): ReturnType<typeof connectPatient>
   reload(): Promise<void>
@@ -69,7 +75,11 @@ async function composeOn(
   const { settings, file } = loaded
   const clock = systemClock
   const log = createLogger(program, logLevel)
-  let current = await composeRules(settings, file, clock)
+  let current = await composeRules(settings, file, clock, log)
+  opened.add(
+    () => current.issuers.close(),
+    (close) => close(),
+  )
   const keyset = opened.add(await openFileKeyset({ directory: settings.keys.directory }), (one) => one.close())
   const signCheckpoint = createCheckpointSigner(keyset, settings.issuer)
   const { directory, instance } = settings.audit
@@ -77,10 +87,12 @@ async function composeOn(
     one.close(),
   )
   const refusals = opened.add(new RefusalCounter({ audit, clock }), (one) => one.close())
-  const state = await openState(opened, settings, log)
+  const state = await openState(opened, settings, log, audit, program)
   const lockRole = createRoleLock(state.commands, state.prefix, longestRoleWorkMs(settings), clock.monotonic)
   const isActive = state.ledger.isLive
-  const providers = await createProviders({ settings, clock, keyset, isActive, lockRole })
+  // A worker whose clock is ahead would take a credential for dead that still lives.
+  const ledgerClock = createSetClock(clock)
+  const providers = await createProviders({ settings, clock: ledgerClock, keyset, isActive, lockRole })
   for (const provider of providers.values()) opened.add(provider, (one) => one.close())
   const metrics = createMetrics()
   const breakers = createBreakers(clock, (provider, direction, state) =>
@@ -90,7 +102,7 @@ async function composeOn(
     issuer: settings.issuer,
     rules: () => current.rules,
     providers,
-    ledger: state.ledger,
+    ledger: tellingTime(state.ledger, ledgerClock.setTo),
     sealing: createSealing(settings.keys.sealing, settings.issuer),
     audit,
     queue: state.queue,
@@ -101,14 +113,18 @@ async function composeOn(
     breakers,
   }
   const parts = surroundEffects(plain, surround)
+  const memoryMs = current.rules.limits.account.memory * 1000
+  opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs }), (one) => one.stop())
   await audit.append({
     event: 'broker.started',
     program,
+    ledger: state.continuity.incarnation,
     issuer: settings.issuer,
     policy_set: current.rules.policy.hash,
   })
   opened.add(audit, (one) => one.append({ event: 'broker.stopped', program }))
   const watch = watchRulesOf(loaded, parts, (fresh) => {
+    current.issuers.close()
     current = fresh
   })
   opened.add(watch, (one) => one.stop())
@@ -119,6 +135,7 @@ async function composeOn(
     answers: surround('answers', { write: writeAnswer }),
     issuers: () => current.issuers,
     clientFacts: () => current.clientFacts,
+    dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
     noteRefusedCaller: (reason) => refusals.note(reason),
     connectPatient: state.connectPatient,
     reload: watch.reload,
@@ -148,27 +165,29 @@ class Opened {
 }
 
 /** The ledger and the queue, on connections of their own. */
-async function openState(opened: Opened, settings: Settings, log: Logger) {
+async function openState(opened: Opened, settings: Settings, log: Logger, audit: AuditLog, program: Program) {
   const redis = redisSettings(settings.redis)
   const { prefix } = redis
   const trouble = reportOnce(log)
   const patient = () => opened.add(connectPatient(redis, trouble), (one) => one.disconnect())
   const failFast = () => opened.add(connectFailFast(redis, trouble), (one) => one.disconnect())
   const commands = failFast()
-  const ledger = opened.add(await openRedisLedger({ redis: commands, subscriber: patient(), prefix }), (one) =>
-    one.close(),
-  )
+  if (!(await untilReady(commands, 5000))) throw ledgerUnavailable()
+  await checkRedis(commands, log, { refuses: program !== 'local' })
+  const continuity = await watchLedger(commands, prefix, audit)
+  const parts = { redis: commands, subscriber: patient(), prefix, continuity }
+  const ledger = opened.add(await openRedisLedger(parts), (one) => one.close())
   const jobs = failFast()
   await untilReady(jobs, 5000)
   const queue = opened.add(createRevocationQueue(jobs, prefix, trouble), (one) => one.close())
-  return { commands, ledger, queue, prefix, connectPatient: patient }
+  return { commands, continuity, ledger, queue, prefix, connectPatient: patient }
 }
 
 /** Takes changed rules when they load, and says in the log and in the audit what became of a change. */
 function watchRulesOf({ file, settings }: LoadedConfig, parts: Parts, take: (fresh: RuleSet) => void): RulesWatch {
   return watchRules(file, settings.policies, {
     async take(next) {
-      const fresh = await composeRules(next, file, parts.clock)
+      const fresh = await composeRules(next, file, parts.clock, parts.log)
       take(fresh)
       const policy_set = fresh.rules.policy.hash
       parts.log.info({ policy_set }, 'policies, catalogue and issuers were loaded anew')

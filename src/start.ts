@@ -1,9 +1,12 @@
 // Parts → running programs: servers that listen, workers that work, and how both stop.
 import type { Server } from 'node:http'
+import { RightOfWay } from './broker/right-of-way.js'
 import type { Composed } from './compose.js'
 import type { Address } from './config/schema.js'
 import { createApp, createWebServer } from './http/app.js'
+import { healthRoutes } from './http/health.js'
 import { allRoutes, type Door, routesAt } from './http/routes.js'
+import { signatureAlgorithms } from './identity/key-set.js'
 import { federationIssuer, publishedDocuments } from './signing/discovery.js'
 import { version } from './version.js'
 import { startRevocationWorkers } from './worker/revocation-worker.js'
@@ -26,6 +29,7 @@ export async function startServers(composed: Composed): Promise<Running> {
       issuer,
       federation_issuer: federationIssuer(issuer),
       ...composed.clientFacts(),
+      ...dpopMetadata(settings),
       version,
     }),
   }
@@ -48,6 +52,15 @@ export async function startServers(composed: Composed): Promise<Running> {
       clearInterval(serving)
       await drainServers(servers)
     },
+  }
+}
+
+/** What a client needs to know before it proves a key. */
+function dpopMetadata({ issuers, issuer }: Composed['settings']): object {
+  const bound = Object.values(issuers).filter((one) => one.use === 'workload' && one.bind === 'audience')
+  return {
+    dpop_signing_alg_values_supported: signatureAlgorithms,
+    dpop_bound_audiences: [...new Set(bound.flatMap((one) => one.audience ?? [issuer]))],
   }
 }
 
@@ -89,6 +102,16 @@ async function drainServers(servers: readonly Server[]): Promise<void> {
   clearInterval(idle)
 }
 
+/** Health and metrics of a program without an API, on `listen.worker`: what it did itself, only it can tell. */
+export async function startWorkerServer(composed: Composed): Promise<Running> {
+  const { listen } = composed.settings
+  if (listen.worker === null) return { drain: async () => undefined }
+  const routes = healthRoutes(composed.condition, version)
+  const server = createWebServer(composed, createApp(composed, routes), null)
+  await listenOn(server, listen.worker)
+  return { drain: () => drainServers([server]) }
+}
+
 /** The BullMQ workers and the sweeper. */
 export function startWorker(composed: Composed): Running {
   const { parts, settings } = composed
@@ -98,8 +121,9 @@ export function startWorker(composed: Composed): Running {
     connections.push(connection)
     return connection
   }
-  const sweeper = startSweeper(parts)
-  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix)
+  const rightOfWay = new RightOfWay()
+  const sweeper = startSweeper(parts, rightOfWay)
+  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, rightOfWay)
   return {
     async drain() {
       await Promise.all([sweeper.stop(workerDrainMs), workers.drain(workerDrainMs)])

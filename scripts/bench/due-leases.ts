@@ -100,7 +100,7 @@ async function layLease(ledger: Ledger, sealing: ReturnType<typeof createSealing
   }
 }
 
-function taskOf(subject: string): Task {
+export function taskOf(subject: string): Task {
   const id = createId('task', Date.now())
   const account = `agents:${subject}`
   return {
@@ -126,7 +126,7 @@ function taskOf(subject: string): Task {
   }
 }
 
-const recordOf = (task: Task, lease: string): LeaseRecord => ({
+export const recordOf = (task: Task, lease: string): LeaseRecord => ({
   task: task.id,
   chain: task.chain,
   holders: task.holders.map((holder) => holder.id),
@@ -155,7 +155,7 @@ async function checkEnded(ledger: Ledger, ids: readonly string[]): Promise<void>
   }
 }
 
-async function inTurns<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
+export async function inTurns<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []
   const rest = [...items]
   const lane = async () => {

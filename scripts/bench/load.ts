@@ -2,6 +2,7 @@
 // answered. Takes one plan over IPC and answers one result.
 import { HttpConnection } from './connection.js'
 import { type StoryName, stories, type Turn } from './stories.js'
+import { type Load, summarise } from './summary.js'
 
 export interface Plan {
   readonly story: StoryName
@@ -12,13 +13,6 @@ export interface Plan {
   readonly seconds: number
   /** One per connection, used in turn where there are fewer. */
   readonly tokens: readonly string[]
-}
-
-export interface Load {
-  readonly turns: number
-  readonly perSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
 }
 
 export type LoadAnswer = { readonly load: Load } | { readonly error: string }
@@ -47,12 +41,6 @@ async function repeatEach(turns: readonly Turn[], seconds: number): Promise<numb
   }
   await Promise.all(turns.map(repeat))
   return times
-}
-
-function summarise(times: number[], seconds: number): Load {
-  const sorted = Float64Array.from(times).sort()
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
-  return { turns: times.length, perSecond: times.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99) }
 }
 
 process.once('message', (plan: Plan) => {

@@ -6,15 +6,20 @@ import { parseArgs } from 'node:util'
 import { findRedis } from '../../src/dev/redis.js'
 import { measureDecisions } from './decisions.js'
 import { measureDrain } from './due-leases.js'
+import { type Engine, engineRows, printEngine } from './engine-report.js'
+import { measureEngine } from './measure-engine.js'
+import { measureEngineWithVault } from './measure-engine-vault.js'
 import { measureHallpass } from './measure-hallpass.js'
 import { measureVault } from './measure-vault.js'
 import { type Figures, printTable, rowsOf } from './report.js'
 import { layGround } from './stack.js'
 
-const usage = `npm run bench -- [--json] [--seconds N | --short]
+const usage = `npm run bench -- [--json] [--seconds N | --short] [--engine]
   --json       one JSON object on stdout
   --seconds N  how long each load runs (default 3; the whole takes about a minute)
   --short      one second each, 2,000 due leases, for CI
+  --engine     the lease engine instead: bulk orders, steady completions, a full ledger, two workers (three to four minutes;
+               with --short a tenth of everything)
 `
 const connections = 32
 
@@ -22,6 +27,7 @@ async function main(): Promise<number> {
   const options = {
     json: { type: 'boolean' },
     short: { type: 'boolean' },
+    engine: { type: 'boolean' },
     seconds: { type: 'string' },
     help: { type: 'boolean' },
   } as const
@@ -30,6 +36,14 @@ async function main(): Promise<number> {
   if (values.help || !(seconds > 0 && seconds <= 600)) {
     process.stderr.write(usage)
     return values.help ? 0 : 2
+  }
+  if (values.engine) {
+    const engine = await measureWholeEngine(values.short === true)
+    const rows = engineRows(engine)
+    process.stdout.write(
+      values.json ? `${JSON.stringify({ ...engine, rows }, null, 2)}\n` : `\n${printEngine(engine)}\n`,
+    )
+    return 0
   }
   const figures = await measureAll(seconds, values.short === true)
   process.stdout.write(
@@ -64,6 +78,22 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
       redis: redisVersion,
     }
     return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions }
+  } finally {
+    await redis.stop()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function measureWholeEngine(short: boolean): Promise<Engine> {
+  const directory = mkdtempSync(join(tmpdir(), 'hallpass-bench-'))
+  const say = (line: string) => void process.stderr.write(`bench: ${line}\n`)
+  const redis = await findRedis(join(directory, 'redis'), process.env, say)
+  try {
+    const bench = { short, say, isOurs: redis.how !== 'REDIS_URL' }
+    const figures = await measureEngine(directory, redis.url, bench)
+    const vault = await measureEngineWithVault(directory, redis.url, bench)
+    const machine = { cpus: cpus().length, cpu: cpus()[0]?.model ?? 'unknown', node: process.version }
+    return { machine, ...figures, vault }
   } finally {
     await redis.stop()
     rmSync(directory, { recursive: true, force: true })

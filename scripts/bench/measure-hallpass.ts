@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url'
 import { type Connection, connectFailFast, untilReady } from '../../src/ledger/connection.js'
 import type { Drain } from './due-leases.js'
 import type { FloorOptions } from './floor.js'
-import type { Load } from './load.js'
 import { deleteByPrefix, readsSoFar, redisVersion } from './redis-figures.js'
 import { merge, runLoad } from './run-load.js'
 import { type Ground, lastWords, type RunningProgram, startProgram, untilReadyMs, untilServing } from './stack.js'
 import type { StoryName } from './stories.js'
+import type { Load } from './summary.js'
 
 export interface HallpassFigures {
   readonly redisVersion: string

@@ -2,9 +2,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { findVault, type RunningVault, startVault } from '../servers/vault.js'
-import type { Load } from './load.js'
 import { runLoad } from './run-load.js'
 import type { Ground } from './stack.js'
+import type { Load } from './summary.js'
 import { setUpJwtLogin, startRaftVault } from './vault.js'
 
 /** Null without a program to start: a Vault that merely has an address is somebody's, and not on this machine. */

@@ -1,7 +1,7 @@
 // Figures → a table with the aims beside them, or JSON.
 import type { Decisions } from './decisions.js'
 import type { Drain } from './due-leases.js'
-import type { Load } from './load.js'
+import type { Load } from './summary.js'
 
 export interface Figures {
   readonly machine: { readonly cpus: number; readonly cpu: string; readonly node: string; readonly redis: string }
@@ -19,18 +19,18 @@ export interface Figures {
   readonly residentMiB: { readonly serveIdle: number; readonly serveLoaded: number; readonly worker: number }
 }
 
-interface Row {
+export interface Row {
   readonly what: string
   readonly result: string
   readonly aim: string
   readonly met: boolean | null
 }
 
-const figure = (value: number, digits = 0) =>
+export const figure = (value: number, digits = 0) =>
   value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
-const ms = (value: number) => `${figure(value, value < 10 ? 2 : 0)} ms`
+export const ms = (value: number) => `${figure(value, value < 10 ? 2 : 0)} ms`
 const load = (one: Load) => `${figure(one.perSecond)}/s   p50 ${ms(one.p50Ms)}   p99 ${ms(one.p99Ms)}`
-const plain = (what: string, result: string): Row => ({ what, result, aim: '', met: null })
+export const plain = (what: string, result: string): Row => ({ what, result, aim: '', met: null })
 
 /** First aims of the project; `met` is what this run on this machine showed. */
 export function rowsOf(figures: Figures): Row[] {
@@ -103,15 +103,17 @@ function vaultRows({ vault, issueAndRelease }: Figures): Row[] {
 }
 
 /** The table and how it was measured. */
-export function printTable(figures: Figures): string {
-  const rows = rowsOf(figures)
+export const printTable = (figures: Figures) => printRows(rowsOf(figures), method(figures))
+
+/** Rows with their verdicts, and under them how they were measured. */
+export function printRows(rows: readonly Row[], how: readonly string[]): string {
   const width = Math.max(...rows.map((row) => row.what.length))
   const resultWidth = Math.max(...rows.filter((row) => row.aim !== '').map((row) => row.result.length))
   const verdict = (row: Row) => (row.met === null ? '' : `  ${row.aim.padEnd(13)} ${row.met ? 'met' : 'MISSED'}`)
   const lines = rows.map(
     (row) => `  ${row.what.padEnd(width)}  ${row.result.padEnd(row.met === null ? 0 : resultWidth)}${verdict(row)}`,
   )
-  return [...lines, '', ...method(figures).map((line) => `  ${line}`), ''].join('\n')
+  return [...lines, '', ...how.map((line) => `  ${line}`), ''].join('\n')
 }
 
 const method = ({ machine, connections, secondsPerLoad }: Figures) => [

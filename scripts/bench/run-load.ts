@@ -1,7 +1,8 @@
 // Starts the load generator as a process of its own and waits for its figures.
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Load, LoadAnswer, Plan } from './load.js'
+import type { LoadAnswer, Plan } from './load.js'
+import type { Load } from './summary.js'
 
 const program = fileURLToPath(new URL('load.js', import.meta.url))
 

@@ -1,7 +1,7 @@
 // Hallpass as an operator runs it: its own programs from the build, a real Redis with an append-only file, the audit on disk.
 // Only the limits are raised, since one account of a bench asks more often than any pipeline.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -43,13 +43,18 @@ export async function layGround(directory: string, redisUrl: string): Promise<Gr
   const token = (name: string) => {
     const iat = Math.floor(Date.now() / 1000)
     const claims = { iss: subjectIssuer, sub: name, aud: url, iat, exp: iat + 3600, team: 'web' }
-    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-    const input = `${part({ alg: 'ES256', typ: 'JWT', kid: 'bench' })}.${part(claims)}`
-    // RFC 7518 section 3.4: the signature is R and S side by side.
-    const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' })
-    return `${input}.${signature.toString('base64url')}`
+    return signToken(privateKey, claims)
   }
   return { directory, configFile, url, redisUrl, prefix, sealingKey, subjectIssuer, issuerKey, token }
+}
+
+/** A JWT by the key whose `kid` is `bench`. */
+export function signToken(key: KeyObject, claims: object): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const input = `${part({ alg: 'ES256', typ: 'JWT', kid: 'bench' })}.${part(claims)}`
+  // RFC 7518 section 3.4: the signature is R and S side by side.
+  const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
+  return `${input}.${signature.toString('base64url')}`
 }
 
 const policies = `@id("agents-read")

@@ -61,9 +61,13 @@ export const stories: Record<StoryName, Story> = {
   },
 }
 
-const bearer = (token: string) => [`authorization: Bearer ${token}`]
+export const bearer = (token: string) => [`authorization: Bearer ${token}`]
 
-async function openTask(connection: HttpConnection, token: string, credentials?: readonly object[]): Promise<string> {
+export async function openTask(
+  connection: HttpConnection,
+  token: string,
+  credentials?: readonly object[],
+): Promise<string> {
   const body = JSON.stringify({ purpose: 'a bench', ttl_seconds: 7200, ...(credentials ? { credentials } : {}) })
   const opened = expected(await connection.request('POST', '/v1/tasks', bearer(token), body), 201)
   return (JSON.parse(opened.body) as { task: { id: string } }).task.id
@@ -75,13 +79,13 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return performance.now() - start
 }
 
-function expected(reply: Reply, status: number): Reply {
+export function expected(reply: Reply, status: number): Reply {
   if (reply.status !== status) throw new Error(`expected ${status}, got ${reply.status}: ${reply.body}`)
   return reply
 }
 
 /** A release or a completion counts only when its receipt says confirmed. */
-function checkConfirmed(body: string): void {
+export function checkConfirmed(body: string): void {
   const { receipt, receipts } = JSON.parse(body) as { receipt?: { outcome: string }; receipts?: { outcome: string }[] }
   const outcomes = [receipt ?? [], receipts ?? []].flat().map((one) => one.outcome)
   if (outcomes.length !== 1 || outcomes[0] !== 'confirmed') throw new Error(`expected one confirmed receipt: ${body}`)

@@ -50,6 +50,7 @@ async function examine(command: DoctorCommand): Promise<Finding[]> {
     const keys = await diagnoseKeys(settings)
     found.push(keys.finding, await diagnoseAudit(settings), await diagnoseRedis(settings))
     for (const issuer of rules.issuers.issuers) found.push(await diagnoseIssuer(issuer))
+    rules.issuers.close()
     if (keys.keyset) found.push(...(await diagnoseProviders(settings, keys.keyset)))
     keys.keyset?.close()
   } catch (error) {

@@ -25,6 +25,10 @@ export type AuditEvent =
   | 'lease.abandon_ordered'
   | 'rules.loaded'
   | 'rules.refused'
+  | 'ledger.rolled_back'
+  | 'ledger.replayed'
+  | 'ledger.recovered'
+  | 'orphan.found'
 
 export interface AuditRecord {
   readonly event: AuditEvent

@@ -27,6 +27,7 @@ function addCredentialOptions(command: Command): Command {
     .option('--context <k=v>', 'what is declared about the change; k:=1 and k:=true for what is not text', collect)
     .option('--purpose <text>', 'why, for the audit and for people; never for policy')
     .option('--task <id>', 'inside this task instead of a new one')
+    .option('--dpop', 'prove a key of this process with each call (HALLPASS_DPOP=1 does the same)')
 }
 
 function addExec(root: Command, add: AddCommand): void {

@@ -23,6 +23,7 @@ export function addProgramCommands(root: Command, add: AddCommand): void {
   addPolicy(root, add)
   addAudit(root, add)
   addHostCommands(root, add)
+  addRecover(root, add)
 }
 
 function addPrograms(root: Command, add: AddCommand): void {
@@ -160,4 +161,27 @@ function addHostCommands(root: Command, add: AddCommand): void {
         (await import('../admin/provider-setup.js')).runProviderSetup({ ...inConfig(options, io), name }, io.output),
     ),
   )
+}
+
+function addRecover(root: Command, add: AddCommand): void {
+  const recover = add(
+    root,
+    'recover [directories...]',
+    {
+      summary: 'rebuild a lost ledger from audit folders; without an option it only shows what it found',
+      examples: [
+        'hallpass recover /mnt/gathered/audit-a /mnt/gathered/audit-b',
+        'hallpass recover --apply /mnt/gathered/*',
+        'hallpass recover --revoke-now --output json',
+      ],
+    },
+    async (io, directories, options: HostOptions & { apply?: boolean; revokeNow?: boolean }) => {
+      const { apply = false, revokeNow = false } = options
+      const { runRecover } = await import('../admin/recover.js')
+      return await runRecover({ ...inConfig(options, io), directories, apply, revokeNow }, io.output)
+    },
+  )
+  withConfig(recover)
+    .option('--apply', 'write it into the ledger, and let the brokers issue again')
+    .option('--revoke-now', 'end all of it at the providers, without any Redis')
 }

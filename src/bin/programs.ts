@@ -8,7 +8,7 @@ import { type DevState, prepareDev, startDevIssuer } from '../dev/built-in.js'
 import { printDevToken } from '../dev/token.js'
 import { PolicySetError } from '../policy/policy-set.js'
 import { KeyFileError } from '../signing/key-file.js'
-import { type Running, startServers, startWorker } from '../start.js'
+import { type Running, startServers, startWorker, startWorkerServer } from '../start.js'
 
 /** The API. Resolves with the exit code once a signal has drained it. */
 export async function runServe(config: string, surround?: Surround): Promise<number> {
@@ -26,7 +26,7 @@ export async function runWorker(config: string, surround?: Surround): Promise<nu
   const exitCode = await runProgram(
     'worker',
     () => loadConfig(config),
-    async (composed) => [startWorker(composed)],
+    async (composed) => [startWorker(composed), await startWorkerServer(composed)],
     surround,
   )
   return endSoon(exitCode)

@@ -12,6 +12,7 @@ export async function endLeases(parts: Parts, leases: readonly string[], ending:
   const due = await parts.ledger.endLeases(leases, ending)
   if (due.length === 0) return
   try {
+    // Nothing of a large order is here: workers take that by and by.
     await parts.queue.add(due, ending.revocation ? bulk + rank : interactive)
   } catch (error) {
     parts.log.warn({ err: error, leases: due.length }, 'no job could be added; the sweeper will find what is due')

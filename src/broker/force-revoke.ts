@@ -3,13 +3,14 @@ import type { RevocationRequest } from '../api/revocations.js'
 import type { Json } from '../core/canonical-json.js'
 import { createId } from '../core/ids.js'
 import { isEnded, type Lease } from '../ledger/lease.js'
-import type { LeaseMatch, Revocation } from '../ledger/ledger.js'
+import type { Ending, LeaseMatch, Revocation } from '../ledger/ledger.js'
 import type { Access } from '../policy/decision.js'
 import { endLeases } from './end-leases.js'
 import { endTask } from './end-task.js'
 import { matchOf } from './lease-match.js'
 import type { Caller, Parts } from './parts.js'
 import { recordEnding } from './records.js'
+import { RightOfWay } from './right-of-way.js'
 
 /**
  * Counts what the target reaches and, unless it is a dry run, orders it ended. The order is on disk before the answer; where
@@ -39,9 +40,18 @@ export async function forceRevoke(
   })
   const [record] = await Promise.allSettled([append])
   await parts.ledger.createRevocation({ id, match, reason: request.reason, actor: caller.principal.id, matched })
-  await carryOutOrLeave(parts, id)
+  if (matched <= large || !(await hasWorker(parts))) await carryOutOrLeave(parts, id)
   if (record.status === 'rejected') throw record.reason
   return { id, matched, ...(locked ? { lock: locked.lock.id } : {}) }
+}
+
+/** More leases than this: a worker carries it out, since the operator need not wait for it and others ask this broker too. */
+const large = 1000
+
+/** Somebody has swept within the last seconds, and so will begin the order at once. */
+async function hasWorker(parts: Parts): Promise<boolean> {
+  const ready = await parts.ledger.ready().catch(() => null)
+  return ready !== null && ready.sweptAgoMs !== null && ready.sweptAgoMs < 2000
 }
 
 /** At once, by this broker: an incident does not wait for a sweep. What it cannot do a worker will. */
@@ -68,10 +78,22 @@ async function* pages(parts: Parts, match: LeaseMatch) {
 
 /** The most privileged go first: while a long order runs they could do the most harm. */
 const ranks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
-const pageSize = 200
+const pageSize = 100
 
 /** Orders every lease that the order reaches to end. Idempotent: run again after a crash it does no harm. */
-export async function carryOut(parts: Parts, id: string): Promise<void> {
+export async function carryOut(parts: Parts, id: string, rightOfWay = new RightOfWay()): Promise<void> {
+  const kept = setInterval(() => {
+    parts.ledger.keepOrder(id).catch((error: unknown) => parts.log.debug({ err: error }, 'an order was not kept'))
+  }, 1000)
+  kept.unref()
+  try {
+    await endAll(parts, id, rightOfWay)
+  } finally {
+    clearInterval(kept)
+  }
+}
+
+async function endAll(parts: Parts, id: string, rightOfWay: RightOfWay): Promise<void> {
   const order: Revocation | null = await parts.ledger.findRevocation(id)
   if (!order) return await parts.ledger.revocationScanned(id)
   const { match, actor } = order
@@ -82,19 +104,27 @@ export async function carryOut(parts: Parts, id: string): Promise<void> {
   for await (const page of pages(parts, match)) {
     for (const lease of page) found[lease.record.access].push(lease.id)
     // Nothing outranks these: they need not wait for the end of the scan.
-    await endPages(parts, found.admin.splice(0), ending, 0)
+    await endPages(parts, found.admin.splice(0), ending, 0, rightOfWay)
+    await rightOfWay.giveWay()
   }
-  for (const [rank, access] of ranks.entries()) await endPages(parts, found[access], ending, rank)
+  const left = ranks.reduce((sum, access) => sum + found[access].length, 0)
+  for (const [rank, access] of ranks.entries()) {
+    // Of a large order the workers take what they can; jobs for all of it would keep others waiting.
+    const how = left > large ? { ...ending, bulk: rank } : ending
+    await endPages(parts, found[access], how, rank, rightOfWay)
+  }
   await parts.ledger.revocationScanned(id)
 }
 
 async function endPages(
   parts: Parts,
   ids: readonly string[],
-  ending: { readonly reason: 'revoked'; readonly actor: string; readonly revocation: string; readonly forced: true },
+  ending: Ending,
   rank: number,
+  rightOfWay: RightOfWay,
 ): Promise<void> {
   for (let i = 0; i < ids.length; i += pageSize) {
+    await rightOfWay.giveWay()
     const page = ids.slice(i, i + pageSize)
     // Only the ids were kept: a hundred thousand whole leases would not fit beside all else.
     const before = await parts.ledger.findLeases(page)

@@ -69,6 +69,7 @@ function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task
     principal: principal.id,
     account: principal.account,
     instance: principal.instance,
+    ...(principal.jkt === undefined ? {} : { jkt: principal.jkt }),
     attributes: principal.attributes,
     holders: holdersOf(principal, limits.account.memory),
     chain: [id],
@@ -166,12 +167,12 @@ async function writeTask(
     // Whoever opened it may have died before this was written, and the caller is about to be told of it and use it. A second
     // `task.opened` is legal: readers take the first.
     const opened = await parts.ledger.findTask(answer.task)
-    if (opened) await recordOpened(parts, caller, opened, request)
+    if (opened) await recordOpened(parts, caller, opened, request, idempotency)
   }
   if (answer.outcome !== 'ok') throw notOpened(answer, idempotency)
   const { task } = answer
   try {
-    await recordOpened(parts, caller, task, request)
+    await recordOpened(parts, caller, task, request, idempotency)
   } catch (error) {
     await parts.ledger.endTask(task.id, 'failed')
     throw error
@@ -179,7 +180,13 @@ async function writeTask(
   return task
 }
 
-async function recordOpened(parts: Parts, caller: Caller, task: Task, request: OpenTaskRequest): Promise<void> {
+async function recordOpened(
+  parts: Parts,
+  caller: Caller,
+  task: Task,
+  request: OpenTaskRequest,
+  idempotency: Idempotency | null,
+): Promise<void> {
   await parts.audit.append({
     event: 'task.opened',
     principal: task.principal,
@@ -187,10 +194,18 @@ async function recordOpened(parts: Parts, caller: Caller, task: Task, request: O
     task: task.id,
     request_id: caller.requestId,
     instance_of: task.instance,
+    ...(task.jkt === undefined ? {} : { pinned_to: task.jkt }),
     token_sha256: caller.principal.tokenSha256,
     purpose: request.purpose,
     attributes: task.attributes,
     expires_at: new Date(task.expiresAt).toISOString(),
+    // Enough to write the task again into a ledger that lost it (recovery).
+    holders: task.holders.map(({ id, kind, windowMs }) => [id, kind, windowMs]),
+    chain: task.chain,
+    parent: task.parent,
+    depth: task.depth,
+    ...(request.heartbeat_seconds === undefined ? {} : { heartbeat_seconds: request.heartbeat_seconds }),
+    ...(idempotency ? { idempotency: { ...idempotency } } : {}),
   })
 }
 
@@ -207,5 +222,9 @@ function notOpened(
   }
   const { retryAfterSeconds } = answer
   if (answer.outcome === 'rate') return rateExceeded(retryAfterSeconds)
+  if (answer.outcome === 'rolled_back') {
+    const detail = 'the ledger is not as this broker left it; see /readyz, and hallpass recover'
+    return new BrokerError('rolled_back', detail, { retryAfterSeconds })
+  }
   return new BrokerError('quota', 'limits.account.open_tasks is reached for this account', { retryAfterSeconds })
 }

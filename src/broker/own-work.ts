@@ -1,5 +1,7 @@
 // What the sweeper does itself, without the queue. It runs beside the sweep: a provider that hangs must not keep the sweep
 // from finding the others' leases, nor from being seen (no sweep for 10 s stops all issuing).
+import { setMaxListeners } from 'node:events'
+import { RightOfWay } from './right-of-way.js'
 
 /** As many calls as a far side may be asked to take beside those of the queue. */
 const atOnce = 16
@@ -38,6 +40,20 @@ export class OwnWork {
   /** Resolves when nothing runs any more. */
   async settled(): Promise<void> {
     await Promise.all(this.#running.values())
+  }
+
+  /** Who waits goes before what nobody waits for. */
+  readonly rightOfWay: RightOfWay
+
+  constructor(rightOfWay = new RightOfWay()) {
+    this.rightOfWay = rightOfWay
+    // One listener per revocation under way, and each takes its own away: many are no leak.
+    setMaxListeners(0, this.#handBack.signal)
+  }
+
+  /** Nothing more is to be begun. */
+  get stopping(): boolean {
+    return this.#stopped
   }
 
   /** Nothing more is begun; resolves when what is under way is over, or is handed back after `withinMs`. The rest stays due. */

@@ -1,6 +1,7 @@
 // What the audit says of a lease, at each step of its life (design section 9). Without the first record nothing is minted.
 import type { Json } from '../core/canonical-json.js'
 import { toTimestamp } from '../core/clock.js'
+import { sha256Hex } from '../core/hash.js'
 import type { Lease, Receipt } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
 import type { Issued } from '../providers/provider.js'
@@ -29,6 +30,8 @@ export async function recordReserved(parts: Parts, caller: Caller, reserved: Res
       record: record as unknown as Json,
       recipe,
       deadline: toTimestamp(toIssue.deadline),
+      reserved_at: toTimestamp(reserved.now),
+      ...(reserved.idempotency ? { idempotency: { ...reserved.idempotency } } : {}),
       decision: decisionRecord(decided),
     })
   } catch (error) {
@@ -56,6 +59,7 @@ export async function recordIssued(
     provider_expires_at: toTimestamp(issued.providerExpiresAt),
     provider_ref: issued.providerRef,
     sealed_handle: sealedHandle,
+    fingerprints: issued.fingerprintOf.map(sha256Hex),
   })
 }
 

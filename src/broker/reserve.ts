@@ -16,6 +16,7 @@ import type { Wanted } from './wanted.js'
 export interface Reserved extends Prepared {
   readonly asked: Asked
   readonly decided: Decided
+  readonly idempotency: Wanted['idempotency']
   /** The ledger's time at the reservation, and our monotonic clock just before: their difference only errs on the safe side. */
   readonly now: number
   readonly sentAt: number
@@ -70,7 +71,8 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
     const answer = await parts.ledger.reserve(reservationOf(parts, wanted, look, decided, prepared))
     if (answer.outcome === 'ok') {
       const toIssue = { ...prepared.toIssue, deadline: answer.expiresAt }
-      return { asked, decided, ...prepared, toIssue, now: answer.now, sentAt, pass }
+      const { idempotency } = wanted
+      return { asked, decided, idempotency, ...prepared, toIssue, now: answer.now, sentAt, pass }
     }
     pass.withdrawn()
     if (answer.outcome === 'version') return 'version'
@@ -124,9 +126,13 @@ function notReserved(
         retryAfterSeconds: 5,
       })
     case 'rolled_back':
-      return new BrokerError('rolled_back', 'the ledger is not the one this broker wrote to; run hallpass recover', {
-        retryAfterSeconds: 60,
-      })
+      return new BrokerError(
+        'rolled_back',
+        'the ledger is not as this broker left it; see /readyz, and hallpass recover',
+        {
+          retryAfterSeconds: 5,
+        },
+      )
     case 'exists':
       return new BrokerError('internal', `${wanted.leaseId} is taken`)
   }

@@ -32,7 +32,7 @@ export async function revoke(
     const tells = over || (settlement.state === 'failed' && settlement.uncounted !== true)
     const owed = tells ? await recordEnded(parts, claim.lease, settlement.state, settlement.receipt) : false
     await parts.ledger.settle(leaseId, token, { ...settlement, owed })
-    countSettled(parts, claim, settlement, parts.clock.monotonic() - claimedAt)
+    tellAttempt(parts, claim, settlement, parts.clock.monotonic() - claimedAt)
     return over ? 'ended' : 'later'
   } finally {
     kept.stop()
@@ -64,12 +64,23 @@ async function unlessStopped<T>(work: Promise<T>, otherwise: T, stop: AbortSigna
   }
 }
 
-function countSettled(parts: Parts, { lease, now, orderedAt }: Claimed, settlement: Settlement, tookMs: number): void {
-  const { provider } = lease.record
-  if (settlement.uncounted) return
-  if (settlement.state === 'revoking') parts.metrics.revocationRetries.inc({ provider })
-  else parts.metrics.leasesEnded.inc({ provider, state: settlement.state })
-  // From the order (or the deadline) to the receipt, on the ledger's clock.
-  if (isEnded(settlement.state))
-    parts.metrics.revocationSeconds.observe({ provider }, Math.max(0, now + tookMs - orderedAt) / 1000)
+/** One line and the figures of one attempt. */
+function tellAttempt(parts: Parts, { lease, now, orderedAt }: Claimed, settlement: Settlement, tookMs: number): void {
+  const { provider, revocation } = lease.record
+  const { metrics } = parts
+  const { state, receipt, uncounted } = settlement
+  const { outcome } = receipt
+  parts.log.info(
+    { lease: lease.id, provider, attempt: lease.attempts, outcome, state, counted: !uncounted, ms: Math.round(tookMs) },
+    'revocation',
+  )
+  if (uncounted) return
+  if (state === 'revoking' && outcome !== 'expires_at') metrics.revocationRetries.inc({ provider })
+  else if (state !== 'revoking') metrics.leasesEnded.inc({ provider, state })
+  if (!isEnded(state)) return
+  // From the order (or the deadline) to the receipt, on the ledger's clock. What cannot be ended early is not late before its
+  // deadline, unless an operator's order ends it all the same.
+  const since =
+    revocation === 'natural_expiry' && !lease.forced ? lease.expiresAt : Math.min(orderedAt, lease.expiresAt)
+  metrics.revocationSeconds.observe({ provider }, Math.max(0, now + tookMs - since) / 1000)
 }

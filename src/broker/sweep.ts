@@ -3,6 +3,7 @@
 import { isEnded } from '../ledger/lease.js'
 import type { DueLease } from '../ledger/ledger.js'
 import { swept } from '../queue/revocation-queue.js'
+import { beginBulk } from './end-bulk.js'
 import { endTask } from './end-task.js'
 import { carryOut } from './force-revoke.js'
 import type { OwnWork } from './own-work.js'
@@ -11,7 +12,7 @@ import { recordEnded } from './records.js'
 import { expireLocks } from './remove-lock.js'
 import { revoke } from './revoke.js'
 
-const pageSize = 500
+const pageSize = 200
 /**
  * Handed to the queue that long ago and taken by nobody: its job is lost, or stands behind many. To add it again would be
  * ignored where it still stands, so the sweeper does it itself. The ledger hands out again after 2 s.
@@ -32,10 +33,11 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
     )
   }
   void own.begin('orders:', await parts.ledger.takeDueRevocations(10), (id) =>
-    carryOut(parts, id).catch((error: unknown) =>
+    carryOut(parts, id, own.rightOfWay).catch((error: unknown) =>
       parts.log.warn({ err: error, revocation: id }, 'an order waits for the next sweep'),
     ),
   )
+  beginBulk(parts, own)
   await expireLocks(parts)
   await writeOwed(parts)
   return due.length

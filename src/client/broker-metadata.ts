@@ -1,6 +1,7 @@
 // What a client may ask a broker before it has any identity: `/.well-known/hallpass`.
 import { z } from 'zod'
 import { parseAnswer } from './answer.js'
+import type { DpopKey } from './dpop.js'
 import { callHttp, parseServiceUrl } from './http-json.js'
 
 /** Where a person gets a token that this broker takes: the `login:` setting of an operators' issuer. */
@@ -20,6 +21,8 @@ const metadata = z.looseObject({
   audiences: z.array(z.string()).default([]),
   login: z.array(publishedLogin).default([]),
   version: z.string().optional(),
+  /** Those that an issuer binds to a key when they are asked for as `<audience>#jkt=<thumbprint>`. */
+  dpop_bound_audiences: z.array(z.string()).default([]),
 })
 export type BrokerMetadata = z.infer<typeof metadata>
 
@@ -46,4 +49,11 @@ export async function fetchBrokerMetadata(options: {
 export function audienceOf(broker: Pick<BrokerMetadata, 'issuer' | 'audiences'>): string {
   if (broker.audiences.includes(broker.issuer)) return broker.issuer
   return broker.audiences[0] ?? broker.issuer
+}
+
+/** The audience that also says which key the token is for, where the broker takes it so; else the plain one. */
+export async function boundAudienceOf(broker: BrokerMetadata, key: DpopKey | undefined): Promise<string> {
+  const audience = audienceOf(broker)
+  if (key === undefined || !broker.dpop_bound_audiences.includes(audience)) return audience
+  return `${audience}#jkt=${await key.thumbprint()}`
 }

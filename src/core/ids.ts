@@ -32,6 +32,17 @@ function nextRandomByte(): number {
   return byte
 }
 
+/** Epoch milliseconds at which an id was made, by its maker's clock; NaN for a text that is none. */
+export function createdAt(id: string): number {
+  let time = 0
+  for (const digit of id.slice(id.indexOf('_') + 1).slice(0, 10)) {
+    const value = alphabet.indexOf(digit)
+    if (value < 0) return Number.NaN
+    time = time * 32 + value
+  }
+  return time
+}
+
 /** Whether `text` has the shape of an id with this prefix; says nothing about whether it exists. */
 export function isId(prefix: IdPrefix, text: string): boolean {
   return text.length === prefix.length + 27 && text.startsWith(`${prefix}_`) && /^[0-9a-z]{26}$/.test(text.slice(-26))

@@ -1,4 +1,5 @@
 // Alive, ready, and how it goes.
+import { createObserver } from '../broker/observe.js'
 import type { Parts } from '../broker/parts.js'
 import type { Answer } from './problem.js'
 import { type Route, route } from './route.js'
@@ -15,6 +16,12 @@ const clockToleranceMs = 5000
 const sweptWithinMs = 10_000
 
 export function healthRoutes(condition: Condition, version: string): Route[] {
+  let observe: (() => Promise<void>) | null = null
+  const scrape = async (parts: Parts) => {
+    observe ??= createObserver(parts)
+    await observe()
+    return await parts.metrics.registry.metrics()
+  }
   return [
     route({
       method: 'GET',
@@ -38,7 +45,7 @@ export function healthRoutes(condition: Condition, version: string): Route[] {
       run: async ({ parts }) => ({
         status: 200,
         type: parts.metrics.registry.contentType,
-        body: await parts.metrics.registry.metrics(),
+        body: await scrape(parts),
       }),
     }),
   ]
@@ -47,8 +54,9 @@ export function healthRoutes(condition: Condition, version: string): Route[] {
 async function readiness(parts: Parts, condition: Condition): Promise<Answer> {
   const problems: Record<string, string> = {}
   try {
-    const { now, sweptAgoMs, incarnation } = await parts.ledger.ready()
+    const { now, sweptAgoMs, incarnation, doubt } = await parts.ledger.ready()
     if (incarnation === null) problems.rolled_back = 'the ledger lost its memory; run hallpass recover'
+    if (doubt !== null) problems.rolled_back = doubt
     if (sweptAgoMs === null || sweptAgoMs > sweptWithinMs)
       problems.no_worker = 'no worker has swept for 10 s; start hallpass worker'
     if (Math.abs(now - parts.clock.now()) > clockToleranceMs)

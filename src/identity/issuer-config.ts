@@ -1,6 +1,7 @@
 // The `issuers:` section of the configuration: its shape, its defaults, and what one entry must be by itself.
 import { z } from 'zod'
 import { duration, httpsUrl } from '../core/settings.js'
+import { bundleConfig } from './bundle-config.js'
 import type { AttributeRules, Requirement } from './claims.js'
 import { signatureAlgorithms } from './key-set.js'
 import { loginConfig } from './login.js'
@@ -56,6 +57,8 @@ const common = {
   max_age: bounded(duration, 1, 31_536_000, '1s to 365d').optional(),
   leeway: bounded(duration, 0, 60, 'at most 60s').default(30),
   task_token: z.enum(['required', 'optional']).default('optional'),
+  single_use: z.boolean().default(false),
+  bind: z.literal('audience', 'expected audience').optional(),
 }
 
 const attribute = z.strictObject({
@@ -90,25 +93,19 @@ const oidcConfig = z
   })
   .superRefine(checkOidc)
 
-const notYet = z.never('only `file` is supported for now').optional()
-
 const spiffeConfig = z
   .strictObject({
     type: z.literal('spiffe'),
     use: z.literal('workload', 'expected workload: operators come with an OIDC token').default('workload'),
     trust_domain: z.string().refine(isTrustDomain, 'expected a trust domain such as prod.acme.example'),
-    bundle: z.strictObject({
-      file: z.string('expected the path of a trust bundle').min(1),
-      endpoint: notYet,
-      profile: notYet,
-      workload_api: notYet,
-    }),
+    bundle: bundleConfig,
+    allow_private_addresses: z.boolean().default(false),
     algorithms: algorithmsOf(spiffeAlgorithms),
     typ: z.array(text).min(1).default(['JWT', 'JOSE']),
     paths: z.array(z.string().superRefine(checkPath)).default([]),
     ...common,
   })
-  .superRefine(checkAttributeUse)
+  .superRefine(checkSpiffe)
 
 const issuerName = z.string().regex(/^[a-z][a-z0-9-]*$/)
 
@@ -158,6 +155,16 @@ function checkOidc(config: OidcConfig, context: z.RefinementCtx): void {
     if (values.some((value) => typeof value !== 'string')) {
       problem(['require', name], `expected a string in quotes: ${config.preset} gives this claim as a string`)
     }
+  }
+  checkAttributeUse(config, context)
+}
+
+function checkSpiffe(config: SpiffeConfig, context: z.RefinementCtx): void {
+  const { endpoint_spiffe_id: id } = config.bundle
+  if (id !== undefined && !id.startsWith(`spiffe://${config.trust_domain}/`)) {
+    // Its SVID is verified with this very bundle, which speaks for no other trust domain.
+    const message = `expected a SPIFFE ID with a path in trust domain ${config.trust_domain}`
+    context.addIssue({ code: 'custom', path: ['bundle', 'endpoint_spiffe_id'], message })
   }
   checkAttributeUse(config, context)
 }

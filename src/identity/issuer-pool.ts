@@ -1,14 +1,20 @@
 // Subject token → Principal. The only reader of unverified claims, and for one thing: to choose the issuer whose keys and
 // rules then decide. Nothing that a token says makes it ask the network for an issuer that is not configured.
 import type { Issuer } from './issuer.js'
+import { bindPrincipal, type PresentedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
 import { parseRawToken, quoted, type RawToken, refusedToken } from './raw-token.js'
 import { createRememberedTokens } from './remembered-tokens.js'
 
 export interface IssuerPool {
   readonly issuers: readonly Issuer[]
-  /** Throws BrokerError `invalid_token` (401) or `issuer_unavailable` (503). */
-  authenticate(tokenText: string): Promise<Principal>
+  /**
+   * `presented`: the keys that the caller proved with this request. Throws BrokerError `invalid_token` (401) or
+   * `issuer_unavailable` (503). A principal with `tokenUse` has yet to be claimed.
+   */
+  authenticate(tokenText: string, presented?: PresentedKeys): Promise<Principal>
+  /** Ends what the issuers keep open. Known keys go on serving until they are stale. */
+  close(): void
 }
 
 /** `ourIssuer` is Hallpass's own `issuer`: what we signed identifies nobody to us. */
@@ -17,17 +23,20 @@ export function createIssuerPool(issuers: readonly Issuer[], deps: { readonly ou
   const remembered = createRememberedTokens()
   return {
     issuers,
-    async authenticate(tokenText) {
-      const known = await remembered.find(tokenText)
+    async authenticate(tokenText, presented = {}) {
+      const known = await remembered.find(tokenText, presented)
       if (known !== null) return known
       const token = parseRawToken(tokenText)
       if (token.payload.iss !== undefined && own.includes(token.payload.iss)) {
         throw refusedToken('a token signed by Hallpass itself is not a subject token')
       }
       const issuer = chooseIssuer(issuers, token)
-      const verified = await issuer.authenticate(token)
+      const verified = await issuer.authenticate(token, presented)
       remembered.add(token, issuer, verified)
-      return verified.principal
+      return bindPrincipal(verified.principal, verified.vouched, presented)
+    },
+    close() {
+      for (const issuer of issuers) issuer.close?.()
     },
   }
 }

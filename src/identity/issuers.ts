@@ -3,7 +3,8 @@ import { resolve } from 'node:path'
 import type { Clock } from '../core/clock.js'
 import { isLoopbackHost, type SettingProblem } from '../core/settings.js'
 import { type AddressPolicy, type ResolveHost, resolveBySystem } from './address-policy.js'
-import { type FetchDocument, loadDiscovered, loadFile, loadFrom } from './discovery.js'
+import { createBundleSource } from './bundle-sources.js'
+import { loadDiscovered, loadFile, loadFrom } from './discovery.js'
 import type { Issuer } from './issuer.js'
 import {
   attributeRulesOf,
@@ -15,10 +16,11 @@ import {
 } from './issuer-config.js'
 import { ownIssuers } from './issuer-pool.js'
 import { fileTimings, KeyCache, type KeySource, remoteTimings } from './jwks.js'
+import { parseKeySet } from './key-set.js'
 import { loginProblems, type PublishedLogin } from './login.js'
 import { createOidcIssuer } from './oidc-issuer.js'
 import { parsePathTemplate } from './path-template.js'
-import { fetchJson } from './remote-document.js'
+import { fetchJson, type ServerIdentity } from './remote-document.js'
 import { createSpiffeIssuer } from './spiffe-issuer.js'
 
 export interface IssuerDeps {
@@ -31,6 +33,8 @@ export interface IssuerDeps {
   readonly resolveHost?: ResolveHost
   /** Bounds of one fetch of keys; 5 s and 256 KiB unless told. */
   readonly fetchTimeoutMs?: number
+  /** Told, once per change, why a trust bundle is not taken. */
+  readonly report?: (issuer: string, problem: string) => void
 }
 
 const maxDocumentBytes = 256 * 1024
@@ -128,6 +132,8 @@ function commonRules(name: string, entry: Entry, deps: IssuerDeps) {
     sessionSeconds: entry.session,
     account: entry.account ?? preset?.account ?? null,
     instance: entry.instance ?? preset?.instance ?? null,
+    singleUse: entry.single_use,
+    bindsAudience: entry.bind === 'audience',
   }
 }
 
@@ -146,7 +152,7 @@ function createOidc(name: string, entry: OidcConfig, sharesIss: boolean, deps: I
 function oidcKeys(name: string, entry: OidcConfig, deps: IssuerDeps): KeySource {
   const maxStaleSeconds = entry.max_stale
   if (entry.jwks !== undefined && 'file' in entry.jwks) {
-    const load = loadFile(resolve(deps.directory, entry.jwks.file), 'sig')
+    const load = loadFile(resolve(deps.directory, entry.jwks.file), (document) => parseKeySet(document, 'sig'))
     return new KeyCache(name, load, { ...fileTimings, maxStaleSeconds }, deps.clock)
   }
   const written = entry.jwks?.uri ?? oidcIssuerOf(entry)
@@ -160,7 +166,7 @@ function oidcKeys(name: string, entry: OidcConfig, deps: IssuerDeps): KeySource 
 }
 
 /** Loopback only where the operator's own URL says so: a discovered jwks_uri must not lead to this machine's services. */
-function createFetch(written: string, allowPrivate: boolean, deps: IssuerDeps): FetchDocument {
+function createFetch(written: string, allowPrivate: boolean, deps: IssuerDeps) {
   const addresses: AddressPolicy = allowPrivate
     ? 'any'
     : isLoopbackHost(new URL(written).hostname)
@@ -172,12 +178,17 @@ function createFetch(written: string, allowPrivate: boolean, deps: IssuerDeps): 
     timeoutMs: deps.fetchTimeoutMs ?? 5000,
     maxBytes: maxDocumentBytes,
   }
-  return (url) => fetchJson(url, bounds)
+  return (url: string, server: ServerIdentity = {}) => fetchJson(url, { ...bounds, server })
 }
 
 function createSpiffe(name: string, entry: SpiffeConfig, sharesTrustDomain: boolean, deps: IssuerDeps): Issuer {
-  const load = loadFile(resolve(deps.directory, entry.bundle.file), 'jwt-svid')
-  const keys = new KeyCache(name, load, { ...fileTimings, maxStaleSeconds: entry.max_stale }, deps.clock)
+  const keys = createBundleSource(name, entry, {
+    clock: deps.clock,
+    directory: deps.directory,
+    fetchFrom: (url) => createFetch(url, entry.allow_private_addresses, deps),
+    report: deps.report ?? (() => undefined),
+    timeoutMs: deps.fetchTimeoutMs ?? 5000,
+  })
   const rules = {
     ...commonRules(name, entry, deps),
     trustDomain: entry.trust_domain,

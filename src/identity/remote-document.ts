@@ -3,6 +3,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
+import type { PeerCertificate } from 'node:tls'
 import { isHttpsOrLoopback } from '../core/settings.js'
 import { type AddressPolicy, createPinnedLookup, isAllowedAddress, type ResolveHost } from './address-policy.js'
 
@@ -11,6 +12,15 @@ interface FetchBounds {
   readonly resolveHost: ResolveHost
   readonly timeoutMs: number
   readonly maxBytes: number
+  /** Who the server must be, where that is not its name in the web's PKI. */
+  readonly server?: ServerIdentity
+}
+
+/** How a TLS server is authenticated; `node:tls` has the meaning of each. */
+export interface ServerIdentity {
+  readonly ca?: string[]
+  readonly allowPartialTrustChain?: boolean
+  readonly checkServerIdentity?: (hostname: string, certificate: PeerCertificate) => Error | undefined
 }
 
 /** Fetches and parses JSON. Throws an Error that says, with the URL, what was wrong; it is for operators, not callers. */
@@ -51,6 +61,7 @@ function fetchBody(target: URL, bounds: FetchBounds): Promise<Buffer> {
       agent: false,
       lookup: createPinnedLookup(bounds.addresses, bounds.resolveHost),
       headers: { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'hallpass' },
+      ...bounds.server,
       rejectUnauthorized: true,
     })
     const fail = (error: Error) => {

@@ -1,12 +1,14 @@
 // A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md). Keys never cross domains.
 import type { Clock } from '../core/clock.js'
+import { isForUs } from './audience.js'
+import type { BundleSource } from './bundle-sources.js'
 import { derivePrincipal, type PrincipalRules } from './derive-principal.js'
 import type { Issuer } from './issuer.js'
-import type { KeySource } from './jwks.js'
 import type { PathTemplate } from './path-template.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 import { parseSpiffeId, type SpiffeId, trustDomainIn } from './spiffe-id.js'
 import { checkTimes, checkToken, type TokenRules, verifySignature } from './token-checks.js'
+import type { TrustBundleSource } from './trust-bundle.js'
 
 interface SpiffeRules extends PrincipalRules, TokenRules {
   readonly trustDomain: string
@@ -16,18 +18,25 @@ interface SpiffeRules extends PrincipalRules, TokenRules {
   readonly paths: readonly PathTemplate[]
 }
 
+/** An Issuer whose bundle serves X.509-SVIDs as well. */
+export interface SpiffeIssuer extends Issuer {
+  readonly trustDomain: string
+  readonly bundle: TrustBundleSource
+}
+
 /** An issuer of JWT-SVIDs; `keys` holds the trust domain's `jwt-svid` keys. An `iss` in the token means nothing here. */
-export function createSpiffeIssuer(rules: SpiffeRules, keys: KeySource, clock: Clock): Issuer {
+export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock: Clock): SpiffeIssuer {
   return {
     name: rules.name,
     use: rules.use,
     matches({ payload }) {
       if (payload.sub === undefined || trustDomainIn(payload.sub) !== rules.trustDomain) return false
-      return !rules.sharesTrustDomain || payload.aud.some((audience) => rules.audiences.includes(audience))
+      return !rules.sharesTrustDomain || isForUs(payload.aud, rules)
     },
-    async authenticate(token) {
+    async authenticate(token, presented = {}) {
+      checkIsNoWitSvid(token)
       const id = checkSubject(token, rules.trustDomain)
-      checkToken(token, rules, clock)
+      const vouched = checkToken(token, rules, clock, presented)
       // The kid is optional (section 2.2): a token without one is tried against each key that fits its algorithm.
       const found = await keys.findKeys(token.header.alg, token.header.kid)
       if (found.length === 0) {
@@ -35,7 +44,7 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: KeySource, clock: C
         throw refusedToken(`the trust bundle of ${rules.trustDomain} has no usable JWT key${named}`)
       }
       const key = await verifySignature(token, found)
-      return { principal: derivePrincipal(rules, token, attributesOf(id, rules.paths)), key }
+      return { principal: derivePrincipal(rules, token, attributesOf(id, rules.paths)), key, vouched }
     },
     async stands(token, key) {
       checkTimes(token, rules, clock)
@@ -43,7 +52,19 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: KeySource, clock: C
     },
     status: () => keys.status(),
     refresh: () => keys.refresh(),
+    trustDomain: rules.trustDomain,
+    bundle: keys,
+    close: () => keys.close(),
   }
+}
+
+/**
+ * WIT-SVID.md: such a token is nothing without proof of the key it names, which is not asked for here. Whatever `typ` is
+ * configured; case and prefix do not count in it (RFC 7515 section 4.1.9).
+ */
+function checkIsNoWitSvid({ header }: RawToken): void {
+  if (!/^(application\/)?wit\+jwt$/i.test(header.typ ?? '')) return
+  throw refusedToken('the token is a WIT-SVID (typ "wit+jwt"): it identifies nobody here, present a JWT-SVID')
 }
 
 function checkSubject(token: RawToken, trustDomain: string): SpiffeId {

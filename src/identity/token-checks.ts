@@ -2,13 +2,14 @@
 // that cannot pass costs neither a signature nor a fetch of keys.
 import { compactVerify } from 'jose'
 import type { Clock } from '../core/clock.js'
+import { type AudienceRules, isForUs } from './audience.js'
 import type { TokenTerms } from './issuer.js'
 import type { PublicKey } from './key-set.js'
+import { checkPossession, type PresentedKeys, type VouchedKeys, vouchedKeysOf } from './presented-keys.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 
-export interface TokenRules {
+export interface TokenRules extends AudienceRules {
   readonly algorithms: readonly string[]
-  readonly audiences: readonly string[]
   /** Allowed `typ` values; an absent `typ` counts as `JWT` (RFC 7519 section 5.1). */
   readonly types: readonly string[]
   readonly leewaySeconds: number
@@ -16,8 +17,16 @@ export interface TokenRules {
   readonly maxAgeSeconds: number | null
 }
 
-/** Checks everything about a token that needs no key and no issuer's own rules. Throws `invalid_token`. */
-export function checkToken(token: RawToken, rules: TokenRules, clock: Clock): void {
+/**
+ * Checks everything about a token that needs no key and no issuer's own rules, and answers the keys it is bound to, which
+ * `presented` holds. Throws `invalid_token`.
+ */
+export function checkToken(
+  token: RawToken,
+  rules: TokenRules,
+  clock: Clock,
+  presented: PresentedKeys = {},
+): VouchedKeys {
   const { alg, typ } = token.header
   if (!rules.algorithms.includes(alg)) {
     throw refusedToken(`alg ${quoted(alg)} is not allowed for this issuer (allowed: ${rules.algorithms.join(', ')})`)
@@ -25,20 +34,18 @@ export function checkToken(token: RawToken, rules: TokenRules, clock: Clock): vo
   if (!rules.types.includes(typ ?? 'JWT')) {
     throw refusedToken(`typ ${quoted(typ)} is not allowed for this issuer (allowed: ${rules.types.join(', ')})`)
   }
-  checkAudience(token, rules.audiences)
+  checkAudience(token, rules)
   checkTimes(token, rules, clock)
-  // RFC 7800: a token bound to a key, shown by itself, is a stolen one until its proof is seen.
-  if (Object.hasOwn(token.claims, 'cnf')) {
-    throw refusedToken('the token is bound to a key ("cnf") and no proof of that key was presented')
-  }
+  const vouched = vouchedKeysOf(token, rules)
+  checkPossession(vouched, presented)
+  return vouched
 }
 
-function checkAudience(token: RawToken, expected: readonly string[]): void {
+function checkAudience(token: RawToken, rules: AudienceRules): void {
   const seen = token.payload.aud
-  if (seen.length === 0) throw refusedToken(`the token names no audience; expected ${oneOf(expected)}`)
-  if (!seen.some((audience) => expected.includes(audience))) {
-    throw refusedToken(`the token is for audience ${quoted(seen)}; expected ${oneOf(expected)}`)
-  }
+  const expected = oneOf(rules.audiences)
+  if (seen.length === 0) throw refusedToken(`the token names no audience; expected ${expected}`)
+  if (!isForUs(seen, rules)) throw refusedToken(`the token is for audience ${quoted(seen)}; expected ${expected}`)
 }
 
 function oneOf(values: readonly string[]): string {

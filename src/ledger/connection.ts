@@ -3,9 +3,11 @@
 import { Cluster, Redis } from 'ioredis'
 
 export interface RedisSettings {
-  /** redis://, rediss://, unix://, redis+sentinel://name@host:port,host:port/db, or a list of cluster nodes. */
+  /** redis://, rediss://, unix://, redis+sentinel:// or rediss+sentinel://host:port,host:port/name/db, or a list of cluster nodes. */
   readonly url: string | readonly string[]
   readonly prefix: string
+  /** PEM: who signed Redis's certificate, where the system does not know them. */
+  readonly ca?: string
 }
 
 /** For the ledger and whatever adds jobs: a command is answered, fails within `commandTimeout`, and is never sent twice. */
@@ -27,16 +29,16 @@ export type Connection = Redis | Cluster
 
 /** A connection that refuses at once while Redis is away. Errors reach `onError`; the caller of a command gets them too. */
 export function connectFailFast(settings: RedisSettings, onError: (error: Error) => void): Connection {
-  return connect(settings.url, failFast, onError)
+  return connect(settings, failFast, onError)
 }
 
 /** A connection that waits for Redis to come back. */
 export function connectPatient(settings: RedisSettings, onError: (error: Error) => void): Connection {
-  return connect(settings.url, patient, onError)
+  return connect(settings, patient, onError)
 }
 
-function connect(url: string | readonly string[], options: Behaviour, onError: (error: Error) => void): Connection {
-  const redis = open(url, options)
+function connect(settings: RedisSettings, options: Behaviour, onError: (error: Error) => void): Connection {
+  const redis = open(settings, options)
   redis.on('error', onError)
   return redis
 }
@@ -56,14 +58,48 @@ class BatchingRedis extends Redis {
   }
 }
 
-function open(url: string | readonly string[], options: Behaviour): Connection {
-  if (typeof url !== 'string') {
-    const { retryStrategy: _perNode, ...redisOptions } = options
-    return new Cluster([...url], { redisOptions, enableOfflineQueue: options === patient })
-  }
-  if (url.startsWith('redis+sentinel://')) return new BatchingRedis({ ...options, ...parseSentinelUrl(url) })
+function open({ url, ca }: RedisSettings, options: Behaviour): Connection {
+  const tls = ca === undefined ? {} : { ca }
+  if (typeof url !== 'string') return openCluster(url, tls, options)
+  if (/^rediss?\+sentinel:/.test(url)) return openBehindSentinels(url, tls, options)
   if (url.startsWith('unix://')) return new BatchingRedis({ ...options, path: url.slice('unix://'.length) })
-  return new BatchingRedis(url, options)
+  return new BatchingRedis(url, url.startsWith('rediss:') ? { ...options, tls } : options)
+}
+
+interface Tls {
+  ca?: string
+}
+
+/** User, password and TLS of the first node are those of all: the cluster names the others by address alone. */
+function openCluster(urls: readonly string[], tls: Tls, options: Behaviour): Cluster {
+  const { retryStrategy, ...behaviour } = options
+  const { username, password, protocol } = new URL(urls[0] ?? '')
+  const redisOptions = {
+    ...behaviour,
+    ...(username ? { username: decodeURIComponent(username) } : {}),
+    ...(password ? { password: decodeURIComponent(password) } : {}),
+    ...(protocol === 'rediss:' ? { tls } : {}),
+  }
+  return new Cluster([...urls], {
+    redisOptions,
+    clusterRetryStrategy: retryStrategy,
+    enableOfflineQueue: options === patient,
+    slotsRefreshInterval: 1000,
+    // After a failover ioredis sends again what was unanswered; see above.
+    ...(options === patient ? {} : { retryDelayOnFailover: 0 }),
+  })
+}
+
+/** A primary that was demoted refuses writes: away from it, to the one that the sentinels name now, without sending twice. */
+function openBehindSentinels(url: string, tls: Tls, options: Behaviour): Redis {
+  const secure = url.startsWith('rediss') ? { tls, sentinelTLS: tls, enableTLSForSentinelMode: true } : {}
+  return new BatchingRedis({
+    ...options,
+    ...parseSentinelUrl(url),
+    ...secure,
+    failoverDetector: true,
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  })
 }
 
 interface SentinelOptions {
@@ -74,10 +110,10 @@ interface SentinelOptions {
   password?: string
 }
 
-/** `redis+sentinel://:password@host:26379,host2:26379/name/0` */
+/** `redis+sentinel://user:password@host:26379,host2:26379/name/0` */
 export function parseSentinelUrl(url: string): SentinelOptions {
   const match =
-    /^redis\+sentinel:\/\/(?:(?<user>[^:@/]*):(?<password>[^@/]*)@)?(?<hosts>[^/]+)\/(?<name>[^/]+)(?:\/(?<db>\d+))?$/.exec(
+    /^rediss?\+sentinel:\/\/(?:(?<user>[^:@/]*):(?<password>[^@/]*)@)?(?<hosts>[^/]+)\/(?<name>[^/]+)(?:\/(?<db>\d+))?$/.exec(
       url,
     )
   if (!match?.groups) throw new Error('a sentinel URL reads redis+sentinel://host:26379,host:26379/name')

@@ -87,7 +87,7 @@ async function* liveLeases(scan: Scan, match: LeaseMatch, providers: readonly st
     if (match.provider !== undefined && match.provider !== name) continue
     let place = '0'
     do {
-      const [next, flat] = await orUnavailable(scan.redis.zscan(`${scan.tag}due:${name}`, place, 'COUNT', 200))
+      const [next, flat] = await orUnavailable(scan.redis.zscan(`${scan.tag}due:${name}`, place, 'COUNT', 100))
       const found = await scan.findLeases(flat.filter((_, i) => i % 2 === 0))
       const live = found.filter((lease) => !isEnded(lease.state) && matches(lease, match))
       const meant = match.attributes === undefined ? live : await withAttributes(scan, live, match.attributes)

@@ -94,6 +94,8 @@ export interface Ending {
   /** The mint is known to be over, so nothing needs to be waited for. */
   readonly mintOver?: boolean
   readonly forced?: boolean
+  /** Nobody waits: workers take them by and by, the lowest rank first, and no job is added for them. */
+  readonly bulk?: number
 }
 
 /** A lease that has just become due for revocation, for the queue. */
@@ -175,6 +177,19 @@ export type SetLockAnswer =
 /** `state`: it is no failed revocation, but this; null when it is unknown. */
 export type FailedAnswer = { readonly outcome: 'ok' } | { readonly outcome: 'state'; readonly state: string | null }
 
+/** What operators watch, by provider; from counters, so it costs the same however many leases there are. */
+export interface LedgerCounts {
+  readonly providers: readonly {
+    readonly provider: string
+    /** Leases whose credential is not proven dead, by state. */
+    readonly states: Readonly<Record<string, number>>
+    /** For how long the latest one should have been dead; 0 when none is late. */
+    readonly oldestOverdueMs: number
+  }[]
+  /** Ends whose audit record is still to be written. */
+  readonly owed: number
+}
+
 export interface Ledger {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
@@ -215,6 +230,10 @@ export interface Ledger {
   /** `abandoned`: it missed its heartbeat. An ended task is handed out as `deadline` until its end is carried through. */
   takeDueTasks(limit: number): Promise<{ task: string; outcome: 'deadline' | 'abandoned' }[]>
   takeDueRevocations(limit: number): Promise<string[]>
+  /** Says that an order is being carried out; nobody else begins it anew for 5 s. */
+  keepOrder(id: string): Promise<void>
+  /** A few leases of large orders, the most privileged first. */
+  takeBulk(provider: string, limit: number): Promise<string[]>
   takeOwed(limit: number): Promise<string[]>
   owedWritten(lease: string): Promise<void>
   // Reading.
@@ -232,7 +251,9 @@ export interface Ledger {
   openTasksOf(holder: string): Promise<string[]>
   openTasks(offset: number, limit: number): Promise<string[]>
   // Operators' orders.
-  createRevocation(revocation: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'matched'>): Promise<void>
+  createRevocation(
+    revocation: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'keepsTask' | 'matched'>,
+  ): Promise<void>
   findRevocation(id: string): Promise<Revocation | null>
   revocationScanned(id: string): Promise<void>
   leasesOfRevocation(id: string, offset: number, limit: number): Promise<string[]>
@@ -247,9 +268,16 @@ export interface Ledger {
   takeDueLocks(limit: number): Promise<string[]>
   retryLease(lease: string): Promise<FailedAnswer>
   abandonLease(lease: string, actor: string): Promise<FailedAnswer>
+  // Once for all brokers.
+  /** Whether this is the first claim; it is remembered until then (epoch milliseconds), and a little longer. */
+  claimOnce(kind: 'proof' | 'token', digest: string, until: number): Promise<boolean>
   // Health.
   now(): Promise<number>
-  ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null }>
+  /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. */
+  ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null; doubt: string | null }>
+  counts(providers: readonly string[]): Promise<LedgerCounts>
+  /** True for one caller within the time: what need be done once, by whichever worker comes first. */
+  takeTurn(name: string, forMs: number): Promise<boolean>
   /** Resolves when one of the leases was settled, or after the time; tells nothing about how. */
   waitSettled(leases: ReadonlySet<string>, timeoutMs: number): Promise<void>
   close(): Promise<void>

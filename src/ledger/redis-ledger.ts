@@ -1,15 +1,18 @@
 // The ledger on Redis. Each method is one Lua script or one read; ledger.ts says what they mean.
-import { randomUUID } from 'node:crypto'
+import { systemClock } from '../core/clock.js'
 import { type Connection, untilReady } from './connection.js'
+import { type Continuity, nameLedger } from './continuity.js'
 import { createHeartbeats } from './heartbeats.js'
 import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
 import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
+import { createOnce } from './once.js'
 import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
 import { createSettledWaiter } from './settled-waiter.js'
+import { createSight } from './sight.js'
 import { storeActivation, storeRecord } from './stored-lease.js'
 import type { Holder } from './task.js'
 import { ledgerUnavailable, orUnavailable } from './unavailable.js'
@@ -23,6 +26,8 @@ export interface RedisLedgerParts {
   /** Waits through outages; for subscriptions. */
   readonly subscriber: Connection
   readonly prefix: string
+  /** Watches that the ledger loses nothing. Or the incarnation to write to: it is only watched that it stays the same. */
+  readonly continuity?: Continuity | string
 }
 
 /** Opens the ledger; resolves when Redis answers. Throws BrokerError `ledger_unavailable` after 5 s without it. */
@@ -31,27 +36,37 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
   const tag = ledgerTag(prefix)
   const run = failingAsUnavailable(createScripts(redis, tag))
   if (!(await untilReady(redis, 5000))) throw ledgerUnavailable()
-  // Whoever comes first names the ledger; a ledger that lost its name has lost its memory (rolled_back).
-  await redis.set(`${tag}incarnation`, randomUUID(), 'NX')
-  const incarnation = (await redis.get(`${tag}incarnation`)) ?? ''
+  const written = parts.continuity ?? (await nameLedger(redis, prefix))
   return {
-    ...wayOut(run, incarnation),
+    ...wayOut(run, written),
     ...wayBack(run, prefix),
     ...sweep(run),
     ...createHeartbeats(run),
+    ...createOnce(redis, tag, systemClock),
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
+    ...createSight(redis, tag, run),
     ...health(parts, tag),
   }
 }
 
 const holderList = (holders: readonly Holder[]) => holders.map((holder) => [holder.id, holder.kind, holder.windowMs])
 
-function wayOut(run: RunScript, incarnation: string) {
+/** The incarnation written to, or the watch over it. */
+type Written = Continuity | string
+
+const doubtOf = (written: Written) => (typeof written === 'string' ? null : written.doubt)
+
+function wayOut(run: RunScript, written: Written) {
   return {
-    openTask: (request: L.OpenTask) => openTask(run, request),
-    look: (task: string, idempotencyKey: string | null, rate: { account: string; perMinute: number } | null) =>
-      look(run, task, idempotencyKey, rate),
+    openTask: async (request: L.OpenTask): Promise<L.OpenTaskAnswer> =>
+      doubtOf(written) === null ? openTask(run, request) : { outcome: 'rolled_back', retryAfterSeconds: 5 },
+    async look(task: string, idempotencyKey: string | null, rate: { account: string; perMinute: number } | null) {
+      const answer = await look(run, task, idempotencyKey, rate)
+      // A task that is not there may be one that was lost: its owner must not be told that it never was.
+      if (answer === 'not_found' && typeof written !== 'string') await written.checkSure()
+      return answer
+    },
     async countRequest(account: string, perMinute: number) {
       return Math.ceil(Number(await run('count-request', account, perMinute)) / 1000) || null
     },
@@ -62,7 +77,7 @@ function wayOut(run: RunScript, incarnation: string) {
     async noteDenial(holders: readonly string[]) {
       await run('note-denial', JSON.stringify(holders))
     },
-    reserve: (reservation: L.Reservation) => reserve(run, reservation, incarnation),
+    reserve: (reservation: L.Reservation) => reserve(run, reservation, written),
     async noteHandle(lease: string, sealedHandle: string, locks: readonly string[] = []) {
       const answer = await run('note-handle', lease, sealedHandle, JSON.stringify(locks))
       return answer as 'ok' | 'state' | 'closed' | 'locked'
@@ -88,6 +103,7 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
     parent: task.parent,
     depth: task.depth,
     purpose: task.purpose,
+    ...(task.jkt === undefined ? {} : { jkt: task.jkt }),
   }
   const args = {
     task: task.id,
@@ -141,15 +157,17 @@ async function look(
   }
 }
 
-async function reserve(run: RunScript, reservation: L.Reservation, incarnation: string): Promise<L.ReserveAnswer> {
+async function reserve(run: RunScript, reservation: L.Reservation, written: Written): Promise<L.ReserveAnswer> {
+  if (doubtOf(written) !== null) return { outcome: 'rolled_back' }
   const { record, idempotency } = reservation
+  const stamp = typeof written === 'string' ? { incarnation: written } : written.nextTurn()
   const args = {
     lease: reservation.lease,
     versions: reservation.versions,
     holders: holderList(reservation.holders),
     ttlMs: reservation.ttlSeconds * 1000,
     timeoutMs: reservation.providerTimeoutMs,
-    incarnation,
+    ...stamp,
     sweptWithin: sweptWithinMs,
     limits: reservation.limits,
     locks: [...lockTargets({ id: reservation.lease, record }), ...reservation.locks],
@@ -162,6 +180,10 @@ async function reserve(run: RunScript, reservation: L.Reservation, incarnation: 
     string | number,
   ]
   const [outcome, first, second] = answer
+  if (typeof written !== 'string') {
+    if (outcome === 'ok' && 'turn' in stamp) written.acknowledge(stamp.turn)
+    if (outcome === 'rolled_back') written.suspect('the ledger is not as this broker left it')
+  }
   switch (outcome) {
     case 'ok':
       return { outcome, now: Number(first), expiresAt: Number(second) }
@@ -188,9 +210,9 @@ function wayBack(run: RunScript, prefix: string) {
   return {
     async endLeases(leases: readonly string[], ending: L.Ending) {
       const due: L.DueLease[] = []
-      // 200 at a time: a longer script would hold up everybody else's Redis calls.
-      for (let i = 0; i < leases.length; i += 200) {
-        const page = { ...ending, leases: leases.slice(i, i + 200) }
+      // 50 at a time: a longer script would hold up everybody else's Redis calls.
+      for (let i = 0; i < leases.length; i += 50) {
+        const page = { ...ending, leases: leases.slice(i, i + 50) }
         due.push(...dueLeases(await run('end-leases', JSON.stringify(page))))
       }
       return due
@@ -229,11 +251,16 @@ function sweep(run: RunScript) {
       const due = (await run('take-due-tasks', limit)) as [string, 'deadline' | 'abandoned'][]
       return due.map(([task, outcome]) => ({ task, outcome }))
     },
+    takeBulk: async (provider: string, limit: number) => (await run('take-bulk', provider, limit)) as string[],
+    async keepOrder(id: string) {
+      await run('keep-order', id)
+    },
     takeDueRevocations: async (limit: number) => (await run('take-due-names', 'revocations', limit)) as string[],
   }
 }
 
-function health({ redis, subscriber, prefix }: RedisLedgerParts, tag: string) {
+function health(parts: RedisLedgerParts, tag: string) {
+  const { redis, subscriber, prefix } = parts
   const waiter = createSettledWaiter(subscriber, settledChannel(prefix))
   const now = async () => {
     const [seconds, micros] = (await orUnavailable(redis.time())) as unknown as [string, string]
@@ -244,7 +271,12 @@ function health({ redis, subscriber, prefix }: RedisLedgerParts, tag: string) {
     async ready() {
       const [swept, incarnation] = await orUnavailable(redis.mget(`${tag}swept`, `${tag}incarnation`))
       const at = await now()
-      return { now: at, sweptAgoMs: swept == null ? null : at - Number(swept), incarnation: incarnation ?? null }
+      return {
+        now: at,
+        sweptAgoMs: swept == null ? null : at - Number(swept),
+        incarnation: incarnation ?? null,
+        doubt: doubtOf(parts.continuity ?? ''),
+      }
     },
     waitSettled: waiter.wait,
     async close() {

@@ -14,7 +14,7 @@ export function createRevocationStore(redis: Connection, tag: string, run: RunSc
   return {
     ...createLockStore(redis, tag, run),
     ...createFailedLeases(run, channel),
-    async createRevocation(order: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'matched'>) {
+    async createRevocation(order: Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'keepsTask' | 'matched'>) {
       const { id, matched, ...stored } = order
       await run('create-revocation', id, JSON.stringify(stored), matched)
     },

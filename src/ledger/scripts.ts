@@ -31,6 +31,15 @@ const scriptNames = [
   'beat',
   'note-serving',
   'take-due-tasks',
+  'beat-instance',
+  'restore-task',
+  'restore-lease',
+  'restore-end',
+  'restore-granted',
+  'restore-lock',
+  'counts',
+  'take-bulk',
+  'keep-order',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -17,7 +17,15 @@ export const bulk = 10
 export interface RevocationQueue {
   /** Adds a job per lease. Throws when Redis refuses (out of memory stops BullMQ altogether): the sweeper then does without. */
   add(leases: readonly DueLease[], priority: number): Promise<void>
+  /** How many jobs wait and run. Throws while Redis is away. */
+  depths(providers: readonly string[]): Promise<QueueDepth[]>
   close(): Promise<void>
+}
+
+export interface QueueDepth {
+  readonly provider: string
+  readonly waiting: number
+  readonly active: number
 }
 
 /** `connection` fails fast: a job that cannot be added now is found by the sweeper. */
@@ -44,6 +52,14 @@ export function createRevocationQueue(
         ),
       )
     },
+    depths: (providers) =>
+      Promise.all(
+        providers.map(async (provider) => {
+          const counts = await queueFor(provider).getJobCounts('wait', 'prioritized', 'delayed', 'active')
+          const { wait = 0, prioritized = 0, delayed = 0, active = 0 } = counts
+          return { provider, waiting: wait + prioritized + delayed, active }
+        }),
+      ),
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.close()))
     },

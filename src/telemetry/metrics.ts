@@ -52,7 +52,7 @@ export function createMetrics() {
     }),
     revocationSeconds: new Histogram({
       name: 'hallpass_revocation_seconds',
-      help: 'From the order to end a lease to its receipt, by provider.',
+      help: 'From the order to end a lease, or its deadline, to its being proven dead, by provider.',
       labelNames: ['provider'],
       buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300],
       registers,
@@ -67,6 +67,52 @@ export function createMetrics() {
       name: 'hallpass_breaker_state',
       help: "A provider's circuit breaker in this process, by direction (issue, revoke): 0 closed, 1 probing, 2 open.",
       labelNames: ['provider', 'direction'],
+      registers,
+    }),
+    orphansFound: new Counter({
+      name: 'hallpass_orphans_found_total',
+      help: 'Credentials found alive at a provider that the ledger does not hold alive, by what became of them.',
+      labelNames: ['provider', 'outcome'],
+      registers,
+    }),
+    ...createLedgerGauges(registers),
+  }
+}
+
+/** What is read from the ledger and the queue at each scrape (broker/observe.ts): the same whichever program is asked. */
+function createLedgerGauges(registers: Registry[]) {
+  return {
+    ledgerUp: new Gauge({
+      name: 'hallpass_ledger_up',
+      help: 'Whether the ledger answered this scrape; without it nothing below is told.',
+      registers,
+    }),
+    leases: new Gauge({
+      name: 'hallpass_leases',
+      help: 'Leases whose credential is not proven dead, by provider and state.',
+      labelNames: ['provider', 'state'],
+      registers,
+    }),
+    oldestOverdueSeconds: new Gauge({
+      name: 'hallpass_oldest_overdue_seconds',
+      help: 'How long ago the latest lease should have been dead, by provider; 0 when none is late.',
+      labelNames: ['provider'],
+      registers,
+    }),
+    recordsOwed: new Gauge({
+      name: 'hallpass_audit_records_owed',
+      help: 'Ends of leases whose audit record is still to be written.',
+      registers,
+    }),
+    queueDepth: new Gauge({
+      name: 'hallpass_queue_depth',
+      help: 'Revocation jobs by provider and whether they wait or run.',
+      labelNames: ['provider', 'state'],
+      registers,
+    }),
+    sweptSecondsAgo: new Gauge({
+      name: 'hallpass_swept_seconds_ago',
+      help: 'Since the last sweep of any worker; absent when there was none.',
       registers,
     }),
   }

@@ -1,10 +1,12 @@
 // BullMQ jobs → broker.revoke. One worker per provider with a concurrency of its own: a slow provider delays no other.
-import { Worker } from 'bullmq'
+import { setMaxListeners } from 'node:events'
+import { type Job, Worker } from 'bullmq'
 import { handBackAfter } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
 import { revoke } from '../broker/revoke.js'
+import { RightOfWay } from '../broker/right-of-way.js'
 import type { Connection } from '../ledger/connection.js'
-import { queueName, queuePrefix } from '../queue/revocation-queue.js'
+import { interactive, queueName, queuePrefix } from '../queue/revocation-queue.js'
 
 export interface RevocationWorkers {
   /** Takes no more jobs and resolves when those under way are over, or were handed back after `withinMs`. */
@@ -12,10 +14,21 @@ export interface RevocationWorkers {
 }
 
 /** `connect` gives a connection that waits through outages (BullMQ's blocking reads need one of their own). */
-export function startRevocationWorkers(parts: Parts, connect: () => Connection, prefix: string): RevocationWorkers {
+export function startRevocationWorkers(
+  parts: Parts,
+  connect: () => Connection,
+  prefix: string,
+  rightOfWay = new RightOfWay(),
+): RevocationWorkers {
   const stop = new AbortController()
+  // One listener per revocation under way.
+  setMaxListeners(0, stop.signal)
+  const run = (job: Job<string>) => {
+    const work = revoke(parts, job.data, stop.signal)
+    return job.priority === interactive ? rightOfWay.first(work) : work
+  }
   const workers = [...parts.providers.values()].map((provider) => {
-    const worker = new Worker<string>(queueName, async (job) => await revoke(parts, job.data, stop.signal), {
+    const worker = new Worker<string>(queueName, async (job) => await run(job), {
       connection: connect(),
       prefix: queuePrefix(prefix, provider.name),
       concurrency: provider.concurrency,

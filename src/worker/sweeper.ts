@@ -1,11 +1,16 @@
 // Schedules broker.sweep; does none of the work.
+import { endOrphans } from '../broker/orphans.js'
 import { handBackAfter, OwnWork } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
+import type { RightOfWay } from '../broker/right-of-way.js'
 import { sweep } from '../broker/sweep.js'
 
 const everyMs = 250
 /** A page that was full has more behind it: come back at once. */
-const fullPage = 500
+const fullPage = 200
+
+/** More often than the ledger gives a turn, so that a worker that ended mid-way is followed by another soon. */
+const orphansEveryMs = 15_000
 
 export interface Sweeper {
   /** Resolves when the sweep and the revocations under way are over, or were handed back after `withinMs`; none follows. */
@@ -13,10 +18,10 @@ export interface Sweeper {
 }
 
 /** One sweep after the other, each at the latest a quarter of a second after the last; an error waits for the next. */
-export function startSweeper(parts: Parts): Sweeper {
+export function startSweeper(parts: Parts, rightOfWay?: RightOfWay): Sweeper {
   let stopped = false
   let wake = () => {}
-  const own = new OwnWork()
+  const own = new OwnWork(rightOfWay)
   const run = async () => {
     while (!stopped) {
       const found = await sweep(parts, own).catch((error: unknown) => {
@@ -34,9 +39,15 @@ export function startSweeper(parts: Parts): Sweeper {
     }
   }
   const running = run()
+  // As own work: a long list holds up no sweep, and none is begun while one is read.
+  const lookForOrphans = () => own.begin('orphans:', ['all'], async () => void (await endOrphans(parts)))
+  const orphans = setInterval(lookForOrphans, orphansEveryMs)
+  orphans.unref()
+  lookForOrphans()
   return {
     async stop(withinMs) {
       stopped = true
+      clearInterval(orphans)
       wake()
       await Promise.all([
         handBackAfter(running, new AbortController(), withinMs ?? Number.POSITIVE_INFINITY),

@@ -29,6 +29,10 @@ test('killed at any point, nothing outlives its deadline, is unknown, stuck, min
   const table = await dieAtEach(isAll ? points : sampleOf(points), Number(CRASH_LANES))
   process.stderr.write(`crash points${isAll ? '' : `, a sample by CRASH_SEED=${seed}`}, of ${points.length}:\n`)
   process.stderr.write(printTable(table, secondsSince(start)))
-  expect(table.rows.filter((row) => !row.died || row.problems.length > 0)).toEqual([])
+  expect(table.rows.filter((row) => row.problems.length > 0)).toEqual([])
+  // A slower Redis has other winners where both programs race for an order: most points are met there, here all.
+  const missed = table.rows.filter((row) => !row.died)
+  if (process.env.HALLPASS_REDIS_FORM) expect(missed.length).toBeLessThan(table.rows.length / 2)
+  else expect(missed).toEqual([])
   expect(table.problems).toEqual([])
 }, 900_000)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { type LoginProviders, withLogins } from '../support/login-settings.js'
-import { type Provider, runBeside, signIn, signInForDevice, startProvider } from '../support/sign-in.js'
+import { runBeside, signIn, signInForDevice, startProvider } from '../support/sign-in.js'
 import { type Stack, startStack } from '../support/stack.js'
 
 jest.setTimeout(60_000)

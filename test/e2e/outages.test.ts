@@ -105,6 +105,7 @@ test('another ledger than the one it wrote to: 503 rolled_back', async () => {
   await ledger.redis.del(ledger.key('incarnation'))
   expectProblem(await ask(), { status: 503, code: 'rolled_back', retryAfter: true })
   await ledger.redis.set(ledger.key('incarnation'), incarnation)
+  await stack.untilReady()
   expect((await ask()).status).toBe(201)
 })
 

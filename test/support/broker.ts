@@ -11,7 +11,13 @@ import { composeRules } from '../../src/compose-rules.js'
 import { type Clock, systemClock } from '../../src/core/clock.js'
 import { BrokerError } from '../../src/core/errors.js'
 import { Secret } from '../../src/core/secret.js'
-import { type Connection, connectFailFast, connectPatient, untilReady } from '../../src/ledger/connection.js'
+import {
+  type Connection,
+  connectFailFast,
+  connectPatient,
+  type RedisSettings,
+  untilReady,
+} from '../../src/ledger/connection.js'
 import { openRedisLedger } from '../../src/ledger/redis-ledger.js'
 import { createSealing } from '../../src/ledger/sealing.js'
 import { type BreakerSettings, createBreakers } from '../../src/providers/breaker.js'
@@ -27,7 +33,7 @@ import { loadStoryRules, storyIssuer } from './story-config.js'
 import { TestProvider, type TestProviderSettings } from './test-provider.js'
 
 export interface BrokerSettings {
-  readonly redis: { readonly url: string; readonly prefix: string }
+  readonly redis: RedisSettings
   /** Where the far side listens. */
   readonly far: string
   /** For the provider named `far`. */

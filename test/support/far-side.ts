@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 
 /** What may be asked of it, each with a switch of its own. */
-export type FarCall = 'create' | 'secret' | 'revoke' | 'probe' | 'find'
+export type FarCall = 'create' | 'secret' | 'revoke' | 'probe' | 'find' | 'list'
 
 /**
  * works; fails: 500; refuses: 400; garbage: 200 with no JSON; hangs: never done, never answered; lost: done, never answered;
@@ -26,6 +26,7 @@ export class FarSide {
     revoke: 'works',
     probe: 'works',
     find: 'works',
+    list: 'works',
   }
   slowMs = 300
   /** Runs when the call arrives, before it is done: for what happens at that very moment. */
@@ -126,6 +127,8 @@ export class FarSide {
         return { status: 200, body: {} }
       case 'probe':
         return found && isAlive(found) ? { status: 200, body: { alive: true } } : { status: 404, body: {} }
+      case 'list':
+        return { status: 200, body: { credentials: [...this.#credentials.values()].filter(isAlive) } }
       default: {
         const named = [...this.#credentials.values()].find((one) => one.name === query.get('name'))
         return named ? { status: 200, body: { id: named.id } } : { status: 404, body: {} }

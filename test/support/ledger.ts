@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis'
 import { systemClock } from '../../src/core/clock.js'
 import { createId } from '../../src/core/ids.js'
-import { connectFailFast, connectPatient } from '../../src/ledger/connection.js'
+import { connectFailFast, connectPatient, type RedisSettings } from '../../src/ledger/connection.js'
 import { holderId, ledgerTag } from '../../src/ledger/keys.js'
 import type { LeaseRecord } from '../../src/ledger/lease.js'
 import type { Ledger, OpenTask, Reservation, Settlement } from '../../src/ledger/ledger.js'
@@ -17,7 +17,7 @@ export interface TestLedger {
   close(): Promise<void>
 }
 
-export async function openTestLedger(redis: { url: string; prefix: string }): Promise<TestLedger> {
+export async function openTestLedger(redis: RedisSettings & { lookAt?: string }): Promise<TestLedger> {
   const quiet = () => undefined
   const [commands, subscriber] = [connectFailFast(redis, quiet), connectPatient(redis, quiet)]
   const ledger = await openRedisLedger({ redis: commands, subscriber, prefix: redis.prefix }).catch(
@@ -27,8 +27,7 @@ export async function openTestLedger(redis: { url: string; prefix: string }): Pr
       throw error
     },
   )
-  const raw = new Redis(redis.url, { maxRetriesPerRequest: 1 })
-  raw.on('error', quiet)
+  const raw = lookBehind(redis)
   await ledger.takeDue([], 1)
   return {
     ledger,
@@ -39,6 +38,16 @@ export async function openTestLedger(redis: { url: string; prefix: string }): Pr
       await ledger.close()
     },
   }
+}
+
+/** A cluster takes the same commands by key. */
+function lookBehind(redis: RedisSettings & { lookAt?: string }): Redis {
+  const quiet = () => undefined
+  const url = redis.lookAt ?? redis.url
+  if (typeof url !== 'string' || !/^redis:/.test(url)) return connectPatient(redis, quiet) as Redis
+  const raw = new Redis(url, { maxRetriesPerRequest: 1 })
+  raw.on('error', quiet)
+  return raw
 }
 
 let accounts = 0
@@ -188,4 +197,6 @@ export async function letTimePass({ raw, tag }: TestLedger, lease: string, ms: n
   const { provider } = JSON.parse(fields.rec ?? '{}') as { provider: string }
   const due = await raw.zscore(`${tag}due:${provider}`, lease)
   if (due !== null) await raw.zadd(`${tag}due:${provider}`, Number(due) - ms, lease)
+  const ending = await raw.zscore(`${tag}ending:${provider}`, lease)
+  if (ending !== null) await raw.zadd(`${tag}ending:${provider}`, Number(ending) - ms, lease)
 }

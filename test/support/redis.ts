@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { type FoundRedis, findProgram, startRedis } from '../../src/dev/redis.js'
+import { startFormForTests } from './redis-by-form.js'
 
 export interface TestRedis {
-  readonly url: string
+  readonly url: string | readonly string[]
+  /** Where `url` is not one server's, or not of a user who may look behind the ledger's back: the server that holds it. */
+  readonly lookAt?: string
   /** No other test's keys start with it. */
   readonly prefix: string
   stop(): Promise<void>
@@ -15,6 +18,7 @@ export interface TestRedis {
 
 /** A server that a test may kill, restart and squeeze. */
 export interface OwnRedis extends TestRedis {
+  readonly url: string
   /** SIGKILL: nothing is flushed, no connection is closed politely. Resolves when the process is gone. */
   kill(): Promise<void>
   /** The same server again: same port, same folder. */
@@ -24,6 +28,8 @@ export interface OwnRedis extends TestRedis {
 const aPrefix = () => `t${randomUUID().slice(0, 12)}`
 
 export async function startTestRedis(): Promise<TestRedis> {
+  const form = await startFormForTests()
+  if (form !== null) return form
   const given = process.env.REDIS_URL
   if (!given) return await startOwnRedis()
   const prefix = aPrefix()

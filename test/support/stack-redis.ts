@@ -1,10 +1,16 @@
 // A real Redis for one stack: a process of its own that can be stopped and started again, else the one of REDIS_URL under
 // a prefix of the stack's own.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { forgetKeys } from '../../scripts/demo/forget-keys.js'
 import { findProgram, startRedis } from '../../src/dev/redis.js'
+import { startFormForTests } from './redis-by-form.js'
 
 export interface StackRedis {
-  readonly url: string
+  /** As it stands in the configuration. */
+  readonly url: string | readonly string[]
+  /** The server that holds the ledger, for somebody who may everything. */
+  readonly lookAt: string
   readonly prefix: string
   /** Whether it can be stopped: not when REDIS_URL named somebody's own. */
   readonly stoppable: boolean
@@ -19,6 +25,11 @@ export interface StackRedis {
 
 /** Takes REDIS_URL, else redis-server or valkey-server from PATH. */
 export async function startStackRedis(directory: string, prefix: string): Promise<StackRedis> {
+  const form = await startFormForTests(prefix)
+  if (form !== null) {
+    const url = await writeSecrets(directory, form.url)
+    return { ...form, ...notStoppable, url, end: () => form.stop() }
+  }
   const given = process.env.REDIS_URL
   if (given) return sharedRedis(given, prefix)
   const found = (await findProgram('redis-server', process.env)) ?? (await findProgram('valkey-server', process.env))
@@ -34,6 +45,7 @@ export async function startStackRedis(directory: string, prefix: string): Promis
   }
   return {
     url,
+    lookAt: url,
     prefix,
     stoppable: true,
     pid: () => running.pid,
@@ -46,17 +58,23 @@ export async function startStackRedis(directory: string, prefix: string): Promis
   }
 }
 
+/** A URL with a password is a secret, which a configuration only refers to: by files of the folder beside it. */
+async function writeSecrets(directory: string, url: string | readonly string[]): Promise<string | string[]> {
+  await mkdir(directory, { mode: 0o700 })
+  const write = async (one: string, name: string) => {
+    await writeFile(join(directory, name), one, { mode: 0o600 })
+    return `file:${basename(directory)}/${name}`
+  }
+  if (typeof url === 'string') return await write(url, 'url')
+  return await Promise.all(url.map((one, i) => write(one, `url-${i}`)))
+}
+
+async function refuse(): Promise<never> {
+  throw new Error('REDIS_URL or a form of Redis is not ours to stop; this test needs redis-server on PATH')
+}
+
+const notStoppable = { stoppable: false, pid: () => 0, stop: refuse, start: refuse }
+
 function sharedRedis(url: string, prefix: string): StackRedis {
-  const refuse = async () => {
-    throw new Error('REDIS_URL names a Redis that is not ours to stop; this test needs redis-server on PATH')
-  }
-  return {
-    url,
-    prefix,
-    stoppable: false,
-    pid: () => 0,
-    stop: refuse,
-    start: refuse,
-    end: () => forgetKeys(url, prefix),
-  }
+  return { url, lookAt: url, prefix, ...notStoppable, end: () => forgetKeys(url, prefix) }
 }

@@ -17,7 +17,7 @@ export interface StackSettings {
 
 export interface StackAddresses {
   readonly url: string
-  readonly redisUrl: string
+  readonly redisUrl: string | readonly string[]
   readonly prefix: string
   readonly ci: string
   readonly staff: string

@@ -11,16 +11,19 @@ import { sweep } from '../../src/broker/sweep.js'
 import type { Idempotency } from '../../src/broker/wanted.js'
 import { BrokerError } from '../../src/core/errors.js'
 import type { Principal } from '../../src/identity/principal.js'
+import type { RedisSettings } from '../../src/ledger/connection.js'
 import { isEnded, type Lease } from '../../src/ledger/lease.js'
 import type { Task } from '../../src/ledger/task.js'
 import { type BrokerSettings, startTestBroker, type TestBroker } from './broker.js'
 import { FarSide } from './far-side.js'
 import { letTimePass, openTestLedger, type TestLedger } from './ledger.js'
-import { type OwnRedis, startOwnRedis, startTestRedis, type TestRedis } from './redis.js'
+import { type OwnRedis, startOwnRedis, startTestRedis } from './redis.js'
 import { anOperator, aWorkload } from './story-config.js'
 
+type StageRedis = RedisSettings & { readonly lookAt?: string; stop(): Promise<void> }
+
 export class Story {
-  readonly redis: TestRedis
+  readonly redis: StageRedis
   readonly far: FarSide
   readonly farUrl: string
   readonly broker: TestBroker
@@ -29,7 +32,7 @@ export class Story {
   readonly own = new OwnWork()
   #requests = 0
 
-  constructor(redis: TestRedis, far: FarSide, farUrl: string, broker: TestBroker, at: TestLedger) {
+  constructor(redis: StageRedis, far: FarSide, farUrl: string, broker: TestBroker, at: TestLedger) {
     this.redis = redis
     this.far = far
     this.farUrl = farUrl
@@ -134,7 +137,8 @@ export const asking = (over: Partial<CredentialRequest> = {}): CredentialRequest
   ...over,
 })
 
-async function stage(redis: TestRedis, settings: Partial<BrokerSettings>): Promise<Story> {
+/** On any form of Redis; it is stopped with the story. */
+export async function stage(redis: StageRedis, settings: Partial<BrokerSettings> = {}): Promise<Story> {
   const far = new FarSide()
   const url = await far.listen()
   const broker = await startTestBroker({ redis, far: url, ...settings })

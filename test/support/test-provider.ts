@@ -93,6 +93,12 @@ export class TestProvider implements Provider {
     return this.#settings.authoritative === false ? 'unknown' : 'nothing'
   }
 
+  async *list(): AsyncGenerator<{ mark: Mark; handle: Handle }> {
+    const { credentials } = (await this.#ask('list', {})) ?? {}
+    for (const one of (credentials ?? []) as { id: string; name: string }[])
+      yield { mark: { name: one.name }, handle: { id: one.id } }
+  }
+
   async diagnose() {
     return []
   }

@@ -56,8 +56,8 @@ export interface LedgerView {
   close(): void
 }
 
-export function lookIntoLedger({ redis: { url, prefix } }: Pick<Stack, 'redis'>): LedgerView {
-  const redis = new Redis(url, { maxRetriesPerRequest: null })
+export function lookIntoLedger({ redis: { lookAt, prefix } }: Pick<Stack, 'redis'>): LedgerView {
+  const redis = new Redis(lookAt, { maxRetriesPerRequest: null })
   redis.on('error', () => {})
   const key = (name: string) => `{${prefix}}:${name}`
   const keysOf = async (pattern: string) => (await redis.keys(key(pattern))).sort()

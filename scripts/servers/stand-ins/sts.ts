@@ -68,6 +68,11 @@ export class StsStandIn {
     return this.#state.sessions.get(accessKeyId)
   }
 
+  /** Every session that was ever opened, ended ones too. */
+  sessions(): StandInSession[] {
+    return [...this.#state.sessions.values()]
+  }
+
   /** Answers the next `times` calls (of that action, or any) with trouble. */
   failNext(trouble: Trouble, options: { times?: number; action?: string } = {}): void {
     this.#trouble = { trouble, times: options.times ?? 1, action: options.action }

@@ -16,6 +16,8 @@ else
   redis.call('ZREM', due, ARGV[1])
   for _, holder in ipairs(rec.holders) do count_out(holder, rec) end
 end
+count_state(rec.provider, 'failed', natural_end > now and 'abandoned' or nil)
+should_be_dead(rec.provider, ARGV[1], nil)
 local receipt = cjson.encode({ outcome = 'failed', evidence = 'none', at = now })
 redis.call('HSET', key, 'state', 'abandoned', 'reason', 'abandoned', 'actor', ARGV[2], 'receipt', receipt, 'ended', now)
 redis.call('PEXPIRE', key, math.max(DAY, natural_end - now + DAY))

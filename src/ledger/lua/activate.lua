@@ -23,5 +23,6 @@ if refused then
 end
 redis.call('HSET', key, 'handle', ARGV[2], 'out', ARGV[3], 'state', 'active', 'issued', now)
 redis.call('HDEL', key, 'mint')
+count_state(rec.provider, 'reserved', 'active')
 redis.call('ZADD', T .. 'due:' .. rec.provider, tonumber(lease[2]), ARGV[1])
 return { 'ok', now }

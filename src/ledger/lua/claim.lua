@@ -12,6 +12,7 @@ if ended_states[state] then
   if lease[8] and tonumber(lease[2]) <= now then
     redis.call('HDEL', key, 'kept')
     redis.call('ZREM', due, ARGV[1])
+    count_state(rec.provider, state, nil)
     for _, holder in ipairs(rec.holders) do count_out(holder, rec) end
   elseif not lease[8] then
     redis.call('ZREM', due, ARGV[1])
@@ -28,6 +29,10 @@ if state == 'active' then
   redis.call('HSET', key, 'state', 'revoking', 'reason', 'expired', 'actor', 'deadline', 'ending', lease[2])
 elseif state == 'reserved' then
   redis.call('HSET', key, 'state', 'revoking', 'reason', 'not_activated', 'actor', 'sweeper', 'ending', now, 'unanswered', 1)
+end
+if state == 'active' or state == 'reserved' then
+  count_state(rec.provider, state, 'revoking')
+  should_be_dead(rec.provider, ARGV[1], math.min(now, tonumber(lease[2])))
 end
 local tries = (tonumber(lease[7]) or 0) + (lease[4] ~= ARGV[2] and 1 or 0)
 redis.call('HSET', key, 'by', ARGV[2], 'until', now + 5000, 'tries', tries)

@@ -1,5 +1,5 @@
 -- Orders the end of up to 200 leases. Only shrinks, so it must run when Redis is out of memory: its first write is HDEL.
--- KEYS[1] tag. ARGV[1] JSON { leases, reason, actor, revocation, mintOver, forced }
+-- KEYS[1] tag. ARGV[1] JSON { leases, reason, actor, revocation, mintOver, forced, bulk: rank, where nobody waits for them }
 -- Returns { { lease, provider, attempts }, … }: those that there is something to do for at once.
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
@@ -7,7 +7,7 @@ local ready = {}
 redis.call('HDEL', T .. 'locked', '')
 for _, id in ipairs(a.leases) do
   local key = T .. 'l:' .. id
-  local lease = redis.call('HMGET', key, 'state', 'mint', 'rec', 'tries', 'rev', 'answered')
+  local lease = redis.call('HMGET', key, 'state', 'mint', 'rec', 'tries', 'rev', 'answered', 'expires')
   local state = lease[1]
   -- A lease can belong to several orders, and each of them has to get to its end.
   if a.revocation and state and not string.find(lease[5] or '', a.revocation, 1, true) then
@@ -29,13 +29,22 @@ for _, id in ipairs(a.leases) do
     local fresh = state == 'reserved' or state == 'active' or a.mintOver or a.forced
     if state == 'reserved' or state == 'active' then
       redis.call('HSET', key, 'state', 'revoking', 'reason', a.reason, 'actor', a.actor, 'ending', now)
+      count_state(rec.provider, state, 'revoking')
+      should_be_dead(rec.provider, id, now)
     elseif state == 'failed' and a.forced then
       redis.call('HSET', key, 'state', 'revoking')
+      count_state(rec.provider, state, 'revoking')
       count_orders(lease[5], 'failed', -1)
     end
     -- Never revoke while our own mint is still running: a secret read while its token dies outlives it (vault.md).
     if fresh and mint and mint > now then
       redis.call('ZADD', due, mint, id)
+    elseif fresh and a.bulk then
+      -- Workers take these a few at a time, the lowest rank first. What is due by time does not stand behind them, and what
+      -- nobody took is looked at by time all the same.
+      redis.call('ZADD', T .. 'bulk:' .. rec.provider, a.bulk * 1e13 + now, id)
+      keep(T .. 'bulk:' .. rec.provider, DAY * 2)
+      redis.call('ZADD', due, math.min(now + 600000, math.max(now + 10000, tonumber(lease[7]))), id)
     elseif fresh then
       redis.call('ZADD', due, now, id)
       ready[#ready + 1] = { id, rec.provider, tonumber(lease[4]) or 0 }

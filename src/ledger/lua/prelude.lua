@@ -173,3 +173,27 @@ local function note_sign(name, now)
   if last and now - last > SIGN_GAP then redis.call('SET', T .. 'gap', now) end
   redis.call('SET', T .. name, now)
 end
+
+-- How many leases of a provider are in each state, and since when each one that should be dead is not: kept up at every step,
+-- since a scan of 200,000 leases at each scrape is none. Both hold exactly what `due:<provider>` holds.
+local function count_state(provider, from, to)
+  if from == to then return end
+  local key = T .. 'n:' .. provider
+  if from and redis.call('HINCRBY', key, from, -1) <= 0 then redis.call('HDEL', key, from) end
+  if to then redis.call('HINCRBY', key, to, 1) end
+end
+
+-- From `since` on the lease should be dead; nil: it is, or may live on.
+local function should_be_dead(provider, lease, since)
+  if since then
+    redis.call('ZADD', T .. 'ending:' .. provider, since, lease)
+  else
+    redis.call('ZREM', T .. 'ending:' .. provider, lease)
+  end
+end
+
+-- Redis has forgotten the lease, and with it the state that it was counted in: put right once nothing is due any more.
+local function forget_counted(provider, lease)
+  should_be_dead(provider, lease, nil)
+  if redis.call('EXISTS', T .. 'due:' .. provider) == 0 then redis.call('DEL', T .. 'n:' .. provider) end
+end

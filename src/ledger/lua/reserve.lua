@@ -1,6 +1,6 @@
 -- Writes the lease before anything is minted (I2), if the world is still as it was decided upon (I8). KEYS[1] tag.
 -- ARGV[1] JSON { lease, versions, holders: [[id, kind, windowMs]], ttlMs, timeoutMs, incarnation, sweptWithin, idem, body,
---   capacity: { key, leases }, limits: { task, account, provider }, locks: [target] }, ARGV[2] the record as it is stored
+--   instance?, acked, turn, sequence (beat-instance.lua), capacity: { key, leases }, limits: { task, account, provider }, locks: [target] }, ARGV[2] the record as it is stored
 -- Returns { 'ok', now, expires_at } | { 'rolled_back' } | { 'no_worker' } | { 'exists' } | { 'again', lease, body }
 --   | { 'closed', task } | { 'locked', target } | { 'version' } | { 'quota', which, retry after s }
 local a = cjson.decode(ARGV[1])
@@ -10,8 +10,12 @@ local key = T .. 'l:' .. a.lease
 local task = T .. 't:' .. rec.chain[1]
 local due = T .. 'due:' .. rec.provider
 
-local signs = redis.call('MGET', T .. 'incarnation', T .. 'swept')
-if signs[1] ~= a.incarnation then return { 'rolled_back' } end
+local signs = redis.call('MGET', T .. 'incarnation', T .. 'swept', T .. 'paused')
+-- Paused: it went back to an old snapshot, and an operator has not resumed it.
+if signs[1] ~= a.incarnation or signs[3] then return { 'rolled_back' } end
+-- Redis must still have every turn of this instance that it acknowledged: else it was rolled back, and leases are missing.
+local turns = a.instance and redis.call('HMGET', T .. 'wal', a.instance, a.instance .. '/n') or {}
+if a.instance and tonumber(turns[2] or 0) < a.acked then return { 'rolled_back' } end
 if now - tonumber(signs[2] or 0) > a.sweptWithin then return { 'no_worker' } end
 if redis.call('EXISTS', key) == 1 then return { 'exists' } end
 if a.idem then
@@ -50,6 +54,11 @@ end
 local mint_until = math.min(now + a.timeoutMs + 5000, expires + 2000)
 redis.call('HSET', key, 'state', 'reserved', 'expires', expires, 'mint', mint_until, 'rec', ARGV[2])
 redis.call('ZADD', due, mint_until, a.lease)
+if a.instance then
+  local sequence, turn = math.max(tonumber(turns[1] or 0), a.sequence), math.max(tonumber(turns[2] or 0), a.turn)
+  redis.call('HSET', T .. 'wal', a.instance, sequence, a.instance .. '/n', turn)
+end
+count_state(rec.provider, nil, 'reserved')
 redis.call('SADD', task .. ':l', a.lease)
 redis.call('HINCRBY', task, 'live', 1)
 if a.idem then redis.call('HSET', task .. ':i', a.idem, a.lease, a.idem .. ':body', a.body) end

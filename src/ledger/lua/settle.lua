@@ -20,6 +20,8 @@ if ended_states[state] then
   else
     for _, holder in ipairs(rec.holders) do count_out(holder, rec) end
   end
+  count_state(rec.provider, lease[4], kept and state or nil)
+  should_be_dead(rec.provider, ARGV[1], nil)
   if state == 'void' then
     for _, holder in ipairs(rec.holders) do take_back(holder, rec) end
     if rec.capacity then redis.call('ZREM', T .. 'cap:' .. rec.provider .. ':' .. rec.capacity, ARGV[1]) end
@@ -32,6 +34,9 @@ if ended_states[state] then
 else
   redis.call('ZADD', due, tonumber(ARGV[5]), ARGV[1])
   redis.call('HSET', key, 'state', state, 'receipt', ARGV[4])
+  count_state(rec.provider, lease[4], state)
+  -- What cannot be ended early is not late before its natural end.
+  if cjson.decode(ARGV[4]).outcome == 'expires_at' then should_be_dead(rec.provider, ARGV[1], tonumber(ARGV[5])) end
 end
 if (state == 'failed') ~= (lease[4] == 'failed') then count_orders(lease[5], 'failed', state == 'failed' and 1 or -1) end
 -- An order is through with a lease when it ended or when all that can be done is to wait for its natural end.

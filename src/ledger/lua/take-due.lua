@@ -12,6 +12,7 @@ for i = 2, #ARGV do
     local lease = redis.call('HMGET', key, 'state', 'tries', 'handed')
     if not lease[1] then
       redis.call('ZREM', due, id)
+      forget_counted(ARGV[i], id)
     else
       redis.call('ZADD', due, now + 2000, id)
       if not lease[3] then redis.call('HSET', key, 'handed', now) end

@@ -25,7 +25,12 @@ const replaced = (from: string, to: string) => {
 describe('the example configuration', () => {
   test('loads unchanged, with the defaults of the contract', async () => {
     const { settings } = await loadConfig(example.file, exampleEnv)
-    expect(settings.listen).toEqual({ workloads: { host: '127.0.0.1', port: 8700 }, operators: null, metrics: null })
+    expect(settings.listen).toEqual({
+      workloads: { host: '127.0.0.1', port: 8700 },
+      operators: null,
+      metrics: null,
+      worker: null,
+    })
     expect(settings.limits).toEqual({
       lease: { ttl: 3600 },
       task: { ttl: 28_800, active_leases: 50, depth: 5, events: 10_000 },
@@ -107,6 +112,7 @@ describe('what may be written in several ways', () => {
       workloads: { host: '127.0.0.1', port: 0 },
       operators: { host: '::1', port: 8701 },
       metrics: { host: '0.0.0.0', port: 9464 },
+      worker: null,
     })
   })
 

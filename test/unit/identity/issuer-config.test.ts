@@ -138,16 +138,6 @@ describe('the issuers section', () => {
     ],
     ['no bundle', { a: { type: 'spiffe', trust_domain: 'td' } }, /a\.bundle/],
     [
-      'a bundle endpoint',
-      { a: { ...spiffe, bundle: { endpoint: 'https://x.example', profile: 'https_web' } } },
-      /a\.bundle\.endpoint: only `file` is supported for now/,
-    ],
-    [
-      'the Workload API',
-      { a: { ...spiffe, bundle: { workload_api: 'unix:///run/x' } } },
-      /a\.bundle\.workload_api: only `file`/,
-    ],
-    [
       'a trust domain as a URI',
       { a: { ...spiffe, trust_domain: 'spiffe://td' } },
       /a\.trust_domain: expected a trust domain/,

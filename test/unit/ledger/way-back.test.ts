@@ -170,9 +170,9 @@ describe('a claim', () => {
   test('is kept by renewing it', async () => {
     const lease = await leaseIn('revoking')
     await at.ledger.claim(lease, 'one')
-    await letTimePass(at, lease, 2900)
+    await letTimePass(at, lease, 2500)
     expect(await at.ledger.renewClaim(lease, 'one')).toBe(true)
-    await letTimePass(at, lease, 2900)
+    await letTimePass(at, lease, 2500)
     expect((await at.ledger.claim(lease, 'two')).outcome).toBe('held')
   })
 

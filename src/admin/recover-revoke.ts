@@ -1,0 +1,97 @@
+// `recover --revoke-now`: everything that the records say may be alive is ended at its provider. Needs the configuration, the
+// keys and the audit files; no Redis, no broker.
+import type { GatheredLease } from '../broker/gathered-lease.js'
+import { type RevokedLease, revokeGathered } from '../broker/revoke-gathered.js'
+import { exitCodes } from '../cli/exit-codes.js'
+import { formatTable } from '../cli/output.js'
+import { createProviders } from '../compose-providers.js'
+import type { Settings } from '../config/schema.js'
+import { systemClock, toTimestamp } from '../core/clock.js'
+import { createSealing } from '../ledger/sealing.js'
+import { openFileKeyset } from '../signing/file-keyset.js'
+import type { CommandOutput } from './command-output.js'
+import { withLocalAudit } from './local-audit.js'
+
+/** Prints a receipt of each. Returns the exit code: 0, or 7 when one failed. */
+export async function revokeFromAudit(
+  settings: Settings,
+  found: readonly GatheredLease[],
+  output: CommandOutput,
+): Promise<number> {
+  const keyset = await openFileKeyset({ directory: settings.keys.directory })
+  const providers = await createProviders({
+    settings,
+    clock: systemClock,
+    keyset,
+    // Tokens that are verified by introspection live in the ledger alone: without one nobody can say that they are dead.
+    isActive: () => Promise.reject(new Error('there is no ledger')),
+    lockRole: (_key, work) => work(),
+  })
+  const receipts: RevokedLease[] = []
+  try {
+    const parts = { providers, sealing: createSealing(settings.keys.sealing, settings.issuer), now: systemClock.now }
+    await revokeGathered(
+      parts,
+      found.map(({ lost }) => lost),
+      async (revoked) => {
+        receipts.push(revoked)
+      },
+    )
+  } finally {
+    await Promise.all([...providers.values()].map((provider) => provider.close()))
+    keyset.close()
+  }
+  await record(settings, receipts, output)
+  output.print({ receipts: receipts.map(receiptOf) }, describe(receipts))
+  return receipts.some(({ outcome }) => outcome === 'failed') ? exitCodes.revocationFailed : exitCodes.done
+}
+
+/** Only what was seen dead has ended: the rest is looked after by the ledger that is rebuilt. */
+async function record(settings: Settings, receipts: readonly RevokedLease[], output: CommandOutput): Promise<void> {
+  const dead = receipts.filter(({ outcome }) => outcome === 'confirmed' || outcome === 'not_revocable')
+  if (dead.length === 0) return
+  const at = toTimestamp(systemClock.now())
+  await withLocalAudit(settings, output, (audit) =>
+    Promise.all(
+      dead.map(({ lease, outcome, evidence }) =>
+        audit.append({
+          event: 'lease.ended',
+          principal: lease.record.principal,
+          account: lease.record.account,
+          task: lease.record.task,
+          lease: lease.id,
+          provider: lease.record.provider,
+          state: outcome === 'confirmed' ? 'revoked' : 'released',
+          end_reason: 'revoked',
+          actor: 'local:recover',
+          receipt: { outcome, evidence, at },
+        }),
+      ),
+    ),
+  )
+}
+
+const receiptOf = ({ lease, outcome, evidence, why }: RevokedLease) => ({
+  lease_id: lease.id,
+  provider: lease.record.provider,
+  resource: lease.record.resource,
+  outcome,
+  evidence,
+  expires_at: toTimestamp(lease.expiresAt),
+  sessions: lease.record.sessions,
+  ...(why === undefined ? {} : { why }),
+})
+
+function describe(receipts: readonly RevokedLease[]): string {
+  if (receipts.length === 0) return 'no leases may be alive'
+  const rows = receipts.map(receiptOf)
+  const cells = rows.map((one) => [
+    one.lease_id,
+    one.provider,
+    one.outcome,
+    one.evidence,
+    one.expires_at,
+    one.why ?? '',
+  ])
+  return formatTable([['LEASE', 'PROVIDER', 'OUTCOME', 'EVIDENCE', 'EXPIRES', ''], ...cells])
+}

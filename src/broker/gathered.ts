@@ -1,0 +1,130 @@
+// Audit records → what the ledger held by them. The order in which chains are read does not matter: what one instance began
+// another may have ended.
+import type { StoredRecord } from '../audit/read-records.js'
+import type { AttributeValue } from '../identity/principal.js'
+import type { Lock } from '../ledger/lock.js'
+import type { LostTask } from '../ledger/restoration.js'
+import { type GatheredEnding, type GatheredLease, LeaseRecords } from './gathered-lease.js'
+import { type GatheredOrder, lockOf, orderOf } from './gathered-orders.js'
+
+type Mutable<T> = { -readonly [name in keyof T]: T[name] }
+
+export class Gathered {
+  readonly #leases = new Map<string, LeaseRecords>()
+  readonly #tasks = new Map<string, Mutable<LostTask>>()
+  readonly #taskEnds = new Map<string, string>()
+  readonly #locks = new Map<string, Lock>()
+  readonly #orders = new Map<string, GatheredOrder>()
+  readonly #unlocked = new Set<string>()
+  /** Incarnations that were written for → when last said, in order of time. */
+  readonly incarnations = new Map<string, string>()
+  records = 0
+
+  take(record: StoredRecord): void {
+    this.records++
+    switch (record.event) {
+      case 'broker.started':
+      case 'ledger.replayed':
+      case 'ledger.recovered':
+        if (typeof record.ledger === 'string') this.#noteIncarnation(record.ledger, record.time)
+        break
+      case 'task.opened':
+        this.#takeTask(record)
+        break
+      case 'task.ended':
+        this.#taskEnds.set(String(record.task), String(record.outcome))
+        break
+      case 'lock.set':
+        this.#locks.set(String(record.lock), lockOf(record))
+        this.#takeOrder(orderOf(record))
+        break
+      case 'revocation.ordered':
+        this.#takeOrder(orderOf(record))
+        break
+      case 'lock.removed':
+        this.#unlocked.add(String(record.lock))
+        break
+      default:
+        this.#takeLease(record)
+    }
+  }
+
+  /** Every lease that records tell of whole; one without its reservation's record was never minted. */
+  *leases(): Generator<GatheredLease> {
+    for (const { lease } of this.#leases.values()) if (lease !== null) yield lease
+  }
+
+  /** Ends of which this audit holds no beginning. */
+  *foreignEnds(): Generator<{ lease: string; ending: GatheredEnding | null; ended: boolean }> {
+    for (const [lease, { foreignEnd }] of this.#leases) if (foreignEnd !== null) yield { lease, ...foreignEnd }
+  }
+
+  *tasks(): Generator<LostTask> {
+    for (const task of this.#tasks.values()) yield { ...task, outcome: this.#taskEnds.get(task.id) ?? null }
+  }
+
+  /** Ends of tasks, whoever opened them: task → outcome. */
+  get taskEnds(): ReadonlyMap<string, string> {
+    return this.#taskEnds
+  }
+
+  /** Those that nobody removed; some may be past their end. */
+  locks(): Lock[] {
+    return [...this.#locks.values()].filter((lock) => !this.#unlocked.has(lock.id))
+  }
+
+  get unlocked(): ReadonlySet<string> {
+    return this.#unlocked
+  }
+
+  /** Operators' orders over many leases, those of locks among them. */
+  orders(): Iterable<GatheredOrder> {
+    return this.#orders.values()
+  }
+
+  #noteIncarnation(incarnation: string, time: string): void {
+    const before = this.incarnations.get(incarnation)
+    if (before === undefined || before < time) this.incarnations.set(incarnation, time)
+  }
+
+  #takeTask(record: StoredRecord): void {
+    if (!Array.isArray(record.holders) || !Array.isArray(record.chain)) return
+    const parts = record as unknown as LostTask['record'] & {
+      instance_of: string | null
+      idempotency?: LostTask['idempotency']
+    }
+    this.#tasks.set(String(record.task), {
+      id: String(record.task),
+      record: {
+        principal: parts.principal,
+        account: parts.account,
+        instance: parts.instance_of,
+        attributes: (parts.attributes ?? {}) as Readonly<Record<string, AttributeValue>>,
+        holders: parts.holders,
+        chain: parts.chain,
+        parent: parts.parent ?? null,
+        depth: parts.depth ?? 0,
+        purpose: parts.purpose,
+        // A task that came back without its pin would be anybody's who has the token.
+        ...(typeof record.pinned_to === 'string' ? { jkt: record.pinned_to } : {}),
+      },
+      openedAt: Date.parse(record.time),
+      expiresAt: Date.parse(String(record.expires_at)),
+      outcome: null,
+      idempotency: parts.idempotency ?? null,
+      heartbeatSeconds: typeof record.heartbeat_seconds === 'number' ? record.heartbeat_seconds : null,
+    })
+  }
+
+  #takeLease(record: StoredRecord): void {
+    if (typeof record.lease !== 'string') return
+    const entry = this.#leases.get(record.lease) ?? new LeaseRecords()
+    entry.take(record.lease, record)
+    this.#leases.set(record.lease, entry)
+  }
+
+  /** An order with its lock stands twice: what the order itself says counts, since it may end the task that it names. */
+  #takeOrder(order: GatheredOrder): void {
+    if (!this.#orders.has(order.id) || !order.keepsTask) this.#orders.set(order.id, order)
+  }
+}

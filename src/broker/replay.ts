@@ -1,0 +1,105 @@
+// Writes what audit records tell into a ledger that may lack it: after a rollback by each instance of its own records, or by
+// `hallpass recover` of all. May be repeated, and may find everything there already.
+import type { Ending, Ledger } from '../ledger/ledger.js'
+import type { Restoration } from '../ledger/restoration.js'
+import type { Gathered } from './gathered.js'
+import type { GatheredEnding, GatheredLease } from './gathered-lease.js'
+
+export interface ReplayParts {
+  readonly ledger: Pick<
+    Ledger,
+    'endLeases' | 'endTask' | 'now' | 'removeLock' | 'createRevocation' | 'retryLease' | 'abandonLease'
+  >
+  readonly restoration: Restoration
+}
+
+export interface Replayed {
+  tasks: number
+  /** Written again as they were: live, or failed. */
+  leases: number
+  /** Leases whose end is ordered again. */
+  ended: number
+  granted: number
+  locks: number
+}
+
+interface Extent {
+  /** How long what was granted is remembered. */
+  readonly memoryMs: number
+  /** These are all records there are, so that a lease without an end among them is restored however old it is. */
+  readonly complete: boolean
+}
+
+const dayMs = 86_400_000
+/** The ledger itself remembers an order that long. */
+const orderKeptMs = 2 * dayMs
+
+/** Throws `ledger_unavailable`; what was done by then stays, and doing it again is harmless. */
+export async function replay(parts: ReplayParts, gathered: Gathered, extent: Extent): Promise<Replayed> {
+  const now = await parts.ledger.now()
+  const done: Replayed = { tasks: 0, leases: 0, ended: 0, granted: 0, locks: 0 }
+  // Locks first: whatever else is missing yet, what an operator stopped gets nothing.
+  await replayLocks(parts, gathered, done)
+  for (const task of gathered.tasks()) {
+    // An ended one is still asked about for a day; an older one has nobody who asks.
+    if (task.expiresAt + dayMs > now && (await parts.restoration.restoreTask(task))) done.tasks++
+  }
+  for (const lease of gathered.leases()) {
+    if (lease.endedAs === null) await restore(parts, lease, now, extent, done)
+    else await remember(parts, lease, now, extent, done)
+  }
+  for (const { lease, ending, ended } of gathered.foreignEnds()) {
+    if (ended) await endAgain(parts, lease, ending, done)
+    else if (ending) done.ended += (await parts.ledger.endLeases([lease], ending)).length
+  }
+  for (const [task, outcome] of gathered.taskEnds) await parts.ledger.endTask(task, outcome)
+  // Orders last: they are due at once, and reach what is in the ledger by then.
+  for (const { at, ...order } of gathered.orders()) {
+    if (at + orderKeptMs > now) await parts.ledger.createRevocation({ ...order, matched: 0 })
+  }
+  return done
+}
+
+async function replayLocks({ ledger, restoration }: ReplayParts, gathered: Gathered, done: Replayed): Promise<void> {
+  for (const id of gathered.unlocked) {
+    await restoration.noteUnlocked(id)
+    await ledger.removeLock(id)
+  }
+  for (const lock of gathered.locks()) if (await restoration.restoreLock(lock)) done.locks++
+}
+
+async function restore(parts: ReplayParts, lease: GatheredLease, now: number, { complete }: Extent, done: Replayed) {
+  const { lost, ending, failed, retried } = lease
+  // The ledger itself forgets a lease a day after its end. In one instance's records the end may be another's to tell.
+  if (!complete && lost.expiresAt + dayMs < now) return
+  if ((await parts.restoration.restoreLease(lost)) === 'restored') done.leases++
+  // Whoever looks at failed ones does so when their natural end has passed, or when an operator says.
+  if (failed) return
+  if (retried && (await parts.ledger.retryLease(lost.id)).outcome === 'ok') done.ended++
+  const order: Ending | null = retried ? { ...(ending ?? unsaid), forced: true } : ending
+  if (order) done.ended += (await parts.ledger.endLeases([lost.id], order)).length
+}
+
+async function remember(parts: ReplayParts, lease: GatheredLease, now: number, extent: Extent, done: Replayed) {
+  const { lost, endedAs, ending } = lease
+  const { end } = lost
+  if (endedAs === 'abandoned' && end) await parts.ledger.abandonLease(lost.id, end.actor)
+  if (!(await endAgain(parts, lost.id, ending, done))) return
+  if (end && Math.max(end.at, lost.expiresAt) + dayMs > now) await parts.restoration.restoreLease(lost)
+  const left = lost.reservedAt + extent.memoryMs - now
+  if (endedAs === 'void' || left <= 0) return
+  await parts.restoration.restoreGranted(lost, left + dayMs)
+  done.granted++
+}
+
+const unsaid: GatheredEnding = { reason: 'revoked', actor: 'replay' }
+
+/**
+ * Where the ledger went back to when it was alive its end is carried through again, which finds it dead. Returns whether the
+ * ledger, too, has it as over.
+ */
+async function endAgain(parts: ReplayParts, lease: string, ending: GatheredEnding | null, done: Replayed) {
+  if ((await parts.restoration.restoreEnd(lease)) === 'over') return true
+  done.ended += (await parts.ledger.endLeases([lease], ending ?? unsaid)).length
+  return false
+}

@@ -1,0 +1,142 @@
+// Writing again what a ledger lost, from audit records. Everything here may be repeated and leaves alone what is there.
+import type { Connection } from './connection.js'
+import { ledgerTag } from './keys.js'
+import { type EndReason, isEnded, type LeaseRecord, type LeaseState, type Receipt } from './lease.js'
+import { type Lock, lockName } from './lock.js'
+import type { TaskRecord } from './replies.js'
+import { createScripts } from './scripts.js'
+import { storeActivation, storeRecord } from './stored-lease.js'
+import { orUnavailable } from './unavailable.js'
+
+type Bought = { readonly key: string; readonly bodySha256: string }
+
+/** How it ended, or how its revocation failed (`failed`). */
+export interface LostEnd {
+  readonly state: LeaseState
+  readonly reason: EndReason
+  readonly actor: string
+  readonly receipt: Receipt
+  readonly attempts: number
+  readonly at: number
+}
+
+/** A lease as its audit records tell it. Times are epoch milliseconds. */
+export interface LostLease {
+  readonly id: string
+  readonly record: LeaseRecord
+  readonly reservedAt: number
+  readonly expiresAt: number
+  readonly idempotency: Bought | null
+  /** Null when no record says that it was ever minted. */
+  readonly issued: {
+    readonly at: number
+    readonly sealedHandle: string
+    readonly providerExpiresAt: number
+    readonly providerRef: string
+    readonly fingerprints: readonly string[]
+  } | null
+  /** Null while nobody has seen it end or fail to. */
+  readonly end: LostEnd | null
+}
+
+export interface LostTask {
+  readonly id: string
+  readonly record: TaskRecord
+  readonly openedAt: number
+  readonly expiresAt: number
+  /** Null while it is open. */
+  readonly outcome: string | null
+  readonly idempotency: Bought | null
+  /** How often its worker shows that it lives; null where it need not. */
+  readonly heartbeatSeconds: number | null
+}
+
+export interface Restoration {
+  restoreTask(task: LostTask): Promise<boolean>
+  restoreLease(lease: LostLease): Promise<'restored' | 'exists' | 'ended'>
+  /** `live`: the ledger still has it as alive, so it is to be ended again. */
+  restoreEnd(lease: string): Promise<'live' | 'over'>
+  /** What was granted with a lease that is over, remembered for `keepMs`. */
+  restoreGranted(lease: LostLease, keepMs: number): Promise<void>
+  /** False when it stands already, was removed, or its time is up. */
+  restoreLock(lock: Lock): Promise<boolean>
+  /** Notes that a lock was removed, so that another instance's replay does not set it again. */
+  noteUnlocked(lock: string): Promise<void>
+  /** No broker issues until an operator resumes it. `why` is told to whoever asks. */
+  pause(why: string): Promise<void>
+  resume(): Promise<void>
+  incarnation(): Promise<string | null>
+  /**
+   * The last step: the ledger is named, and everybody who wrote to one of `known` is told how far its records are in it.
+   */
+  name(incarnation: string, known: readonly string[], walOf: ReadonlyMap<string, number>): Promise<void>
+}
+
+/** Long enough for every instance to have replayed. */
+const unlockedKeptMs = 2 * 86_400_000
+const successorKeptMs = 90 * 86_400_000
+
+export function createRestoration(redis: Connection, prefix: string): Restoration {
+  const tag = ledgerTag(prefix)
+  const run = createScripts(redis, tag)
+  const bought = (idempotency: Bought | null) =>
+    idempotency === null ? {} : { idem: idempotency.key, body: idempotency.bodySha256 }
+  return {
+    async restoreTask({ id, record, openedAt, expiresAt, outcome, idempotency, heartbeatSeconds }) {
+      const account = record.holders.find(([, kind]) => kind === 'account')?.[0]
+      const args = {
+        task: id,
+        parent: record.parent ?? undefined,
+        account,
+        opened: openedAt,
+        expires: expiresAt,
+        outcome: outcome ?? undefined,
+        beatMs: heartbeatSeconds === null ? undefined : heartbeatSeconds * 1000,
+        ...bought(idempotency),
+      }
+      return (await orUnavailable(run('restore-task', JSON.stringify(args), JSON.stringify(record)))) === 1
+    },
+    async restoreLease(lease) {
+      const { issued, end } = lease
+      const minted =
+        issued === null
+          ? {}
+          : { issued: issued.at, handle: issued.sealedHandle, out: storeActivation(lease.id, issued) }
+      const args = {
+        lease: lease.id,
+        expires: lease.expiresAt,
+        reserved: lease.reservedAt,
+        ...minted,
+        ...(end === null ? {} : { end: { ...end, receipt: JSON.stringify(end.receipt), over: isEnded(end.state) } }),
+        ...bought(lease.idempotency),
+      }
+      const answer = await orUnavailable(run('restore-lease', JSON.stringify(args), storeRecord(lease.record)))
+      return answer as 'restored' | 'exists' | 'ended'
+    },
+    restoreEnd: async (lease) => (await orUnavailable(run('restore-end', lease))) as 'live' | 'over',
+    async restoreGranted({ id, record, reservedAt }, keepMs) {
+      await orUnavailable(run('restore-granted', id, storeRecord(record), reservedAt, Math.ceil(keepMs)))
+    },
+    async restoreLock({ id, target, reason, actor, createdAt, expiresAt }) {
+      const args = [id, lockName(target), JSON.stringify({ target, reason, actor }), createdAt, expiresAt ?? '']
+      return (await orUnavailable(run('restore-lock', ...args))) === 1
+    },
+    async noteUnlocked(lock) {
+      await orUnavailable(redis.set(`${tag}unlocked:${lock}`, '1', 'PX', unlockedKeptMs))
+    },
+    async pause(why) {
+      await orUnavailable(redis.set(`${tag}paused`, why, 'NX'))
+    },
+    async resume() {
+      await orUnavailable(redis.del(`${tag}paused`))
+    },
+    incarnation: () => orUnavailable(redis.get(`${tag}incarnation`)),
+    async name(incarnation, known, walOf) {
+      for (const [instance, sequence] of walOf) await orUnavailable(redis.hset(`${tag}wal`, instance, `${sequence}`))
+      for (const one of known.filter((name) => name !== incarnation)) {
+        await orUnavailable(redis.set(`${tag}recovered:${one}`, incarnation, 'PX', successorKeptMs))
+      }
+      await orUnavailable(redis.set(`${tag}incarnation`, incarnation))
+    },
+  }
+}

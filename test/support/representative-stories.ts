@@ -1,0 +1,63 @@
+// A part of the story suites that touches every script and both queues' ends, for each form of Redis.
+import { expect } from '@jest/globals'
+import type { RevocationRequest } from '../../src/api/revocations.js'
+import { awaitReceipts } from '../../src/broker/await-receipts.js'
+import { forceRevoke } from '../../src/broker/force-revoke.js'
+import { isEnded } from '../../src/ledger/lease.js'
+import { startRevocationWorkers } from '../../src/worker/revocation-worker.js'
+import { startSweeper } from '../../src/worker/sweeper.js'
+import { eventually, type RedisForm } from './redis-forms.js'
+import { codeOf, type Story, stage } from './story.js'
+
+/** Runs the work with a broker, workers and a sweeper on that form. */
+export async function withWorkers(
+  redis: RedisForm,
+  ...steps: readonly ((story: Story, redis: RedisForm) => Promise<void>)[]
+): Promise<void> {
+  const story = await stage(redis, { provider: { timeoutSeconds: 2 } })
+  const workers = startRevocationWorkers(story.parts, story.broker.connectPatient, redis.prefix)
+  const sweeper = startSweeper(story.parts)
+  try {
+    for (const step of steps) await step(story, redis)
+  } finally {
+    await Promise.all([sweeper.stop(), workers.drain()])
+    await story.close()
+  }
+}
+
+export async function untilEnded(story: Story, lease: string, withinMs = 15_000) {
+  await eventually(async () => isEnded((await story.lease(lease)).state), withinMs)
+  return await story.lease(lease)
+}
+
+/** Exchange, idempotency, complete, release by order, deadline, a failing provider: each to its receipt. */
+export async function representativeStories(story: Story) {
+  const caller = story.caller()
+  const task = await story.task(caller)
+  const key = { key: 'k', bodySha256: '0'.repeat(64) }
+  const { lease } = await story.buy(caller, task, {}, key)
+  expect(await codeOf(story.buy(caller, task, {}, key))).toBe('already_issued')
+  const [ended] = await awaitReceipts(story.parts, await story.endTask(task), 5000)
+  expect(ended).toMatchObject({ id: lease.id, state: 'revoked', attempts: 1, receipt: { outcome: 'confirmed' } })
+  expect(await codeOf(story.buy(caller, task))).toBe('task_closed')
+
+  const late = await story.bought({ ttl_seconds: 1 })
+  expect(await untilEnded(story, late.lease.id)).toMatchObject({ state: 'expired' })
+
+  const ordered = await story.bought()
+  const target = { account: ordered.caller.principal.account }
+  await forceRevoke(story.parts, story.operator(), { target, reason: 'a test' } as RevocationRequest)
+  expect(await untilEnded(story, ordered.lease.id)).toMatchObject({ state: 'revoked' })
+
+  const stubborn = await story.bought()
+  story.far.mood.revoke = 'fails'
+  await story.endTask(stubborn.task)
+  await eventually(async () => (await story.lease(stubborn.lease.id)).attempts >= 2)
+  story.far.calm()
+  await untilEnded(story, stubborn.lease.id)
+
+  expect(story.far.alive()).toEqual([])
+  const counts = await story.parts.ledger.counts(['far'])
+  expect(counts.providers).toEqual([{ provider: 'far', states: {}, oldestOverdueMs: 0 }])
+  expect(await story.parts.queue.depths(['far'])).toEqual([{ provider: 'far', waiting: 0, active: 0 }])
+}

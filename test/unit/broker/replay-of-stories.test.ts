@@ -1,0 +1,101 @@
+// The stories' own records, written into a ledger that has nothing of them: what the stories say is enough.
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import type { StoredRecord } from '../../../src/audit/read-records.js'
+import { abandonLease, retryLease } from '../../../src/broker/failed-lease.js'
+import { forceRevoke } from '../../../src/broker/force-revoke.js'
+import { Gathered } from '../../../src/broker/gathered.js'
+import { removeLock } from '../../../src/broker/remove-lock.js'
+import { replay } from '../../../src/broker/replay.js'
+import { setLock } from '../../../src/broker/set-lock.js'
+import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
+import { createRestoration } from '../../../src/ledger/restoration.js'
+import { openTestLedger, type TestLedger } from '../../support/ledger.js'
+import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { type Story, startStory } from '../../support/story.js'
+
+let story: Story
+let redis: TestRedis
+let other: TestLedger
+beforeAll(async () => {
+  story = await startStory()
+  redis = await startTestRedis()
+  other = await openTestLedger(redis)
+})
+afterAll(async () => {
+  await other?.close()
+  await redis?.stop()
+  await story?.close()
+})
+
+/** All that the stories recorded so far, in a ledger that was empty before the first time. */
+async function replayed(): Promise<void> {
+  const gathered = new Gathered()
+  for (const record of await story.records()) gathered.take(record as unknown as StoredRecord)
+  const connection = connectFailFast(redis, () => undefined)
+  await untilReady(connection, 5000)
+  const restoration = createRestoration(connection, redis.prefix)
+  await replay({ ledger: other.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: true })
+  connection.disconnect()
+}
+
+async function aFailedLease() {
+  const { lease } = await story.bought()
+  story.far.mood.revoke = 'refuses'
+  await forceRevoke(story.parts, story.operator(), { target: { lease: lease.id }, reason: 'r', dry_run: false })
+  const failed = await story.attempt(lease.id)
+  story.far.calm()
+  return failed
+}
+
+/** What both ledgers must say alike. */
+async function expectAlike(lease: string): Promise<void> {
+  const [was, is] = [await story.lease(lease), await other.ledger.findLease(lease)]
+  expect(is).toMatchObject({
+    state: was?.state,
+    record: was?.record,
+    expiresAt: was?.expiresAt,
+    sealedHandle: was?.sealedHandle,
+    providerRef: was?.providerRef,
+    fingerprints: was?.fingerprints,
+    endReason: was?.endReason,
+    endActor: was?.endActor,
+    receipt: was?.receipt && { outcome: was.receipt.outcome, evidence: was.receipt.evidence },
+  })
+}
+
+test('leases that live, ended, failed, were retried and were abandoned are the same again', async () => {
+  const { lease: live } = await story.bought()
+  const failed = await aFailedLease()
+  const abandoned = await aFailedLease()
+  await abandonLease(story.parts, story.operator(), abandoned, 'role deleted by hand')
+  const revoked = await aFailedLease()
+  await retryLease(story.parts, story.operator(), revoked)
+  await story.attempt(revoked.id)
+  const retried = await aFailedLease()
+  await retryLease(story.parts, story.operator(), retried)
+  await replayed()
+  for (const { id } of [live, failed, abandoned, revoked]) await expectAlike(id)
+  expect(await other.ledger.findLease(retried.id)).toMatchObject({ state: 'revoking', attempts: 0, forced: true })
+})
+
+test('a lock stands with its reason, and a removed one does not', async () => {
+  const order = { target: { account: 'ci:somebody' }, reason: 'laptop stolen' } as const
+  const { lock: kept, carriedOut } = await setLock(story.parts, story.operator(), order)
+  const { lock: removed, carriedOut: too } = await setLock(story.parts, story.operator(), order)
+  await Promise.all([carriedOut, too])
+  await removeLock(story.parts, story.operator(), removed)
+  await replayed()
+  expect(await other.ledger.findLock(kept.id)).toEqual(kept)
+  expect(await other.ledger.findLock(removed.id)).toBeNull()
+  expect(await other.ledger.findLockOn(['account=ci:somebody'])).toEqual(kept)
+  expect(await other.raw.hget(`${other.tag}locked`, 'account=ci:somebody')).toBe('1')
+})
+
+test('a task that was pinned to a key is pinned to it again, and no other is pinned', async () => {
+  const jkt = 'k'.repeat(43)
+  const pinned = await story.task(story.caller(undefined, { jkt }))
+  const free = await story.task(story.caller())
+  await replayed()
+  expect(await other.ledger.findTask(pinned.id)).toMatchObject({ principal: pinned.principal, jkt })
+  expect(await other.ledger.findTask(free.id)).not.toHaveProperty('jkt')
+})
