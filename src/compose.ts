@@ -37,8 +37,8 @@ export interface Composed {
   readonly condition: Condition
   readonly answers: { readonly write: typeof writeAnswer }
   issuers(): IssuerPool
-  readonly dpop: DpopRules
   clientFacts(): RuleSet['clientFacts']
+  readonly dpop: DpopRules
   noteRefusedCaller(reason: string): void
   connectPatient(): ReturnType<typeof connectPatient>
   reload(): Promise<void>
@@ -134,8 +134,8 @@ async function composeOn(
     condition: conditionOf(audit, () => current.issuers, breakers),
     answers: surround('answers', { write: writeAnswer }),
     issuers: () => current.issuers,
-    dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
     clientFacts: () => current.clientFacts,
+    dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
     noteRefusedCaller: (reason) => refusals.note(reason),
     connectPatient: state.connectPatient,
     reload: watch.reload,

@@ -38,8 +38,8 @@ export function brokerAddress(environment: Environment): { url: string; ca?: str
  */
 export function connectBroker(environment: Environment, { dpop = false } = {}): BrokerClient {
   const where = brokerAddress(environment)
-  const key = dpop ? createDpopKey() : undefined
   const login = findStoredLogin(environment, where.url, systemClock)
+  const key = dpop ? createDpopKey() : undefined
   const findAudience = async () => boundAudienceOf(await fetchBrokerMetadata(where), key)
   const tokenSource = findSubjectTokenSource({ environment, findAudience, login })
   return createBrokerClient({ ...where, dpop: key, tokenSource })
