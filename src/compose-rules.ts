@@ -9,6 +9,7 @@ import type { Settings } from './config/schema.js'
 import type { Clock } from './core/clock.js'
 import { createCatalogue } from './grants/catalogue.js'
 import { createIssuerPool, type IssuerPool } from './identity/issuer-pool.js'
+import { type IssuerEvents, unwatched } from './identity/issuer-sight.js'
 import { createIssuers } from './identity/issuers.js'
 import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
@@ -20,7 +21,12 @@ export interface RuleSet {
 }
 
 /** Throws ConfigError or PolicySetError, each naming file and line. */
-export async function composeRules(settings: Settings, file: string, clock: Clock): Promise<RuleSet> {
+export async function composeRules(
+  settings: Settings,
+  file: string,
+  clock: Clock,
+  events: IssuerEvents = unwatched,
+): Promise<RuleSet> {
   const groups = createGroups(settings.groups)
   const policySet = await loadPolicies(settings)
   const policy = createPolicyEngine({ policySet, grants: settings.grants, groups })
@@ -29,13 +35,14 @@ export async function composeRules(settings: Settings, file: string, clock: Cloc
     clock,
     ourIssuer: settings.issuer,
     directory: dirname(resolve(file)),
+    events,
   })
   const requiring = new Set(
     Object.entries(settings.issuers).flatMap(([name, one]) => (one.task_token === 'required' ? [name] : [])),
   )
   return {
     rules: { catalogue, policy, limits: settings.limits, taskTokenRequired: (issuer) => requiring.has(issuer) },
-    issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer }),
+    issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
   }
 }
 

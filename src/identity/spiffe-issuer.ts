@@ -1,12 +1,15 @@
 // A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md). Keys never cross domains.
 import type { Clock } from '../core/clock.js'
+import { acceptedBy } from './accepts.js'
+import { runCheck, type TokenCheck } from './checks.js'
 import { derivePrincipal, type PrincipalRules } from './derive-principal.js'
 import type { Issuer } from './issuer.js'
+import { authenticateBy, type IssuerChecks } from './issuer-checks.js'
 import type { KeySource } from './jwks.js'
 import type { PathTemplate } from './path-template.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 import { parseSpiffeId, type SpiffeId, trustDomainIn } from './spiffe-id.js'
-import { checkTimes, checkToken, type TokenRules, verifySignature } from './token-checks.js'
+import { createTimeChecks, createTokenChecks, type TokenRules } from './token-checks.js'
 
 interface SpiffeRules extends PrincipalRules, TokenRules {
   readonly trustDomain: string
@@ -18,31 +21,49 @@ interface SpiffeRules extends PrincipalRules, TokenRules {
 
 /** An issuer of JWT-SVIDs; `keys` holds the trust domain's `jwt-svid` keys. An `iss` in the token means nothing here. */
 export function createSpiffeIssuer(rules: SpiffeRules, keys: KeySource, clock: Clock): Issuer {
+  const checks = createSpiffeChecks(rules, keys, clock)
+  const times = createTimeChecks(rules, clock)
   return {
     name: rules.name,
     use: rules.use,
+    accepts: acceptedBy(rules, { trustDomain: rules.trustDomain }, {}),
+    checks,
     matches({ payload }) {
       if (payload.sub === undefined || trustDomainIn(payload.sub) !== rules.trustDomain) return false
       return !rules.sharesTrustDomain || payload.aud.some((audience) => rules.audiences.includes(audience))
     },
-    async authenticate(token) {
-      const id = checkSubject(token, rules.trustDomain)
-      checkToken(token, rules, clock)
-      // The kid is optional (section 2.2): a token without one is tried against each key that fits its algorithm.
-      const found = await keys.findKeys(token.header.alg, token.header.kid)
-      if (found.length === 0) {
-        const named = token.header.kid === undefined ? '' : ` named kid ${quoted(token.header.kid)}`
-        throw refusedToken(`the trust bundle of ${rules.trustDomain} has no usable JWT key${named}`)
-      }
-      const key = await verifySignature(token, found)
-      return { principal: derivePrincipal(rules, token, attributesOf(id, rules.paths)), key }
-    },
+    authenticate: (token) => authenticateBy(checks, token),
     async stands(token, key) {
-      checkTimes(token, rules, clock)
+      for (const one of times) runCheck(one, token)
       return (await keys.findKeys(token.header.alg, token.header.kid)).includes(key)
     },
     status: () => keys.status(),
     refresh: () => keys.refresh(),
+  }
+}
+
+function createSpiffeChecks(rules: SpiffeRules, keys: KeySource, clock: Clock): IssuerChecks {
+  const { trustDomain, paths } = rules
+  return {
+    before: [subjectCheck(trustDomain), ...createTokenChecks(rules, clock)],
+    // The kid is optional (section 2.2): a token without one is tried against each key that fits its algorithm.
+    async findKeys({ header: { alg, kid } }) {
+      const found = await keys.findKeys(alg, kid)
+      if (found.length > 0) return found
+      const named = kid === undefined ? '' : ` named kid ${quoted(kid)}`
+      throw refusedToken(`the trust bundle of ${trustDomain} has no usable JWT key${named}`)
+    },
+    after: [],
+    derive: (token) => derivePrincipal(rules, token, attributesOf(checkSubject(token, trustDomain), paths)),
+  }
+}
+
+function subjectCheck(trustDomain: string): TokenCheck {
+  return {
+    name: 'subject',
+    expected: `sub, a SPIFFE ID in ${trustDomain}`,
+    seen: ({ payload }) => payload.sub,
+    check: (token) => void checkSubject(token, trustDomain),
   }
 }
 

@@ -2,7 +2,7 @@
 // that cannot pass costs neither a signature nor a fetch of keys.
 import { compactVerify } from 'jose'
 import type { Clock } from '../core/clock.js'
-import type { TokenTerms } from './issuer.js'
+import type { TokenCheck } from './checks.js'
 import type { PublicKey } from './key-set.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 
@@ -16,54 +16,118 @@ export interface TokenRules {
   readonly maxAgeSeconds: number | null
 }
 
-/** Checks everything about a token that needs no key and no issuer's own rules. Throws `invalid_token`. */
-export function checkToken(token: RawToken, rules: TokenRules, clock: Clock): void {
-  const { alg, typ } = token.header
-  if (!rules.algorithms.includes(alg)) {
-    throw refusedToken(`alg ${quoted(alg)} is not allowed for this issuer (allowed: ${rules.algorithms.join(', ')})`)
-  }
-  if (!rules.types.includes(typ ?? 'JWT')) {
-    throw refusedToken(`typ ${quoted(typ)} is not allowed for this issuer (allowed: ${rules.types.join(', ')})`)
-  }
-  checkAudience(token, rules.audiences)
-  checkTimes(token, rules, clock)
-  // RFC 7800: a token bound to a key, shown by itself, is a stolen one until its proof is seen.
-  if (Object.hasOwn(token.claims, 'cnf')) {
-    throw refusedToken('the token is bound to a key ("cnf") and no proof of that key was presented')
+/** All that a check of times reads: it is made again when a remembered token is shown. */
+type Times = Pick<RawToken, 'payload'>
+
+/** Everything about a token that needs no key and no issuer's own rules. */
+export function createTokenChecks(rules: TokenRules, clock: Clock): readonly TokenCheck[] {
+  return [
+    algorithmCheck(rules),
+    typeCheck(rules),
+    audienceCheck(rules),
+    ...createTimeChecks(rules, clock),
+    unboundCheck,
+  ]
+}
+
+function algorithmCheck({ algorithms }: TokenRules): TokenCheck {
+  return {
+    name: 'algorithm',
+    expected: `one of ${algorithms.join(', ')}`,
+    seen: ({ header }) => header.alg,
+    check({ header: { alg } }) {
+      if (algorithms.includes(alg)) return
+      throw refusedToken(`alg ${quoted(alg)} is not allowed for this issuer (allowed: ${algorithms.join(', ')})`)
+    },
   }
 }
 
-function checkAudience(token: RawToken, expected: readonly string[]): void {
-  const seen = token.payload.aud
-  if (seen.length === 0) throw refusedToken(`the token names no audience; expected ${oneOf(expected)}`)
-  if (!seen.some((audience) => expected.includes(audience))) {
-    throw refusedToken(`the token is for audience ${quoted(seen)}; expected ${oneOf(expected)}`)
+function typeCheck({ types }: TokenRules): TokenCheck {
+  return {
+    name: 'type',
+    expected: `one of ${types.join(', ')}${types.includes('JWT') ? ', or absent' : ''}`,
+    seen: ({ header }) => header.typ,
+    check({ header: { typ } }) {
+      if (types.includes(typ ?? 'JWT')) return
+      throw refusedToken(`typ ${quoted(typ)} is not allowed for this issuer (allowed: ${types.join(', ')})`)
+    },
   }
+}
+
+function audienceCheck({ audiences }: TokenRules): TokenCheck {
+  return {
+    name: 'audience',
+    expected: oneOf(audiences),
+    seen: ({ payload }) => payload.aud,
+    check({ payload: { aud } }) {
+      if (aud.length === 0) throw refusedToken(`the token names no audience; expected ${oneOf(audiences)}`)
+      if (aud.some((audience) => audiences.includes(audience))) return
+      throw refusedToken(`the token is for audience ${quoted(aud)}; expected ${oneOf(audiences)}`)
+    },
+  }
+}
+
+// RFC 7800: a token bound to a key, shown by itself, is a stolen one until its proof is seen.
+const unboundCheck: TokenCheck = {
+  name: 'binding',
+  expected: 'no "cnf"',
+  seen: ({ claims }) => (Object.hasOwn(claims, 'cnf') ? claims.cnf : undefined),
+  check({ claims }) {
+    if (!Object.hasOwn(claims, 'cnf')) return
+    throw refusedToken('the token is bound to a key ("cnf") and no proof of that key was presented')
+  },
 }
 
 function oneOf(values: readonly string[]): string {
   return values.map(quoted).join(' or ')
 }
 
-/** Checks the token's times against the clock: each time it is presented. Throws `invalid_token`. */
-export function checkTimes({ payload }: TokenTerms, rules: TokenRules, clock: Clock): void {
-  const now = Math.floor(clock.now() / 1000)
-  const { exp, nbf, iat } = payload
+/** The token's times against the clock: checked each time it is presented. */
+export function createTimeChecks(rules: TokenRules, clock: Clock): readonly TokenCheck<Times>[] {
   const leeway = rules.leewaySeconds
-  if (exp === undefined) throw refusedToken('the token has no "exp"')
-  if (exp <= now - leeway) throw refusedToken(`the token expired ${Math.ceil(now - exp)} seconds ago ("exp")`)
-  if (nbf !== undefined && nbf > now + leeway) {
-    throw refusedToken(`the token is not valid for another ${Math.ceil(nbf - now)} seconds ("nbf")`)
-  }
-  if (iat !== undefined && iat > now + leeway) {
-    throw refusedToken(`the token was issued ${Math.ceil(iat - now)} seconds in the future ("iat")`)
-  }
-  if (rules.maxAgeSeconds === null) return
-  if (iat === undefined) throw refusedToken('the token has no "iat", which this issuer\'s max_age needs')
-  if (now - iat > rules.maxAgeSeconds + leeway) {
-    throw refusedToken(
-      `the token was issued ${Math.ceil(now - iat)} seconds ago; at most ${rules.maxAgeSeconds} allowed`,
-    )
+  const now = () => Math.floor(clock.now() / 1000)
+  return [
+    {
+      name: 'expiry',
+      expected: `exp, later than now less ${leeway} s`,
+      seen: ({ payload }) => payload.exp,
+      check({ payload: { exp } }) {
+        if (exp === undefined) throw refusedToken('the token has no "exp"')
+        if (exp <= now() - leeway) throw refusedToken(`the token expired ${Math.ceil(now() - exp)} seconds ago ("exp")`)
+      },
+    },
+    {
+      name: 'not_before',
+      expected: `nbf absent, or at most ${leeway} s ahead`,
+      seen: ({ payload }) => payload.nbf,
+      check({ payload: { nbf } }) {
+        if (nbf === undefined || nbf <= now() + leeway) return
+        throw refusedToken(`the token is not valid for another ${Math.ceil(nbf - now())} seconds ("nbf")`)
+      },
+    },
+    {
+      name: 'issued_at',
+      expected: `iat absent, or at most ${leeway} s ahead`,
+      seen: ({ payload }) => payload.iat,
+      check({ payload: { iat } }) {
+        if (iat === undefined || iat <= now() + leeway) return
+        throw refusedToken(`the token was issued ${Math.ceil(iat - now())} seconds in the future ("iat")`)
+      },
+    },
+    ...(rules.maxAgeSeconds === null ? [] : [ageCheck(rules.maxAgeSeconds, leeway, now)]),
+  ]
+}
+
+function ageCheck(maxAgeSeconds: number, leeway: number, now: () => number): TokenCheck<Times> {
+  return {
+    name: 'max_age',
+    expected: `iat, at most ${maxAgeSeconds} s and ${leeway} s of leeway ago`,
+    seen: ({ payload }) => payload.iat,
+    check({ payload: { iat } }) {
+      if (iat === undefined) throw refusedToken('the token has no "iat", which this issuer\'s max_age needs')
+      if (now() - iat <= maxAgeSeconds + leeway) return
+      throw refusedToken(`the token was issued ${Math.ceil(now() - iat)} seconds ago; at most ${maxAgeSeconds} allowed`)
+    },
   }
 }
 

@@ -95,7 +95,7 @@ describe('keys of an issuer', () => {
       server.behave('well')
       clock.advance(5)
       expect(await authenticate(token)).toMatchObject(ok)
-      expect(find('ci').status()).toEqual({ keysFetchedAt: clock.now(), lastError: null, skippedKeys: [] })
+      expect(find('ci').status()).toMatchObject({ keysFetchedAt: clock.now(), lastError: null, skippedKeys: [] })
     },
   )
 
