@@ -29,6 +29,7 @@ const commands = [
   ['keys', 'rotate'],
   ['provider', 'setup'],
   ['doctor'],
+  ['token', 'explain'],
 ]
 
 describe('the command table', () => {
