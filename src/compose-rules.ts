@@ -9,6 +9,7 @@ import type { Settings } from './config/schema.js'
 import type { Clock } from './core/clock.js'
 import { createCatalogue } from './grants/catalogue.js'
 import { createIssuerPool, type IssuerPool } from './identity/issuer-pool.js'
+import { type IssuerEvents, unwatched } from './identity/issuer-sight.js'
 import { clientFacts, createIssuers } from './identity/issuers.js'
 import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
@@ -23,7 +24,12 @@ export interface RuleSet {
 }
 
 /** Throws ConfigError or PolicySetError, each naming file and line. */
-export async function composeRules(settings: Settings, file: string, clock: Clock, log?: Logger): Promise<RuleSet> {
+export async function composeRules(
+  settings: Settings,
+  file: string,
+  clock: Clock,
+  { log, events = unwatched }: { log?: Logger; events?: IssuerEvents } = {},
+): Promise<RuleSet> {
   const groups = createGroups(settings.groups)
   const policySet = await loadPolicies(settings)
   const policy = createPolicyEngine({ policySet, grants: settings.grants, groups })
@@ -33,13 +39,14 @@ export async function composeRules(settings: Settings, file: string, clock: Cloc
     ourIssuer: settings.issuer,
     directory: dirname(resolve(file)),
     report: (issuer, problem) => log?.warn({ issuer, problem }, 'a trust bundle was not taken'),
+    events,
   })
   const requiring = new Set(
     Object.entries(settings.issuers).flatMap(([name, one]) => (one.task_token === 'required' ? [name] : [])),
   )
   return {
     rules: { catalogue, policy, limits: settings.limits, taskTokenRequired: (issuer) => requiring.has(issuer) },
-    issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer }),
+    issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
     clientFacts: clientFacts(settings.issuers, settings.issuer),
   }
 }

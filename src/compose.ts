@@ -4,6 +4,7 @@ import { RefusalCounter } from './audit/refusals.js'
 import type { Parts } from './broker/parts.js'
 import { asIs, type Surround, surroundEffects } from './broker/surround.js'
 import { checkRedis, startContinuity, watchLedger } from './compose-continuity.js'
+import { countIssuerEvents, observeIssuers } from './compose-issuers.js'
 import { createProviders } from './compose-providers.js'
 import { composeRules, type RuleSet, type RulesWatch, watchRules } from './compose-rules.js'
 import type { LoadedConfig } from './config/load.js'
@@ -75,7 +76,9 @@ async function composeOn(
   const { settings, file } = loaded
   const clock = systemClock
   const log = createLogger(program, logLevel)
-  let current = await composeRules(settings, file, clock, log)
+  const metrics = createMetrics()
+  const events = countIssuerEvents(metrics)
+  let current = await composeRules(settings, file, clock, { log, events })
   opened.add(
     () => current.issuers.close(),
     (close) => close(),
@@ -94,7 +97,6 @@ async function composeOn(
   const ledgerClock = createSetClock(clock)
   const providers = await createProviders({ settings, clock: ledgerClock, keyset, isActive, lockRole })
   for (const provider of providers.values()) opened.add(provider, (one) => one.close())
-  const metrics = createMetrics()
   const breakers = createBreakers(clock, (provider, direction, state) =>
     metrics.breakerState.set({ provider, direction }, breakerStates[state]),
   )
@@ -131,7 +133,10 @@ async function composeOn(
   return {
     parts,
     settings,
-    condition: conditionOf(audit, () => current.issuers, breakers),
+    condition: {
+      ...conditionOf(audit, () => current.issuers, breakers),
+      observe: () => observeIssuers(metrics, current.issuers.issuers, clock),
+    },
     answers: surround('answers', { write: writeAnswer }),
     issuers: () => current.issuers,
     clientFacts: () => current.clientFacts,
@@ -187,7 +192,10 @@ async function openState(opened: Opened, settings: Settings, log: Logger, audit:
 function watchRulesOf({ file, settings }: LoadedConfig, parts: Parts, take: (fresh: RuleSet) => void): RulesWatch {
   return watchRules(file, settings.policies, {
     async take(next) {
-      const fresh = await composeRules(next, file, parts.clock, parts.log)
+      const fresh = await composeRules(next, file, parts.clock, {
+        log: parts.log,
+        events: countIssuerEvents(parts.metrics),
+      })
       take(fresh)
       const policy_set = fresh.rules.policy.hash
       parts.log.info({ policy_set }, 'policies, catalogue and issuers were loaded anew')

@@ -11,6 +11,7 @@ import { PolicySetError } from '../policy/policy-set.js'
 import type { Provider } from '../providers/provider.js'
 import { type FileKeyset, openFileKeyset } from '../signing/file-keyset.js'
 import type { CommandOutput } from './command-output.js'
+import { diagnoseIssuer } from './doctor-issuers.js'
 import { diagnoseRedis } from './doctor-redis.js'
 import { recipesOf } from './recipes-of.js'
 
@@ -24,6 +25,8 @@ interface Finding {
   readonly problems: readonly string[]
   /** What was seen to be well. */
   readonly seen?: string
+  /** More lines about it. */
+  readonly notes?: readonly string[]
 }
 
 /** Returns the exit code: 0 when all is well, 1 when anything is not. */
@@ -34,10 +37,13 @@ export async function runDoctor(command: DoctorCommand, output: CommandOutput): 
   return ill.length === 0 ? 0 : 1
 }
 
-const describe = ({ part, problems, seen }: Finding) =>
-  problems.length === 0
-    ? `ok    ${part}${seen ? `: ${seen}` : ''}`
-    : problems.map((problem) => `WRONG ${part}: ${problem}`).join('\n')
+function describe({ part, problems, seen, notes = [] }: Finding): string {
+  const first =
+    problems.length === 0
+      ? [`ok    ${part}${seen ? `: ${seen}` : ''}`]
+      : problems.map((problem) => `WRONG ${part}: ${problem}`)
+  return [...first, ...notes.map((note) => `      ${note}`)].join('\n')
+}
 
 async function examine(command: DoctorCommand): Promise<Finding[]> {
   const found: Finding[] = []
@@ -49,7 +55,8 @@ async function examine(command: DoctorCommand): Promise<Finding[]> {
     found.push({ part: 'policies', problems: [], seen: `policy set ${rules.rules.policy.hash.slice(0, 12)}` })
     const keys = await diagnoseKeys(settings)
     found.push(keys.finding, await diagnoseAudit(settings), await diagnoseRedis(settings))
-    for (const issuer of rules.issuers.issuers) found.push(await diagnoseIssuer(issuer))
+    const issuers = rules.issuers.issuers.map((one) => diagnoseIssuer(one, settings.issuers[one.name]))
+    found.push(...(await Promise.all(issuers)))
     rules.issuers.close()
     if (keys.keyset) found.push(...(await diagnoseProviders(settings, keys.keyset)))
     keys.keyset?.close()
@@ -80,25 +87,6 @@ async function diagnoseAudit(settings: Settings): Promise<Finding> {
     return {
       part: 'audit',
       problems: [`${directory} cannot be written (${messageOf(error)}); give it to the user that runs Hallpass`],
-    }
-  }
-}
-
-async function diagnoseIssuer(issuer: {
-  name: string
-  refresh(): Promise<number>
-  status(): { skippedKeys: readonly string[] }
-}): Promise<Finding> {
-  const part = `issuer ${issuer.name}`
-  try {
-    const usable = await issuer.refresh()
-    const skipped = issuer.status().skippedKeys.map((why) => `a key is not used: ${why}`)
-    if (usable === 0) return { part, problems: ['publishes no usable key, so all its tokens are refused', ...skipped] }
-    return { part, problems: skipped, seen: `${usable} usable ${usable === 1 ? 'key' : 'keys'}` }
-  } catch (error) {
-    return {
-      part,
-      problems: [`its keys cannot be had: ${messageOf(error)}; check its address, or give its keys as a file`],
     }
   }
 }

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
 import type { AddCommand } from './command-table.js'
+import { addTokenCommands } from './token-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
 const withConfig = (command: Command) => command.addOption(configOption().default('./hallpass.yaml'))
@@ -24,6 +25,7 @@ export function addProgramCommands(root: Command, add: AddCommand): void {
   addAudit(root, add)
   addHostCommands(root, add)
   addRecover(root, add)
+  addTokenCommands(root, add)
 }
 
 function addPrograms(root: Command, add: AddCommand): void {

@@ -10,6 +10,8 @@ export interface Condition {
   /** Issuers whose keys cannot be had, providers that cannot be reached: listed, but no reason to be unready. */
   issuers(): Readonly<Record<string, string>>
   providers(): Readonly<Record<string, string>>
+  /** Before each scrape: sets the gauges that nothing else sets. */
+  observe?(): void
 }
 
 const clockToleranceMs = 5000
@@ -20,6 +22,7 @@ export function healthRoutes(condition: Condition, version: string): Route[] {
   const scrape = async (parts: Parts) => {
     observe ??= createObserver(parts)
     await observe()
+    condition.observe?.()
     return await parts.metrics.registry.metrics()
   }
   return [

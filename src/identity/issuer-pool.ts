@@ -1,6 +1,8 @@
 // Subject token → Principal. The only reader of unverified claims, and for one thing: to choose the issuer whose keys and
 // rules then decide. Nothing that a token says makes it ask the network for an issuer that is not configured.
+import { nameRefusals } from './checks.js'
 import type { Issuer } from './issuer.js'
+import { type IssuerEvents, reasonOf, unwatched } from './issuer-sight.js'
 import { bindPrincipal, type PresentedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
 import { parseRawToken, quoted, type RawToken, refusedToken } from './raw-token.js'
@@ -18,19 +20,18 @@ export interface IssuerPool {
 }
 
 /** `ourIssuer` is Hallpass's own `issuer`: what we signed identifies nobody to us. */
-export function createIssuerPool(issuers: readonly Issuer[], deps: { readonly ourIssuer: string }): IssuerPool {
-  const own = ownIssuers(deps.ourIssuer)
+export function createIssuerPool(
+  issuers: readonly Issuer[],
+  deps: { readonly ourIssuer: string; readonly events?: IssuerEvents },
+): IssuerPool {
+  const { ourIssuer, events = unwatched } = deps
   const remembered = createRememberedTokens()
   return {
     issuers,
     async authenticate(tokenText, presented = {}) {
       const known = await remembered.find(tokenText, presented)
       if (known !== null) return known
-      const token = parseRawToken(tokenText)
-      if (token.payload.iss !== undefined && own.includes(token.payload.iss)) {
-        throw refusedToken('a token signed by Hallpass itself is not a subject token')
-      }
-      const issuer = chooseIssuer(issuers, token)
+      const { token, issuer } = noteUnchosen(events, () => chooseFor(tokenText, issuers, ourIssuer))
       const verified = await issuer.authenticate(token, presented)
       remembered.add(token, issuer, verified)
       return bindPrincipal(verified.principal, verified.vouched, presented)
@@ -46,7 +47,30 @@ export function ownIssuers(ourIssuer: string): readonly string[] {
   return [ourIssuer, `${ourIssuer}/federation`]
 }
 
-function chooseIssuer(issuers: readonly Issuer[], token: RawToken): Issuer {
+function noteUnchosen<T>(events: IssuerEvents, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    const reason = reasonOf(error)
+    if (reason !== null) events.refused('none', reason)
+    throw error
+  }
+}
+
+function chooseFor(text: string, issuers: readonly Issuer[], ourIssuer: string) {
+  const token = nameRefusals('form', () => parseRawToken(text))
+  nameRefusals('own_token', () => checkNotOwn(token, ourIssuer))
+  return { token, issuer: nameRefusals('issuer', () => chooseIssuer(issuers, token)) }
+}
+
+/** Throws `invalid_token` for what Hallpass signed. */
+export function checkNotOwn({ payload: { iss } }: RawToken, ourIssuer: string): void {
+  if (iss === undefined || !ownIssuers(ourIssuer).includes(iss)) return
+  throw refusedToken('a token signed by Hallpass itself is not a subject token')
+}
+
+/** The one issuer whose keys and rules decide. Throws `invalid_token` when none or several fit. */
+export function chooseIssuer(issuers: readonly Issuer[], token: RawToken): Issuer {
   const matching = issuers.filter((issuer) => issuer.matches(token))
   const [chosen] = matching
   if (matching.length > 1) {

@@ -1,3 +1,6 @@
+import type { AcceptedTokens } from './accepts.js'
+import type { IssuerSkew } from './clock-skew.js'
+import type { IssuerChecks } from './issuer-checks.js'
 import type { KeyStatus } from './jwks.js'
 import type { PublicKey } from './key-set.js'
 import type { PresentedKeys, VouchedKeys } from './presented-keys.js'
@@ -19,6 +22,10 @@ export type TokenTerms = Pick<RawToken, 'header' | 'payload'>
 export interface Issuer {
   readonly name: string
   readonly use: 'workload' | 'operator'
+  /** What it takes, in words: for operators. */
+  readonly accepts: AcceptedTokens
+  /** The very steps of `authenticate`, for `token explain`. */
+  readonly checks: IssuerChecks
   /** Whether this issuer is the one to try. Reads unverified members, only to choose; no network. */
   matches(token: RawToken): boolean
   /**
@@ -38,4 +45,6 @@ export interface Issuer {
   refresh(): Promise<number>
   /** Ends what it keeps open to its keys, if anything. */
   close?(): void
+  /** How far its clock is from ours, as far as it was seen; absent: nobody measures. */
+  skew?(): IssuerSkew
 }

@@ -14,6 +14,7 @@ import {
   type SpiffeConfig,
 } from './issuer-config.js'
 import { ownIssuers } from './issuer-pool.js'
+import { type IssuerEvents, IssuerSight, unwatched } from './issuer-sight.js'
 import { fileTimings, KeyCache, type KeySource, remoteTimings } from './jwks.js'
 import { parseKeySet } from './key-set.js'
 import { loginProblems, type PublishedLogin } from './login.js'
@@ -35,6 +36,13 @@ export interface IssuerDeps {
   readonly fetchTimeoutMs?: number
   /** Told, once per change, why a trust bundle is not taken. */
   readonly report?: (issuer: string, problem: string) => void
+  /** Told of fetches and refusals. */
+  readonly events?: IssuerEvents
+}
+
+/** What one issuer is made with. */
+interface OneIssuerDeps extends IssuerDeps {
+  readonly sight: IssuerSight
 }
 
 const maxDocumentBytes = 256 * 1024
@@ -47,7 +55,11 @@ export function createIssuers(config: IssuersConfig, deps: IssuerDeps): Issuer[]
     const isShared = Object.entries(config).some(
       ([other, candidate]) => other !== name && originOf(candidate) === originOf(entry),
     )
-    return entry.type === 'oidc' ? createOidc(name, entry, isShared, deps) : createSpiffe(name, entry, isShared, deps)
+    const sight = new IssuerSight(name, deps.clock, deps.events ?? unwatched)
+    const one = { ...deps, sight }
+    return sight.watch(
+      entry.type === 'oidc' ? createOidc(name, entry, isShared, one) : createSpiffe(name, entry, isShared, one),
+    )
   })
 }
 
@@ -138,7 +150,7 @@ function commonRules(name: string, entry: Entry, deps: IssuerDeps) {
   }
 }
 
-function createOidc(name: string, entry: OidcConfig, sharesIss: boolean, deps: IssuerDeps): Issuer {
+function createOidc(name: string, entry: OidcConfig, sharesIss: boolean, deps: OneIssuerDeps): Issuer {
   const rules = {
     ...commonRules(name, entry, deps),
     issuer: oidcIssuerOf(entry),
@@ -151,7 +163,7 @@ function createOidc(name: string, entry: OidcConfig, sharesIss: boolean, deps: I
   return createOidcIssuer(rules, oidcKeys(name, entry, deps), deps.clock)
 }
 
-function oidcKeys(name: string, entry: OidcConfig, deps: IssuerDeps): KeySource {
+function oidcKeys(name: string, entry: OidcConfig, deps: OneIssuerDeps): KeySource {
   const maxStaleSeconds = entry.max_stale
   if (entry.jwks !== undefined && 'file' in entry.jwks) {
     const load = loadFile(resolve(deps.directory, entry.jwks.file), (document) => parseKeySet(document, 'sig'))
@@ -168,7 +180,7 @@ function oidcKeys(name: string, entry: OidcConfig, deps: IssuerDeps): KeySource 
 }
 
 /** Loopback only where the operator's own URL says so: a discovered jwks_uri must not lead to this machine's services. */
-function createFetch(written: string, allowPrivate: boolean, deps: IssuerDeps) {
+function createFetch(written: string, allowPrivate: boolean, deps: OneIssuerDeps) {
   const addresses: AddressPolicy = allowPrivate
     ? 'any'
     : isLoopbackHost(new URL(written).hostname)
@@ -180,10 +192,11 @@ function createFetch(written: string, allowPrivate: boolean, deps: IssuerDeps) {
     timeoutMs: deps.fetchTimeoutMs ?? 5000,
     maxBytes: maxDocumentBytes,
   }
-  return (url: string, server: ServerIdentity = {}) => fetchJson(url, { ...bounds, server })
+  return (url: string, server: ServerIdentity = {}) =>
+    deps.sight.watchFetch((noteAnswer) => fetchJson(url, { ...bounds, server, noteAnswer }))
 }
 
-function createSpiffe(name: string, entry: SpiffeConfig, sharesTrustDomain: boolean, deps: IssuerDeps): Issuer {
+function createSpiffe(name: string, entry: SpiffeConfig, sharesTrustDomain: boolean, deps: OneIssuerDeps): Issuer {
   const keys = createBundleSource(name, entry, {
     clock: deps.clock,
     directory: deps.directory,

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../core/clock.js'
 import { BrokerError } from '../core/errors.js'
 import { findKeys, type KeySet, type PublicKey } from './key-set.js'
+import { quoted } from './raw-token.js'
 
 export interface KeySource {
   /** The keys that may have signed; empty when the issuer answered and has none such. Throws `issuer_unavailable`. */
@@ -19,6 +20,8 @@ export interface KeyStatus {
   readonly lastError: string | null
   /** One line per key of the set that was refused. */
   readonly skippedKeys: readonly string[]
+  /** One line per key that is used: its kid and what it may verify. */
+  readonly usableKeys?: readonly string[]
 }
 
 interface KeyTimings {
@@ -83,6 +86,9 @@ export class KeyCache<Keys extends KeySet = KeySet> implements KeySource {
       keysFetchedAt: this.#known?.at ?? null,
       lastError: this.#lastError?.message ?? null,
       skippedKeys: this.#known?.set.skipped ?? [],
+      usableKeys: (this.#known?.set.keys ?? []).map(
+        ({ kid, algorithms }) => `${kid === undefined ? 'no kid' : quoted(kid)} (${algorithms.join(', ')})`,
+      ),
     }
   }
 

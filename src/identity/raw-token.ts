@@ -1,9 +1,10 @@
 // What is refused before a key is looked at: everything jose 6.2 lets through that two readers could read differently
 // (RFC 8725 sections 2 and 3). Trusts nothing; answers only "this text is one well-formed JWT, and it says this".
-import { BrokerError } from '../core/errors.js'
+import type { BrokerError } from '../core/errors.js'
 import { sha256Hex } from '../core/hash.js'
 import { Secret } from '../core/secret.js'
 import { JsonTextError, parseStrictJson } from '../core/strict-json.js'
+import { TokenRefusal } from './token-refusal.js'
 
 const maxTokenCharacters = 16 * 1024
 // 9999-12-31: a date beyond it is in milliseconds or nonsense, and would make a token that never ends.
@@ -45,7 +46,7 @@ export interface RawToken {
 /** A 401 whose detail helps the honest caller. It names checks and claims, never the token. */
 export function refusedToken(detail: string, cause?: unknown): BrokerError {
   const short = detail.length > 500 ? `${detail.slice(0, 499)}…` : detail
-  return new BrokerError('invalid_token', short, cause === undefined ? {} : { cause })
+  return new TokenRefusal('invalid_token', short, cause === undefined ? {} : { cause })
 }
 
 /** A claim's value for a detail: quoted, so that it cannot pass for our own words, and short. */

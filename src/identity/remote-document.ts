@@ -1,17 +1,23 @@
 // A bounded fetch of one JSON document: https (or loopback http), no redirects, one time limit over everything, a byte
 // cap, and only addresses that the policy allows. What it returns is untrusted JSON.
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import type { PeerCertificate } from 'node:tls'
 import { isHttpsOrLoopback } from '../core/settings.js'
 import { type AddressPolicy, createPinnedLookup, isAllowedAddress, type ResolveHost } from './address-policy.js'
 
+/** How a fetch ended: `unreachable` also where its address is not allowed. */
+export type FetchOutcome = 'ok' | 'bad_answer' | 'late' | 'unreachable'
+/** Told the headers of an answer, whatever it is worth. */
+export type NoteAnswer = (headers: IncomingHttpHeaders) => void
+
 interface FetchBounds {
   readonly addresses: AddressPolicy
   readonly resolveHost: ResolveHost
   readonly timeoutMs: number
   readonly maxBytes: number
+  readonly noteAnswer?: NoteAnswer
   /** Who the server must be, where that is not its name in the web's PKI. */
   readonly server?: ServerIdentity
 }
@@ -21,6 +27,20 @@ export interface ServerIdentity {
   readonly ca?: string[]
   readonly allowPartialTrustChain?: boolean
   readonly checkServerIdentity?: (hostname: string, certificate: PeerCertificate) => Error | undefined
+}
+
+/** Fails with how it ended, for the metrics. */
+class FetchFailure extends Error {
+  readonly outcome: FetchOutcome
+  constructor(outcome: FetchOutcome, message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'FetchFailure'
+    this.outcome = outcome
+  }
+}
+
+export function outcomeOf(error: unknown): FetchOutcome {
+  return error instanceof FetchFailure ? error.outcome : 'unreachable'
 }
 
 /** Fetches and parses JSON. Throws an Error that says, with the URL, what was wrong; it is for operators, not callers. */
@@ -35,7 +55,7 @@ export async function fetchJson(url: string, bounds: FetchBounds): Promise<unkno
     }
     return parseJson(await fetchBody(target, bounds))
   } catch (error) {
-    throw new Error(`${url}: ${messageOf(error)}`, { cause: error })
+    throw new FetchFailure(outcomeOf(error), `${url}: ${messageOf(error)}`, error)
   }
 }
 
@@ -44,7 +64,7 @@ function parseJson(body: Buffer): unknown {
     // Duplicate members are not refused here: RFC 7517 section 4 lets the last count, and it is the issuer's own word.
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
   } catch (cause) {
-    throw new Error('did not answer JSON', { cause })
+    throw new FetchFailure('bad_answer', 'did not answer JSON', cause)
   }
 }
 
@@ -70,9 +90,11 @@ function fetchBody(target: URL, bounds: FetchBounds): Promise<Buffer> {
       request.destroy()
     }
     // Over name, connection, TLS, headers and the whole body: one that drips gets no longer than one that hangs.
-    const timer = setTimeout(() => fail(new Error(`gave no whole answer in ${bounds.timeoutMs} ms`)), bounds.timeoutMs)
+    const late = new FetchFailure('late', `gave no whole answer in ${bounds.timeoutMs} ms`)
+    const timer = setTimeout(() => fail(late), bounds.timeoutMs)
     request.on('error', fail)
     request.on('response', (response) => {
+      bounds.noteAnswer?.(response.headers)
       collectBody(response, bounds.maxBytes, fail, (body) => {
         clearTimeout(timer)
         resolve(body)
@@ -91,14 +113,14 @@ function collectBody(
   response.on('error', fail)
   const refusal = refusalOf(response)
   if (refusal !== null) {
-    fail(new Error(refusal))
+    fail(new FetchFailure('bad_answer', refusal))
     return
   }
   const chunks: Buffer[] = []
   let length = 0
   response.on('data', (chunk: Buffer) => {
     length += chunk.length
-    if (length > maxBytes) fail(new Error(`answered more than ${maxBytes} bytes`))
+    if (length > maxBytes) fail(new FetchFailure('bad_answer', `answered more than ${maxBytes} bytes`))
     else chunks.push(chunk)
   })
   // `end` does not come when the connection breaks in the middle: that is an `error`.
@@ -111,5 +133,13 @@ function refusalOf(response: IncomingMessage): string | null {
   if (status !== 200) return `answered ${status}`
   // Nothing is decompressed, so that few bytes cannot become many.
   const encoding = response.headers['content-encoding'] ?? 'identity'
-  return encoding === 'identity' ? null : 'answered compressed, which was not asked for'
+  if (encoding !== 'identity') return 'answered compressed, which was not asked for'
+  return isJsonType(response.headers['content-type']) ? null : 'answered a content type that is not JSON'
+}
+
+/** JSON by any of its names. Object stores, where some publish their keys, say octet-stream when they were told nothing. */
+function isJsonType(type: string | undefined): boolean {
+  if (type === undefined) return true
+  const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return /^(application\/([\w.-]+\+)?json|text\/json|(application|binary)\/octet-stream)$/.test(name)
 }

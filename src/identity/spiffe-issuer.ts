@@ -1,13 +1,17 @@
 // A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md). Keys never cross domains.
 import type { Clock } from '../core/clock.js'
+import { acceptedBy } from './accepts.js'
 import { isForUs } from './audience.js'
 import type { BundleSource } from './bundle-sources.js'
+import { runCheck, type TokenCheck } from './checks.js'
 import { derivePrincipal, type PrincipalRules } from './derive-principal.js'
 import type { Issuer } from './issuer.js'
+import { authenticateBy, type IssuerChecks } from './issuer-checks.js'
 import type { PathTemplate } from './path-template.js'
+import { vouchedKeysOf } from './presented-keys.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 import { parseSpiffeId, type SpiffeId, trustDomainIn } from './spiffe-id.js'
-import { checkTimes, checkToken, type TokenRules, verifySignature } from './token-checks.js'
+import { createTimeChecks, createTokenChecks, type TokenRules } from './token-checks.js'
 import type { TrustBundleSource } from './trust-bundle.js'
 
 interface SpiffeRules extends PrincipalRules, TokenRules {
@@ -26,35 +30,44 @@ export interface SpiffeIssuer extends Issuer {
 
 /** An issuer of JWT-SVIDs; `keys` holds the trust domain's `jwt-svid` keys. An `iss` in the token means nothing here. */
 export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock: Clock): SpiffeIssuer {
+  const checks = createSpiffeChecks(rules, keys, clock)
+  const times = createTimeChecks(rules, clock)
   return {
     name: rules.name,
     use: rules.use,
+    trustDomain: rules.trustDomain,
+    bundle: keys,
+    accepts: acceptedBy(rules, { trustDomain: rules.trustDomain }, {}),
+    checks,
     matches({ payload }) {
       if (payload.sub === undefined || trustDomainIn(payload.sub) !== rules.trustDomain) return false
       return !rules.sharesTrustDomain || isForUs(payload.aud, rules)
     },
-    async authenticate(token, presented = {}) {
-      checkIsNoWitSvid(token)
-      const id = checkSubject(token, rules.trustDomain)
-      const vouched = checkToken(token, rules, clock, presented)
-      // The kid is optional (section 2.2): a token without one is tried against each key that fits its algorithm.
-      const found = await keys.findKeys(token.header.alg, token.header.kid)
-      if (found.length === 0) {
-        const named = token.header.kid === undefined ? '' : ` named kid ${quoted(token.header.kid)}`
-        throw refusedToken(`the trust bundle of ${rules.trustDomain} has no usable JWT key${named}`)
-      }
-      const key = await verifySignature(token, found)
-      return { principal: derivePrincipal(rules, token, attributesOf(id, rules.paths)), key, vouched }
-    },
+    authenticate: (token, presented) => authenticateBy(checks, token, presented),
     async stands(token, key) {
-      checkTimes(token, rules, clock)
+      for (const one of times) runCheck(one, token)
       return (await keys.findKeys(token.header.alg, token.header.kid)).includes(key)
     },
     status: () => keys.status(),
     refresh: () => keys.refresh(),
-    trustDomain: rules.trustDomain,
-    bundle: keys,
     close: () => keys.close(),
+  }
+}
+
+function createSpiffeChecks(rules: SpiffeRules, keys: BundleSource, clock: Clock): IssuerChecks {
+  const { trustDomain, paths } = rules
+  return {
+    before: [witSvidCheck, subjectCheck(trustDomain), ...createTokenChecks(rules, clock)],
+    vouched: (token) => vouchedKeysOf(token, rules),
+    // The kid is optional (section 2.2): a token without one is tried against each key that fits its algorithm.
+    async findKeys({ header: { alg, kid } }) {
+      const found = await keys.findKeys(alg, kid)
+      if (found.length > 0) return found
+      const named = kid === undefined ? '' : ` named kid ${quoted(kid)}`
+      throw refusedToken(`the trust bundle of ${trustDomain} has no usable JWT key${named}`)
+    },
+    after: [],
+    derive: (token) => derivePrincipal(rules, token, attributesOf(checkSubject(token, trustDomain), paths)),
   }
 }
 
@@ -65,6 +78,22 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock
 function checkIsNoWitSvid({ header }: RawToken): void {
   if (!/^(application\/)?wit\+jwt$/i.test(header.typ ?? '')) return
   throw refusedToken('the token is a WIT-SVID (typ "wit+jwt"): it identifies nobody here, present a JWT-SVID')
+}
+
+const witSvidCheck: TokenCheck = {
+  name: 'type',
+  expected: 'no WIT-SVID',
+  seen: ({ header }) => header.typ,
+  check: checkIsNoWitSvid,
+}
+
+function subjectCheck(trustDomain: string): TokenCheck {
+  return {
+    name: 'subject',
+    expected: `sub, a SPIFFE ID in ${trustDomain}`,
+    seen: ({ payload }) => payload.sub,
+    check: (token) => void checkSubject(token, trustDomain),
+  }
 }
 
 function checkSubject(token: RawToken, trustDomain: string): SpiffeId {

@@ -3,9 +3,9 @@
 import { compactVerify } from 'jose'
 import type { Clock } from '../core/clock.js'
 import { type AudienceRules, isForUs } from './audience.js'
-import type { TokenTerms } from './issuer.js'
+import type { TokenCheck } from './checks.js'
 import type { PublicKey } from './key-set.js'
-import { checkPossession, type PresentedKeys, type VouchedKeys, vouchedKeysOf } from './presented-keys.js'
+import { vouchedKeysOf } from './presented-keys.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 
 export interface TokenRules extends AudienceRules {
@@ -17,60 +17,118 @@ export interface TokenRules extends AudienceRules {
   readonly maxAgeSeconds: number | null
 }
 
-/**
- * Checks everything about a token that needs no key and no issuer's own rules, and answers the keys it is bound to, which
- * `presented` holds. Throws `invalid_token`.
- */
-export function checkToken(
-  token: RawToken,
-  rules: TokenRules,
-  clock: Clock,
-  presented: PresentedKeys = {},
-): VouchedKeys {
-  const { alg, typ } = token.header
-  if (!rules.algorithms.includes(alg)) {
-    throw refusedToken(`alg ${quoted(alg)} is not allowed for this issuer (allowed: ${rules.algorithms.join(', ')})`)
-  }
-  if (!rules.types.includes(typ ?? 'JWT')) {
-    throw refusedToken(`typ ${quoted(typ)} is not allowed for this issuer (allowed: ${rules.types.join(', ')})`)
-  }
-  checkAudience(token, rules)
-  checkTimes(token, rules, clock)
-  const vouched = vouchedKeysOf(token, rules)
-  checkPossession(vouched, presented)
-  return vouched
+/** All that a check of times reads: it is made again when a remembered token is shown. */
+type Times = Pick<RawToken, 'payload'>
+
+/** Everything about a token that needs no key and no issuer's own rules. */
+export function createTokenChecks(rules: TokenRules, clock: Clock): readonly TokenCheck[] {
+  return [
+    algorithmCheck(rules),
+    typeCheck(rules),
+    audienceCheck(rules),
+    ...createTimeChecks(rules, clock),
+    bindingCheck(rules),
+  ]
 }
 
-function checkAudience(token: RawToken, rules: AudienceRules): void {
-  const seen = token.payload.aud
-  const expected = oneOf(rules.audiences)
-  if (seen.length === 0) throw refusedToken(`the token names no audience; expected ${expected}`)
-  if (!isForUs(seen, rules)) throw refusedToken(`the token is for audience ${quoted(seen)}; expected ${expected}`)
+function algorithmCheck({ algorithms }: TokenRules): TokenCheck {
+  return {
+    name: 'algorithm',
+    expected: `one of ${algorithms.join(', ')}`,
+    seen: ({ header }) => header.alg,
+    check({ header: { alg } }) {
+      if (algorithms.includes(alg)) return
+      throw refusedToken(`alg ${quoted(alg)} is not allowed for this issuer (allowed: ${algorithms.join(', ')})`)
+    },
+  }
+}
+
+function typeCheck({ types }: TokenRules): TokenCheck {
+  return {
+    name: 'type',
+    expected: `one of ${types.join(', ')}${types.includes('JWT') ? ', or absent' : ''}`,
+    seen: ({ header }) => header.typ,
+    check({ header: { typ } }) {
+      if (types.includes(typ ?? 'JWT')) return
+      throw refusedToken(`typ ${quoted(typ)} is not allowed for this issuer (allowed: ${types.join(', ')})`)
+    },
+  }
+}
+
+function audienceCheck(rules: TokenRules): TokenCheck {
+  const { audiences } = rules
+  return {
+    name: 'audience',
+    expected: oneOf(audiences),
+    seen: ({ payload }) => payload.aud,
+    check({ payload: { aud } }) {
+      if (aud.length === 0) throw refusedToken(`the token names no audience; expected ${oneOf(audiences)}`)
+      if (isForUs(aud, rules)) return
+      throw refusedToken(`the token is for audience ${quoted(aud)}; expected ${oneOf(audiences)}`)
+    },
+  }
+}
+
+/** Whether the binding is understood. That its key was proven is looked at with each request: see `authenticateBy`. */
+function bindingCheck(rules: TokenRules): TokenCheck {
+  return {
+    name: 'binding',
+    expected: 'no "cnf", or one that is understood, whose key each request proves',
+    seen: ({ claims }) => (Object.hasOwn(claims, 'cnf') ? claims.cnf : undefined),
+    check: (token) => void vouchedKeysOf(token, rules),
+  }
 }
 
 function oneOf(values: readonly string[]): string {
   return values.map(quoted).join(' or ')
 }
 
-/** Checks the token's times against the clock: each time it is presented. Throws `invalid_token`. */
-export function checkTimes({ payload }: TokenTerms, rules: TokenRules, clock: Clock): void {
-  const now = Math.floor(clock.now() / 1000)
-  const { exp, nbf, iat } = payload
+/** The token's times against the clock: checked each time it is presented. */
+export function createTimeChecks(rules: TokenRules, clock: Clock): readonly TokenCheck<Times>[] {
   const leeway = rules.leewaySeconds
-  if (exp === undefined) throw refusedToken('the token has no "exp"')
-  if (exp <= now - leeway) throw refusedToken(`the token expired ${Math.ceil(now - exp)} seconds ago ("exp")`)
-  if (nbf !== undefined && nbf > now + leeway) {
-    throw refusedToken(`the token is not valid for another ${Math.ceil(nbf - now)} seconds ("nbf")`)
-  }
-  if (iat !== undefined && iat > now + leeway) {
-    throw refusedToken(`the token was issued ${Math.ceil(iat - now)} seconds in the future ("iat")`)
-  }
-  if (rules.maxAgeSeconds === null) return
-  if (iat === undefined) throw refusedToken('the token has no "iat", which this issuer\'s max_age needs')
-  if (now - iat > rules.maxAgeSeconds + leeway) {
-    throw refusedToken(
-      `the token was issued ${Math.ceil(now - iat)} seconds ago; at most ${rules.maxAgeSeconds} allowed`,
-    )
+  const now = () => Math.floor(clock.now() / 1000)
+  return [
+    {
+      name: 'expiry',
+      expected: `exp, later than now less ${leeway} s`,
+      seen: ({ payload }) => payload.exp,
+      check({ payload: { exp } }) {
+        if (exp === undefined) throw refusedToken('the token has no "exp"')
+        if (exp <= now() - leeway) throw refusedToken(`the token expired ${Math.ceil(now() - exp)} seconds ago ("exp")`)
+      },
+    },
+    {
+      name: 'not_before',
+      expected: `nbf absent, or at most ${leeway} s ahead`,
+      seen: ({ payload }) => payload.nbf,
+      check({ payload: { nbf } }) {
+        if (nbf === undefined || nbf <= now() + leeway) return
+        throw refusedToken(`the token is not valid for another ${Math.ceil(nbf - now())} seconds ("nbf")`)
+      },
+    },
+    {
+      name: 'issued_at',
+      expected: `iat absent, or at most ${leeway} s ahead`,
+      seen: ({ payload }) => payload.iat,
+      check({ payload: { iat } }) {
+        if (iat === undefined || iat <= now() + leeway) return
+        throw refusedToken(`the token was issued ${Math.ceil(iat - now())} seconds in the future ("iat")`)
+      },
+    },
+    ...(rules.maxAgeSeconds === null ? [] : [ageCheck(rules.maxAgeSeconds, leeway, now)]),
+  ]
+}
+
+function ageCheck(maxAgeSeconds: number, leeway: number, now: () => number): TokenCheck<Times> {
+  return {
+    name: 'max_age',
+    expected: `iat, at most ${maxAgeSeconds} s and ${leeway} s of leeway ago`,
+    seen: ({ payload }) => payload.iat,
+    check({ payload: { iat } }) {
+      if (iat === undefined) throw refusedToken('the token has no "iat", which this issuer\'s max_age needs')
+      if (now() - iat <= maxAgeSeconds + leeway) return
+      throw refusedToken(`the token was issued ${Math.ceil(now() - iat)} seconds ago; at most ${maxAgeSeconds} allowed`)
+    },
   }
 }
 

@@ -76,6 +76,37 @@ export function createMetrics() {
       registers,
     }),
     ...createLedgerGauges(registers),
+    ...createIssuerMetrics(registers),
+  }
+}
+
+/** What this program saw of each issuer. The gauges are read at each scrape (compose-issuers.ts). */
+function createIssuerMetrics(registers: Registry[]) {
+  return {
+    issuerFetches: new Counter({
+      name: 'hallpass_issuer_fetches_total',
+      help: "Fetches of an issuer's documents, by how they ended (ok, bad_answer, late, unreachable).",
+      labelNames: ['issuer', 'outcome'],
+      registers,
+    }),
+    issuerRefusals: new Counter({
+      name: 'hallpass_issuer_refusals_total',
+      help: 'Tokens refused, by the check that refused; issuer none: before one was chosen.',
+      labelNames: ['issuer', 'reason'],
+      registers,
+    }),
+    issuerKeyAgeSeconds: new Gauge({
+      name: 'hallpass_issuer_key_age_seconds',
+      help: "Since the issuer's keys were last had; they are loaded again when a token needs them. Absent: never had.",
+      labelNames: ['issuer'],
+      registers,
+    }),
+    issuerSkewSeconds: new Gauge({
+      name: 'hallpass_issuer_skew_seconds',
+      help: "How far the issuer's clock is ahead of ours, by the Date of its answers, or at least by its tokens' iat.",
+      labelNames: ['issuer', 'by'],
+      registers,
+    }),
   }
 }
 

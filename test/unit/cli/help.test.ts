@@ -32,6 +32,7 @@ const commands = [
   ['login'],
   ['logout'],
   ['whoami'],
+  ['token', 'explain'],
 ]
 
 describe('the command table', () => {
