@@ -77,11 +77,13 @@ module.exports = {
     home('bullmq', folder('queue', 'worker')),
     home('@cedar-policy', folder('policy')),
     home('jose', `${folder('identity', 'signing')}|^src/client/dpop|^src/providers/github-app`),
+    home('openid-client', '^src/client/oidc-login'),
     home('@aws-sdk', '^src/providers/aws-sts'),
     home('node-vault', '^src/providers/vault'),
     home('commander', folder('bin')),
     home('prom-client', folder('telemetry')),
     home('pino', folder('telemetry')),
+    home('@grpc', folder('identity')),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -10,4 +10,5 @@ execFileSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p',
   cwd: root,
 })
 cpSync(`${root}/src/ledger/lua`, `${root}/dist/src/ledger/lua`, { recursive: true })
+cpSync(`${root}/src/identity/workload.proto`, `${root}/dist/src/identity/workload.proto`)
 chmodSync(`${root}/dist/src/bin/hallpass.js`, 0o755)

@@ -10,14 +10,17 @@ import type { Clock } from './core/clock.js'
 import { createCatalogue } from './grants/catalogue.js'
 import { createIssuerPool, type IssuerPool } from './identity/issuer-pool.js'
 import { type IssuerEvents, unwatched } from './identity/issuer-sight.js'
-import { createIssuers } from './identity/issuers.js'
+import { clientFacts, createIssuers } from './identity/issuers.js'
 import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
 import { readPolicyFiles } from './policy/policy-files.js'
+import type { Logger } from './telemetry/logger.js'
 
 export interface RuleSet {
   readonly rules: Rules
   readonly issuers: IssuerPool
+  /** Told to anybody at /.well-known/hallpass. */
+  readonly clientFacts: ReturnType<typeof clientFacts>
 }
 
 /** Throws ConfigError or PolicySetError, each naming file and line. */
@@ -25,6 +28,7 @@ export async function composeRules(
   settings: Settings,
   file: string,
   clock: Clock,
+  log?: Logger,
   events: IssuerEvents = unwatched,
 ): Promise<RuleSet> {
   const groups = createGroups(settings.groups)
@@ -36,6 +40,7 @@ export async function composeRules(
     ourIssuer: settings.issuer,
     directory: dirname(resolve(file)),
     events,
+    report: (issuer, problem) => log?.warn({ issuer, problem }, 'a trust bundle was not taken'),
   })
   const requiring = new Set(
     Object.entries(settings.issuers).flatMap(([name, one]) => (one.task_token === 'required' ? [name] : [])),
@@ -43,6 +48,7 @@ export async function composeRules(
   return {
     rules: { catalogue, policy, limits: settings.limits, taskTokenRequired: (issuer) => requiring.has(issuer) },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
+    clientFacts: clientFacts(settings.issuers, settings.issuer),
   }
 }
 

@@ -12,6 +12,8 @@ import type { Settings } from './config/schema.js'
 import { createSetClock, systemClock } from './core/clock.js'
 import type { Condition } from './http/health.js'
 import { writeAnswer } from './http/problem.js'
+import { createDpopRules } from './identity/dpop-config.js'
+import type { DpopRules } from './identity/dpop-proof.js'
 import type { IssuerPool } from './identity/issuer-pool.js'
 import { connectFailFast, connectPatient, untilReady } from './ledger/connection.js'
 import { tellingTime } from './ledger/ledger-time.js'
@@ -36,6 +38,8 @@ export interface Composed {
   readonly condition: Condition
   readonly answers: { readonly write: typeof writeAnswer }
   issuers(): IssuerPool
+  clientFacts(): RuleSet['clientFacts']
+  readonly dpop: DpopRules
   noteRefusedCaller(reason: string): void
   connectPatient(): ReturnType<typeof connectPatient>
   reload(): Promise<void>
@@ -74,7 +78,11 @@ async function composeOn(
   const log = createLogger(program, logLevel)
   const metrics = createMetrics()
   const events = countIssuerEvents(metrics)
-  let current = await composeRules(settings, file, clock, events)
+  let current = await composeRules(settings, file, clock, log, events)
+  opened.add(
+    () => current.issuers.close(),
+    (close) => close(),
+  )
   const keyset = opened.add(await openFileKeyset({ directory: settings.keys.directory }), (one) => one.close())
   const signCheckpoint = createCheckpointSigner(keyset, settings.issuer)
   const { directory, instance } = settings.audit
@@ -118,6 +126,7 @@ async function composeOn(
   })
   opened.add(audit, (one) => one.append({ event: 'broker.stopped', program }))
   const watch = watchRulesOf(loaded, parts, (fresh) => {
+    current.issuers.close()
     current = fresh
   })
   opened.add(watch, (one) => one.stop())
@@ -130,6 +139,8 @@ async function composeOn(
     },
     answers: surround('answers', { write: writeAnswer }),
     issuers: () => current.issuers,
+    clientFacts: () => current.clientFacts,
+    dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
     noteRefusedCaller: (reason) => refusals.note(reason),
     connectPatient: state.connectPatient,
     reload: watch.reload,
@@ -181,7 +192,7 @@ async function openState(opened: Opened, settings: Settings, log: Logger, audit:
 function watchRulesOf({ file, settings }: LoadedConfig, parts: Parts, take: (fresh: RuleSet) => void): RulesWatch {
   return watchRules(file, settings.policies, {
     async take(next) {
-      const fresh = await composeRules(next, file, parts.clock, countIssuerEvents(parts.metrics))
+      const fresh = await composeRules(next, file, parts.clock, parts.log, countIssuerEvents(parts.metrics))
       take(fresh)
       const policy_set = fresh.rules.policy.hash
       parts.log.info({ policy_set }, 'policies, catalogue and issuers were loaded anew')

@@ -6,6 +6,7 @@ import type { Address } from './config/schema.js'
 import { createApp, createWebServer } from './http/app.js'
 import { healthRoutes } from './http/health.js'
 import { allRoutes, type Door, routesAt } from './http/routes.js'
+import { signatureAlgorithms } from './identity/key-set.js'
 import { federationIssuer, publishedDocuments } from './signing/discovery.js'
 import { version } from './version.js'
 import { startRevocationWorkers } from './worker/revocation-worker.js'
@@ -21,14 +22,16 @@ export interface Running {
 export async function startServers(composed: Composed): Promise<Running> {
   const { settings, parts } = composed
   const { listen, tls, issuer } = settings
-  // What a workload asks its own issuer for a token for: GitHub Actions and others take it from here.
-  const named = Object.values(settings.issuers).flatMap((one) =>
-    one.use === 'workload' ? (one.audience ?? [issuer]) : [],
-  )
-  const audiences = [...new Set(named)]
   const documents = {
     ...publishedDocuments(issuer, parts.keyset, ['introspect']),
-    '/.well-known/hallpass': () => ({ issuer, federation_issuer: federationIssuer(issuer), audiences, version }),
+    // Anew at each call, since issuers may be loaded anew: GitHub Actions and others are asked for these audiences.
+    '/.well-known/hallpass': () => ({
+      issuer,
+      federation_issuer: federationIssuer(issuer),
+      ...composed.clientFacts(),
+      ...dpopMetadata(settings),
+      version,
+    }),
   }
   const routes = allRoutes({ issuer, version, documents, condition: composed.condition })
   const separate = { operators: listen.operators !== null, metrics: listen.metrics !== null }
@@ -49,6 +52,15 @@ export async function startServers(composed: Composed): Promise<Running> {
       clearInterval(serving)
       await drainServers(servers)
     },
+  }
+}
+
+/** What a client needs to know before it proves a key. */
+function dpopMetadata({ issuers, issuer }: Composed['settings']): object {
+  const bound = Object.values(issuers).filter((one) => one.use === 'workload' && one.bind === 'audience')
+  return {
+    dpop_signing_alg_values_supported: signatureAlgorithms,
+    dpop_bound_audiences: [...new Set(bound.flatMap((one) => one.audience ?? [issuer]))],
   }
 }
 

@@ -57,6 +57,7 @@ async function examine(command: DoctorCommand): Promise<Finding[]> {
     found.push(keys.finding, await diagnoseAudit(settings), await diagnoseRedis(settings))
     const issuers = rules.issuers.issuers.map((one) => diagnoseIssuer(one, settings.issuers[one.name]))
     found.push(...(await Promise.all(issuers)))
+    rules.issuers.close()
     if (keys.keyset) found.push(...(await diagnoseProviders(settings, keys.keyset)))
     keys.keyset?.close()
   } catch (error) {

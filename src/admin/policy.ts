@@ -7,9 +7,11 @@ import type { Settings } from '../config/schema.js'
 import type { Environment } from '../config/yaml-source.js'
 import { declaredFieldsOf } from '../grants/recipe.js'
 import { checkDeclaredUses, type DeclaringGrant } from '../policy/declared-uses.js'
+import { checkPitfalls } from '../policy/pitfalls.js'
 import { type PolicySet, PolicySetError } from '../policy/policy-set.js'
 import { generateSchema } from '../policy/schema.js'
 import type { CommandOutput } from './command-output.js'
+import { checkIssuerPitfalls, pitfallFactsOf } from './pitfalls.js'
 
 export interface PolicyCommand {
   /** The configuration's file. */
@@ -35,11 +37,15 @@ export async function runPolicyCheck(command: PolicyCommand, output: CommandOutp
   const findings: Finding[] = []
   let set: PolicySet | null = null
   try {
-    const { settings } = await loadConfig(command.config, command.env)
+    const loaded = await loadConfig(command.config, command.env)
+    const { settings } = loaded
+    findings.push(...checkIssuerPitfalls(loaded).map((problem) => ({ severity: 'warning' as const, ...problem })))
     set = await loadPolicies(settings)
     findings.push(
       ...inPolicyFolder(settings, set.warnings).map((problem) => ({ severity: 'warning' as const, ...problem })),
     )
+    const pitfalls = inPolicyFolder(settings, checkPitfalls(set, pitfallFactsOf(settings)))
+    findings.push(...pitfalls.map((problem) => ({ severity: 'warning' as const, ...problem })))
     const uses = inPolicyFolder(settings, checkDeclaredUses(set, declaringGrants(settings)))
     findings.push(...uses.map((problem) => ({ severity: 'error' as const, ...problem })))
   } catch (error) {

@@ -22,7 +22,7 @@ export const decision = z.object({
 
 const ends = { expires_at: fields.timestamp }
 export const credential = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('jwt'), token: z.string(), token_type: z.literal('Bearer'), ...ends }),
+  z.object({ type: z.literal('jwt'), token: z.string(), token_type: z.enum(['Bearer', 'DPoP']), ...ends }),
   z.object({ type: z.literal('vault_secret'), data: z.record(z.string(), z.unknown()), ...ends }),
   z.object({ type: z.literal('vault_token'), token: z.string(), address: z.string(), ...ends }),
   z.object({

@@ -5,6 +5,7 @@ import type { LeaseListOptions } from '../cli/lease.js'
 import type { RequestOptions } from '../cli/request.js'
 import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../cli/task.js'
 import type { AddCommand } from './command-table.js'
+import { addLoginCommands } from './login-commands.js'
 import { addOperatorCommands } from './operator-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
@@ -15,6 +16,7 @@ export function addClientCommands(root: Command, add: AddCommand): void {
   addTask(root, add)
   addLease(root, add)
   addOperatorCommands(root, add)
+  addLoginCommands(root, add)
 }
 
 function addCredentialOptions(command: Command): Command {
@@ -25,6 +27,7 @@ function addCredentialOptions(command: Command): Command {
     .option('--context <k=v>', 'what is declared about the change; k:=1 and k:=true for what is not text', collect)
     .option('--purpose <text>', 'why, for the audit and for people; never for policy')
     .option('--task <id>', 'inside this task instead of a new one')
+    .option('--dpop', 'prove a key of this process with each call (HALLPASS_DPOP=1 does the same)')
 }
 
 function addExec(root: Command, add: AddCommand): void {

@@ -105,6 +105,8 @@ export class Gathered {
         parent: parts.parent ?? null,
         depth: parts.depth ?? 0,
         purpose: parts.purpose,
+        // A task that came back without its pin would be anybody's who has the token.
+        ...(typeof record.pinned_to === 'string' ? { jkt: record.pinned_to } : {}),
       },
       openedAt: Date.parse(record.time),
       expiresAt: Date.parse(String(record.expires_at)),

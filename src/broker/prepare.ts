@@ -42,7 +42,8 @@ function leaseToIssue(caller: Caller, { asked, leaseId }: Wanted, { now, task }:
     resource: asked.resource.id,
     declared: asked.declared,
     deadline: now + ttlSeconds * 1000,
-    jkt: null,
+    // A key that the caller chose by itself binds nothing: whoever verifies the credential would believe it did.
+    jkt: principal.binding === 'dpop' ? (principal.jkt ?? null) : null,
   }
 }
 

@@ -1,31 +1,46 @@
 // Whose a task is. Another principal's or instance's call on it is a 404 like an unknown id, audited, and changes nothing.
 import { BrokerError } from '../core/errors.js'
+import type { Principal } from '../identity/principal.js'
 import type { Task } from '../ledger/task.js'
 import type { Caller, Parts } from './parts.js'
 
 export const notFound = (what: string) => new BrokerError('not_found', `no such ${what}`)
 
+const isOfSameRun = (task: Task, principal: Principal) =>
+  task.principal === principal.id && task.instance === principal.instance
+
+/**
+ * Whether the principal is the one, in the run, that opened the task; of a pinned task, only with a proof of the same key: a
+ * stolen token alone, or with a proof of the thief's, is somebody else's.
+ */
+export function isOwn(task: Task, principal: Principal): boolean {
+  return isOfSameRun(task, principal) && (task.jkt === undefined || task.jkt === principal.jkt)
+}
+
 /** Returns the task when it is the caller's. Throws `not_found` otherwise, the same for unknown and for somebody else's. */
 export async function checkOwner(parts: Parts, caller: Caller, id: string, task: Task | null): Promise<Task> {
-  const { principal } = caller
-  if (task && task.principal === principal.id && task.instance === principal.instance) return task
-  if (task) await recordForeign(parts, caller, { task: id })
+  if (task && isOwn(task, caller.principal)) return task
+  if (task) await recordForeign(parts, caller, task, { task: id })
   throw notFound('task')
 }
 
-/** The audit of a call on something that is another's. */
+/** The audit of a call on something that is another's. `task`: which it is or belongs to. */
 export async function recordForeign(
   parts: Parts,
   caller: Caller,
+  task: Task | null,
   on: { task?: string; lease?: string },
 ): Promise<void> {
   await parts.audit.append({
-    event: 'request.refused',
+    event: caller.principal.use === 'operator' ? 'operator.refused' : 'request.refused',
     principal: caller.principal.id,
     account: caller.principal.account,
     request_id: caller.requestId,
     code: 'not_found',
-    reason: 'of another principal or instance',
+    reason:
+      task !== null && isOfSameRun(task, caller.principal) && task.jkt !== undefined
+        ? 'pinned to another key'
+        : 'of another principal or instance',
     ...on,
   })
 }

@@ -2,7 +2,9 @@
 import type { Lease as WireLease, Receipt as WireReceipt } from '../api/leases.js'
 import type { Lock as WireLock } from '../api/locks.js'
 import type { Task as WireTask } from '../api/tasks.js'
+import type { WhoAmI } from '../api/whoami.js'
 import { toTimestamp } from '../core/clock.js'
+import type { Principal } from '../identity/principal.js'
 import type { Lease } from '../ledger/lease.js'
 import type { Lock } from '../ledger/lock.js'
 import type { Task } from '../ledger/task.js'
@@ -77,3 +79,13 @@ export const lockView = (lock: Lock): WireLock => ({
   expires_at: orNull(lock.expiresAt),
   created_at: toTimestamp(lock.createdAt),
 })
+
+/** What we verified of a caller. */
+export function whoamiView(principal: Principal): WhoAmI {
+  const { id, use, issuer, subject, account, instance, binding, person } = principal
+  const attributes = Object.fromEntries(
+    Object.entries(principal.attributes).map(([name, value]) => [name, typeof value === 'object' ? [...value] : value]),
+  )
+  const tokenEnd = toTimestamp(principal.tokenExpiresAt * 1000)
+  return { id, use, issuer, subject, account, instance, attributes, binding, person, token_expires_at: tokenEnd }
+}

@@ -1,14 +1,17 @@
 // From the environment to a client of the broker.
 import { readFileSync } from 'node:fs'
 import {
-  audienceOf,
   type BrokerClient,
+  boundAudienceOf,
   ClientError,
   createBrokerClient,
+  createDpopKey,
   type Environment,
   fetchBrokerMetadata,
   findSubjectTokenSource,
 } from '../client/index.js'
+import { findStoredLogin } from '../client/stored-login.js'
+import { systemClock } from '../core/clock.js'
 import type { Output } from './output.js'
 
 /** What a command may touch besides its options. */
@@ -19,16 +22,36 @@ export interface CommandIo {
   readStdin(): Promise<string>
 }
 
-/** Throws ClientError `invalid_configuration`; the token itself is looked for at the first call that needs one. */
-export function connectBroker(environment: Environment): BrokerClient {
+/** Where the broker is. Throws ClientError `invalid_configuration`. */
+export function brokerAddress(environment: Environment): { url: string; ca?: string } {
   const url = environment.HALLPASS_URL
   if (url === undefined || url === '') {
     throw new ClientError('invalid_configuration', 'HALLPASS_URL is not set: the address of the broker')
   }
   const ca = readCa(environment.HALLPASS_CA)
-  const where = { url, ...(ca === undefined ? {} : { ca }) }
-  const findAudience = async () => audienceOf(await fetchBrokerMetadata(where))
-  return createBrokerClient({ ...where, tokenSource: findSubjectTokenSource({ environment, findAudience }) })
+  return { url, ...(ca === undefined ? {} : { ca }) }
+}
+
+/**
+ * Throws ClientError `invalid_configuration`; the token itself is looked for at the first call that needs one. `dpop`: proves
+ * a key of this process, so only for a command that carries what it opens to its end by itself.
+ */
+export function connectBroker(environment: Environment, { dpop = false } = {}): BrokerClient {
+  const where = brokerAddress(environment)
+  const login = findStoredLogin(environment, where.url, systemClock)
+  const key = dpop ? createDpopKey() : undefined
+  const findAudience = async () => boundAudienceOf(await fetchBrokerMetadata(where), key)
+  const tokenSource = findSubjectTokenSource({ environment, findAudience, login })
+  return createBrokerClient({ ...where, dpop: key, tokenSource })
+}
+
+/** `--dpop`, or HALLPASS_DPOP=1. Off otherwise: HALLPASS_URL has to be the broker's issuer for it. */
+export function wantsDpop(options: { dpop?: boolean | undefined }, environment: Environment): boolean {
+  const value = environment.HALLPASS_DPOP
+  if (value !== undefined && !['', '0', '1'].includes(value)) {
+    throw new ClientError('invalid_configuration', 'HALLPASS_DPOP: expected 1 or 0')
+  }
+  return options.dpop ?? value === '1'
 }
 
 function readCa(path: string | undefined): string | undefined {

@@ -18,7 +18,7 @@ import {
   signalExitCode,
   watchSignals,
 } from './child-process.js'
-import { type CommandIo, connectBroker } from './connection.js'
+import { type CommandIo, connectBroker, wantsDpop } from './connection.js'
 import { surroundingTask, withoutIdentity } from './env.js'
 import { credentialVariables, ExecEnvironmentError } from './exec-environment.js'
 import { exitCodes, UsageError } from './exit-codes.js'
@@ -33,6 +33,7 @@ export interface ExecOptions extends CredentialOptions {
   requireRevoked?: boolean | undefined
   task?: string | undefined
   keepIdentity?: boolean | undefined
+  dpop?: boolean | undefined
 }
 
 export interface ExecIo extends CommandIo {
@@ -78,7 +79,7 @@ function borrow({ options, wanted, command }: Plan, io: ExecIo): Promise<Borrowe
     // A second root task would stand beside the first, outside what ending the first one ends (I7).
     throw new UsageError(`already inside ${outer}: a task inside a task is not possible yet; --task ${outer} uses it`)
   }
-  const client = connectBroker(io.environment)
+  const client = connectBroker(io.environment, { dpop: wantsDpop(options, io.environment) })
   if (options.task !== undefined) return joinTask(client, wanted, options.task, io.environment)
   const ttlSeconds = Math.max(0, ...wanted.map(({ request }) => request.ttl_seconds ?? 0))
   return openOwnTask(client, wanted, {

@@ -27,7 +27,8 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage
   if (!(error instanceof ClientError)) return exitCodes.other
   if (error.code === 'invalid_configuration' || error.code === 'invalid_request') return exitCodes.usage
-  if (error.code === 'no_subject_token' || error.status === 401) return exitCodes.notAuthenticated
+  if (error.code === 'no_subject_token' || error.code === 'login_failed' || error.status === 401)
+    return exitCodes.notAuthenticated
   if (error.code === 'approval_required') return exitCodes.approvalWanting
   if (error.status === 403) return exitCodes.denied
   if (isUnavailable(error)) return exitCodes.unavailable

@@ -1,7 +1,7 @@
 // `hallpass request`: one credential by hand, or for a program that asks a helper for it (AWS, Git, Kubernetes).
 import type { BrokerClient } from '../client/index.js'
 import { type CredentialOptions, parseCredentialOptions, parseDuration } from './arguments.js'
-import { type CommandIo, connectBroker } from './connection.js'
+import { type CommandIo, connectBroker, wantsDpop } from './connection.js'
 import { type CredentialFormat, credentialFormats, formatCredential } from './credential-formats.js'
 import { surroundingTask, taskTokenFor } from './env.js'
 import { exitCodes, UsageError } from './exit-codes.js'
@@ -11,6 +11,7 @@ export interface RequestOptions extends Omit<CredentialOptions, 'credential'> {
   task?: string | undefined
   format: string
   dryRun?: boolean | undefined
+  dpop?: boolean | undefined
 }
 
 /** `operation` is what Git appends to a helper's command line: `get`, `store` or `erase`. Gives the exit code. */
@@ -25,7 +26,7 @@ export async function runRequest(
   if (operation !== undefined && operation !== 'get') return exitCodes.done
   const [wanted] = parseCredentialOptions(options)
   if (wanted === undefined) throw new UsageError('request: say what is needed: --action A --resource R')
-  const client = connectBroker(io.environment)
+  const client = connectBroker(io.environment, { dpop: wantsDpop(options, io.environment) })
   const taskId = options.task ?? surroundingTask(io.environment).id
   if (options.dryRun === true) return decideOnly(client, taskId, wanted.request, io)
   if (taskId !== undefined) {

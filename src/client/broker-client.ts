@@ -34,8 +34,10 @@ import {
   taskList,
   type taskQuery,
 } from '../api/tasks.js'
+import { type WhoAmI, whoami } from '../api/whoami.js'
 import { parseAnswer } from './answer.js'
-import { callHttp, type HttpCall, parseServiceUrl } from './http-json.js'
+import { createDpopSender, type DpopKey, sendAsBearer } from './dpop.js'
+import { type HttpCall, parseServiceUrl } from './http-json.js'
 import type { SubjectTokenSource } from './subject-token-source.js'
 
 export type OpenTask = z.input<typeof openTaskRequest>
@@ -55,6 +57,8 @@ export interface BrokerClientOptions {
   /** PEM of the only roots to trust; the system's when absent. */
   ca?: string
   tokenSource: SubjectTokenSource
+  /** Shows the subject token with proofs by this key (RFC 9449), and pins the tasks that it opens to it. */
+  dpop?: DpopKey | undefined
   /** For one whole call, on top of what the call itself asks to wait. Default 30 s. */
   timeoutMs?: number
   /** Default 8 MiB. */
@@ -99,6 +103,8 @@ export interface BrokerClient {
   setLock(order: SetLock): Promise<Lock>
   listLocks(page?: { limit?: string | undefined; cursor?: string | undefined }): Promise<z.infer<typeof lockList>>
   removeLock(id: string): Promise<Lock>
+  /** What the broker verified of us. */
+  whoami(): Promise<WhoAmI>
 }
 
 type Query = Record<string, string | number | undefined>
@@ -116,23 +122,25 @@ type Call<Schema extends z.ZodType> = {
 /** Throws ClientError at once for an unusable URL; every call throws ClientError and nothing else. */
 export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   const base = parseServiceUrl(options.url, 'the broker URL')
+  const sendAsSubject = options.dpop === undefined ? sendAsBearer : createDpopSender(options.dpop)
 
   async function call<Schema extends z.ZodType>(wanted: Call<Schema>): Promise<z.infer<Schema>> {
     const token = wanted.taskToken ?? (await options.tokenSource.read())
-    const waitMs = (wanted.waitSeconds ?? 0) * 1000
-    const answer = await callHttp({
+    const send = wanted.taskToken === undefined ? sendAsSubject : sendAsBearer
+    const wire: HttpCall = {
       method: wanted.method,
       url: urlOf(base, wanted.path, { ...wanted.query, wait_seconds: wanted.waitSeconds }),
-      headers: { ...wanted.headers, authorization: `Bearer ${token}` },
+      ...(wanted.headers === undefined ? {} : { headers: wanted.headers }),
       ...(wanted.body === undefined ? {} : { body: wanted.body }),
       ...(options.ca === undefined ? {} : { ca: options.ca }),
-      timeoutMs: (options.timeoutMs ?? 30_000) + waitMs,
+      timeoutMs: (options.timeoutMs ?? 30_000) + (wanted.waitSeconds ?? 0) * 1000,
       maxBytes: options.maxAnswerBytes ?? 8 * 1024 * 1024,
-    })
-    return parseAnswer(answer, wanted.expect, base.origin)
+    }
+    return parseAnswer(await send(wire, token), wanted.expect, base.origin)
   }
 
-  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call) }
+  const identity = { whoami: () => call({ method: 'GET', path: ['whoami'], expect: whoami }) }
+  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call), ...identity }
 }
 
 type Caller = <Schema extends z.ZodType>(wanted: Call<Schema>) => Promise<z.infer<Schema>>

@@ -13,7 +13,8 @@ export interface ClientErrorExtras {
 
 /**
  * `code` is the broker's own (design section 4), or one of the client's: `unavailable` (no answer, or a gateway's),
- * `invalid_answer` (an answer that breaks the contract), `no_subject_token`, `invalid_configuration`.
+ * `invalid_answer` (an answer that breaks the contract), `no_subject_token`, `login_failed`,
+ * `invalid_configuration`.
  */
 export class ClientError extends Error {
   readonly code: string

@@ -19,6 +19,8 @@ export interface TokenSearch {
   environment: Environment
   /** The audience that the broker takes; asked only where a token is made for us on demand. */
   findAudience: () => Promise<string>
+  /** A person's own login at this broker (`hallpass login`), where there is one. */
+  login?: SubjectTokenSource | null
   /** Where Kubernetes projects the token. */
   kubernetesTokenFile?: string
 }
@@ -43,6 +45,7 @@ export function findSubjectTokenSource(search: TokenSearch): SubjectTokenSource 
   if (isSet(given)) return tokenOf('HALLPASS_TOKEN', async () => given)
   const file = environment.HALLPASS_TOKEN_FILE
   if (isSet(file)) return tokenOf('HALLPASS_TOKEN_FILE', () => readTokenFile(file))
+  if (search.login) return search.login
   const { ACTIONS_ID_TOKEN_REQUEST_URL: url, ACTIONS_ID_TOKEN_REQUEST_TOKEN: bearer } = environment
   if (isSet(url) && isSet(bearer)) {
     return tokenOf('GitHub Actions', async () => fetchGitHubToken(url, bearer, await search.findAudience()))
@@ -118,7 +121,7 @@ function noToken(projected: string, environment: Environment): ClientError {
     : 'GitHub Actions (ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN)'
   return new ClientError(
     'no_subject_token',
-    `nothing here says who you are: looked for HALLPASS_TOKEN, HALLPASS_TOKEN_FILE, ${actions}, ` +
+    `nothing here says who you are: looked for HALLPASS_TOKEN, HALLPASS_TOKEN_FILE, hallpass login, ${actions}, ` +
       `GitLab (HALLPASS_ID_TOKEN) and Kubernetes (${projected})`,
   )
 }

@@ -5,6 +5,7 @@ import { Secret } from '../core/secret.js'
 import { httpsUrl, isLoopbackHost } from '../core/settings.js'
 import { grantsConfig, resourcesConfig } from '../grants/grant-config.js'
 import { limitsConfig } from '../grants/limits-config.js'
+import { dpopConfig } from '../identity/dpop-config.js'
 import { issuersConfig } from '../identity/issuer-config.js'
 import { redisConfig } from '../ledger/redis-config.js'
 import { groupsConfig } from '../policy/groups.js'
@@ -69,6 +70,7 @@ export const settingsSchema = z.strictObject({
   listen: listen.prefault('127.0.0.1:8700'),
   tls: tls.optional(),
   behind_proxy: z.boolean().default(false),
+  dpop: dpopConfig,
   redis: redisConfig,
   keys: keysConfig,
   audit: auditConfig,

@@ -43,6 +43,8 @@ export interface ErrorExtras {
   retryAfterSeconds?: number
   /** Members added to the problem document as they are: `reason`, `decision`, `principal`, `lease`, ... Never secrets. */
   members?: Record<string, unknown>
+  /** Response headers that belong to it, such as a challenge. Never secrets. */
+  headers?: Readonly<Record<string, string>>
   cause?: unknown
 }
 
@@ -52,6 +54,7 @@ export class BrokerError extends Error {
   readonly errors: FieldError[] | undefined
   readonly retryAfterSeconds: number | undefined
   readonly members: Record<string, unknown>
+  readonly headers: Readonly<Record<string, string>>
 
   constructor(code: ErrorCode, detail: string, extras: ErrorExtras = {}) {
     super(`${code}: ${detail}`, extras.cause === undefined ? undefined : { cause: extras.cause })
@@ -61,6 +64,7 @@ export class BrokerError extends Error {
     this.errors = extras.errors
     this.retryAfterSeconds = extras.retryAfterSeconds
     this.members = extras.members ?? {}
+    this.headers = extras.headers ?? {}
   }
 }
 

@@ -1,7 +1,7 @@
 // What an identity may do with one task or lease: its own, or what an operator's policy permits on the resource concerned.
 
 import type { Caller, Parts } from '../broker/parts.js'
-import { notFound, recordForeign } from '../broker/task-access.js'
+import { isOwn, notFound, recordForeign } from '../broker/task-access.js'
 import { verifyTaskToken } from '../broker/task-token.js'
 import { BrokerError } from '../core/errors.js'
 import { equalInConstantTime } from '../core/hash.js'
@@ -29,12 +29,12 @@ export async function resolveOwnTask(parts: Parts, identity: Identity, id: strin
     throw notFound('task')
   }
   const caller = callerOf(identity)
-  if (task && isOwner(task, caller)) {
+  if (task && isOwn(task, caller.principal)) {
     await checkTaskToken(parts, identity, id)
     return task
   }
   if (task && caller.principal.use === 'operator' && operatorMay(parts, caller, 'operate.view', null)) return task
-  if (task) await recordForeign(parts, caller, { task: id })
+  if (task) await recordForeign(parts, caller, task, { task: id })
   throw notFound('task')
 }
 
@@ -43,30 +43,33 @@ export async function resolveOwnLease(parts: Parts, identity: Identity, id: stri
   const lease = await parts.ledger.findLease(id)
   if (!lease) throw notFound('lease')
   if (identity.kind === 'task') {
-    if (lease.record.chain.includes(identity.task)) return lease
+    if (await mayStillSee(parts, identity.task, lease)) return lease
     throw notFound('lease')
   }
   const caller = callerOf(identity)
   const task = await parts.ledger.findTask(lease.record.task)
-  if (task && isOwner(task, caller)) {
+  if (task && isOwn(task, caller.principal)) {
     await checkTaskToken(parts, identity, task.id)
     return lease
   }
   if (caller.principal.use === 'operator' && operatorMay(parts, caller, 'operate.view', concernedBy(lease)))
     return lease
-  await recordForeign(parts, caller, { lease: id })
+  await recordForeign(parts, caller, task, { lease: id })
   throw notFound('lease')
 }
 
-const isOwner = (task: Task, { principal }: Caller) =>
-  task.principal === principal.id && task.instance === principal.instance
+/** While its task is open a task token reaches all below it, to shrink it; afterwards what was the task's own, until it ends. */
+async function mayStillSee(parts: Parts, named: string, { record }: Lease): Promise<boolean> {
+  if (record.task === named) return true
+  return record.chain.includes(named) && (await parts.ledger.findTask(named))?.state === 'open'
+}
 
 /** Where the issuer says `task_token: required`, every call on a task also carries its task token; wrong is the same 404. */
 export async function checkTaskToken(parts: Parts, identity: Identity, task: string): Promise<void> {
   if (identity.kind !== 'principal' || !parts.rules().taskTokenRequired(identity.principal.issuer)) return
   const named = identity.taskToken === null ? null : await verifyTaskToken(parts, identity.taskToken).catch(() => null)
   if (named !== null && equalInConstantTime(named, task)) return
-  await recordForeign(parts, { principal: identity.principal, requestId: identity.requestId }, { task })
+  await recordForeign(parts, { principal: identity.principal, requestId: identity.requestId }, null, { task })
   throw notFound('task')
 }
 

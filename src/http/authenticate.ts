@@ -3,12 +3,15 @@ import type { IncomingMessage } from 'node:http'
 import type { Parts } from '../broker/parts.js'
 import { taskTokenType, verifyTaskToken } from '../broker/task-token.js'
 import { BrokerError } from '../core/errors.js'
+import type { DpopRules } from '../identity/dpop-proof.js'
 import type { IssuerPool } from '../identity/issuer-pool.js'
+import { asDpopRefusal, claimUses, type Scheme, verifyCallerProof } from './caller-proof.js'
 import type { Access, Identity } from './route.js'
 
 export interface Authenticator {
   readonly parts: Parts
   issuers(): IssuerPool
+  readonly dpop: DpopRules
 }
 
 /** Throws `invalid_token` (401), `issuer_unavailable` (503), `not_permitted` (403: a workload at an operators' call or the reverse). */
@@ -19,11 +22,11 @@ export async function authenticate(
   requestId: string,
 ): Promise<Identity> {
   if (access === 'public') return { kind: 'nobody', requestId }
-  const token = readBearer(request)
+  const { scheme, token } = readCredentials(request)
   const takesTaskToken = access === 'owner' || access === 'owner_or_operator'
-  if (takesTaskToken && isTaskToken(token))
+  if (takesTaskToken && scheme === 'bearer' && isTaskToken(token))
     return { kind: 'task', task: await verifyTaskToken(on.parts, token), requestId }
-  const principal = await on.issuers().authenticate(token)
+  const principal = await authenticatePrincipal(on, request, scheme, token)
   const wrong =
     (access === 'operator' && principal.use !== 'operator') ||
     ((access === 'workload' || access === 'owner') && principal.use !== 'workload')
@@ -31,6 +34,20 @@ export async function authenticate(
   const identity: Identity = { kind: 'principal', principal, requestId, taskToken }
   if (wrong) throw new NotPermitted(identity, principal.use)
   return identity
+}
+
+/** The token's principal with what this request proves besides; whatever is good for one request is used up by it. */
+async function authenticatePrincipal(on: Authenticator, request: IncomingMessage, scheme: Scheme, token: string) {
+  const { method = '', url: path = '' } = request
+  const shown = { scheme, token, method, path, proof: headerOf(request, 'dpop') }
+  const proof = await verifyCallerProof(on.parts, on.dpop, shown)
+  try {
+    const principal = await on.issuers().authenticate(token, proof === null ? {} : { jkt: proof.jkt })
+    await claimUses(on.parts, principal, proof)
+    return principal
+  } catch (error) {
+    throw scheme === 'dpop' ? asDpopRefusal(error) : error
+  }
 }
 
 /** A verified caller at the wrong door: known well enough to be named in the audit. */
@@ -42,12 +59,12 @@ export class NotPermitted extends BrokerError {
   }
 }
 
-function readBearer(request: IncomingMessage): string {
+function readCredentials(request: IncomingMessage): { scheme: Scheme; token: string } {
   const header = headerOf(request, 'authorization')
-  if (header === null) throw new BrokerError('invalid_token', 'expected the header Authorization: Bearer <token>')
-  const match = /^Bearer +([^\s]+)$/i.exec(header)
-  if (!match?.[1]) throw new BrokerError('invalid_token', 'expected the header Authorization: Bearer <token>')
-  return match[1]
+  const [, scheme, token] = (header === null ? null : /^(Bearer|DPoP) +([^\s]+)$/i.exec(header)) ?? []
+  if (scheme === undefined || token === undefined)
+    throw new BrokerError('invalid_token', 'expected the header Authorization: Bearer <token>')
+  return { scheme: scheme.toLowerCase() === 'dpop' ? 'dpop' : 'bearer', token }
 }
 
 /** A header that Node joins when it is given twice would be read as one by us and as two by a proxy: refused. */

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { introspection } from '../api/introspection.js'
 import type { Caller, Parts } from '../broker/parts.js'
+import { isOwn } from '../broker/task-access.js'
 import { equalInConstantTime, sha256Hex } from '../core/hash.js'
 import { isId } from '../core/ids.js'
 import { parseRawToken, type RawToken } from '../identity/raw-token.js'
@@ -38,7 +39,7 @@ async function introspect(parts: Parts, caller: Caller, text: string): Promise<z
   if (!(await parts.ledger.isLive(jti))) return { active: false }
   const exp = token.payload.exp ?? Math.floor(lease.expiresAt / 1000)
   if (!(await mayKnowMore(parts, caller, lease, token))) return { active: true, exp }
-  return { ...token.claims, active: true, exp, token_type: 'Bearer' }
+  return { ...token.claims, active: true, exp, token_type: Object.hasOwn(token.claims, 'cnf') ? 'DPoP' : 'Bearer' }
 }
 
 function readToken(text: string): RawToken | null {
@@ -53,5 +54,5 @@ function readToken(text: string): RawToken | null {
 async function mayKnowMore(parts: Parts, { principal }: Caller, lease: Lease, token: RawToken): Promise<boolean> {
   if (token.payload.aud.includes(principal.subject) || token.payload.aud.includes(principal.id)) return true
   const task = await parts.ledger.findTask(lease.record.task)
-  return task !== null && task.principal === principal.id && task.instance === principal.instance
+  return task !== null && isOwn(task, principal)
 }

@@ -20,7 +20,10 @@ export function openApiDocument(routes: readonly Route[], issuer: string, versio
     info: { title: 'Hallpass', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
     servers: [{ url: issuer }],
     components: {
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        dpop: { type: 'http', scheme: 'dpop', bearerFormat: 'JWT' },
+      },
       schemas: { Problem: schemaOf(problem, 'output') },
     },
     paths,
@@ -32,7 +35,7 @@ function operationOf(route: Route): object {
   const body = route.body ?? route.form
   return {
     summary: route.summary,
-    security: route.access === 'public' ? [] : [{ bearer: [] }],
+    security: route.access === 'public' ? [] : [{ bearer: [] }, { dpop: [] }],
     parameters: parametersOf(route),
     ...(body
       ? {

@@ -83,7 +83,7 @@ function problemHeaders(error: BrokerError, status: number): Record<string, stri
   if (status === 413) headers.connection = 'close'
   // RFC 6750 section 3.
   if (status === 401) headers['www-authenticate'] = 'Bearer error="invalid_token"'
-  return headers
+  return { ...headers, ...error.headers }
 }
 
 /** The same failure as an OAuth endpoint says it (RFC 6749 section 5.2, RFC 7662 section 2.3). */

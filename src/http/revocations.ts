@@ -41,12 +41,13 @@ export const revocationRoutes: Route[] = [
       const id = params[0] ?? ''
       const offset = readOffset(query.cursor)
       const limit = query.limit ?? 100
+      const known = await parts.ledger.findRevocation(id)
+      // Whether there is one is told only to those who may see it, and nobody else may have us wait.
+      if (known?.actor !== caller.principal.id) await checkOperator(parts, caller, 'operate.view', null)
+      if (!known) throw notFound('revocation')
       const ids = await parts.ledger.leasesOfRevocation(id, offset, limit)
       const leases = await awaitReceipts(parts, ids, (query.wait_seconds ?? 0) * 1000)
-      const order = await parts.ledger.findRevocation(id)
-      if (!order) throw notFound('revocation')
-      if (order.actor !== caller.principal.id) await checkOperator(parts, caller, 'operate.view', null)
-      const { state, matched, done, failed } = order
+      const { state, matched, done, failed } = (await parts.ledger.findRevocation(id)) ?? known
       const now = parts.clock.now()
       const next = ids.length === limit ? Buffer.from(String(offset + limit)).toString('base64url') : null
       const receipts = leases.map((one) => receiptView(one, now))

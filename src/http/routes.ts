@@ -9,6 +9,7 @@ import { openApiDocument } from './openapi.js'
 import { revocationRoutes } from './revocations.js'
 import { type Route, route } from './route.js'
 import { taskRoutes } from './tasks.js'
+import { whoamiRoutes } from './whoami.js'
 
 export interface Surroundings {
   readonly issuer: string
@@ -29,6 +30,7 @@ export function allRoutes(around: Surroundings): Route[] {
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id
     ...lockRoutes, //        POST|GET /v1/locks · DELETE /v1/locks/:id
     ...oauthRoutes, //       POST /oauth/introspect
+    ...whoamiRoutes, //      GET /v1/whoami
     ...discoveryRoutes(around.documents),
     ...healthRoutes(around.condition, around.version),
   ]
@@ -55,6 +57,12 @@ export function routesAt(
     if (one.path === '/healthz' || one.path === '/readyz') return true
     if (one.path === '/metrics') return door === 'metrics' || (door === 'workloads' && !separate.metrics)
     if (one.access === 'operator') return door === 'operators' || (door === 'workloads' && !separate.operators)
-    return door === 'workloads' || (door === 'operators' && one.access === 'owner_or_operator')
+    return door === 'workloads' || (door === 'operators' && isOperatorsToo(one))
   })
+}
+
+/** What operators need beside their own calls: what they may read, who they are, and where they log in. */
+function isOperatorsToo({ access, path }: Route): boolean {
+  if (access === 'owner_or_operator' || path === '/.well-known/hallpass') return true
+  return access === 'caller' && path.startsWith('/v1/')
 }

@@ -5,6 +5,7 @@ import { endTask } from '../broker/end-task.js'
 import { heartbeat } from '../broker/heartbeat.js'
 import { openTask } from '../broker/open-task.js'
 import type { Caller, Parts } from '../broker/parts.js'
+import { isOwn } from '../broker/task-access.js'
 import { receiptView, taskView } from '../broker/views.js'
 import { toTimestamp } from '../core/clock.js'
 import { holderId } from '../ledger/keys.js'
@@ -25,8 +26,7 @@ async function pageOfTasks(parts: Parts, caller: Caller, state: 'open' | 'ended'
     ? await parts.ledger.openTasks(offset, limit)
     : (await parts.ledger.openTasksOf(holderId('account', principal.account))).slice(offset, offset + limit)
   const found = await Promise.all(ids.map((id) => parts.ledger.findTask(id)))
-  const isVisible = (task: Task) =>
-    task.state === 'open' && (isOperator || (task.principal === principal.id && task.instance === principal.instance))
+  const isVisible = (task: Task) => task.state === 'open' && (isOperator || isOwn(task, principal))
   return { tasks: found.flatMap((task) => (task && isVisible(task) ? [task] : [])), more: ids.length === limit }
 }
 

@@ -1,5 +1,7 @@
 // Verified token → Principal: the same last step for every kind of issuer.
+import { sha256Hex } from '../core/hash.js'
 import { joinAttributes, readClaim } from './claims.js'
+import type { SingleUse } from './dpop-proof.js'
 import type { AttributeValue, Principal } from './principal.js'
 import { type RawToken, refusedToken } from './raw-token.js'
 
@@ -12,6 +14,8 @@ export interface PrincipalRules {
   readonly sessionSeconds: number
   /** Raw claim by which approvers are counted, or null. */
   readonly person: string | null
+  readonly singleUse: boolean
+  readonly leewaySeconds: number
 }
 
 /** Names who a verified token speaks for. Throws `invalid_token` when a claim that tells callers apart is missing. */
@@ -40,7 +44,13 @@ export function derivePrincipal(
     person: rules.person === null ? null : personIn(token, rules.person),
     tokenSha256: token.sha256,
     tokenExpiresAt: Math.floor(exp),
+    ...(rules.singleUse ? { tokenUse: useOf(token, exp + rules.leewaySeconds) } : {}),
   }
+}
+
+/** By what was signed: an ECDSA signature has two spellings, and the second would be another token's hash. */
+function useOf({ signingInput }: RawToken, untilSeconds: number): SingleUse {
+  return { digest: sha256Hex(signingInput), until: untilSeconds * 1000 }
 }
 
 /** Without it the same human could vote once per issuer, so its absence is a refusal and not a null. */

@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import type { Clock } from '../core/clock.js'
 import { isHttpsOrLoopback } from '../core/settings.js'
-import { type KeySet, type KeyUse, parseKeySet } from './key-set.js'
+import { type KeySet, parseKeySet } from './key-set.js'
 import { messageOf } from './remote-document.js'
 
 /** Fetches one JSON document from an issuer; the bounds are already in it. */
@@ -53,16 +53,16 @@ export async function loadFrom(url: string, fetchDocument: FetchDocument): Promi
   return parseKeySet(document, 'sig')
 }
 
-/** Loads keys from a file, read again only when it changed on disk. A file half written is an error: the last set stays. */
-export function loadFile(path: string, use: KeyUse): () => Promise<KeySet> {
-  let read: { stamp: string; set: KeySet } | null = null
+/** Loads a JSON file, read again only when it changed on disk. A file half written is an error: the last one stays. */
+export function loadFile<T>(path: string, parse: (document: unknown) => T): () => Promise<T> {
+  let read: { stamp: string; parsed: T } | null = null
   return async () => {
     try {
       const { mtimeMs, ctimeMs, size, ino } = await stat(path)
       if (size > maxFileBytes) throw new Error(`is larger than ${maxFileBytes} bytes`)
       const stamp = `${mtimeMs} ${ctimeMs} ${size} ${ino}`
-      if (read?.stamp !== stamp) read = { stamp, set: parseKeySet(await readJson(path), use) }
-      return read.set
+      if (read?.stamp !== stamp) read = { stamp, parsed: parse(await readJson(path)) }
+      return read.parsed
     } catch (error) {
       throw new Error(`${path}: ${messageOf(error)}`, { cause: error })
     }

@@ -1,6 +1,7 @@
 // What one issuer makes of a token, step by step: the broker takes the steps until one refuses, `token explain` takes all.
 import { nameLaterRefusals, nameRefusals, runCheck, type TokenCheck } from './checks.js'
 import type { PublicKey } from './key-set.js'
+import type { PresentedKeys, VouchedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
 import type { RawToken } from './raw-token.js'
 import { verifySignature } from './token-checks.js'
@@ -14,16 +15,19 @@ export interface IssuerChecks {
   readonly after: readonly TokenCheck[]
   /** Throws `invalid_token` when a claim that tells callers apart is missing. */
   derive(token: RawToken): Principal
+  /** The keys that the issuer ties the token to. */
+  vouched(token: RawToken): VouchedKeys
 }
 
 /** Takes every step in turn. Throws as `Issuer.authenticate` does. */
 export async function authenticateBy(
   checks: IssuerChecks,
   token: RawToken,
-): Promise<{ principal: Principal; key: PublicKey }> {
-  for (const one of checks.before) runCheck(one, token)
+  presented: PresentedKeys,
+): Promise<{ principal: Principal; key: PublicKey; vouched: VouchedKeys }> {
+  for (const one of checks.before) runCheck(one, token, presented)
   const keys = await nameLaterRefusals('key', () => checks.findKeys(token))
   const key = await nameLaterRefusals('signature', () => verifySignature(token, keys))
   for (const one of checks.after) runCheck(one, token)
-  return { principal: nameRefusals('principal', () => checks.derive(token)), key }
+  return { principal: nameRefusals('principal', () => checks.derive(token)), key, vouched: checks.vouched(token) }
 }

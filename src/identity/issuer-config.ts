@@ -1,18 +1,14 @@
 // The `issuers:` section of the configuration: its shape, its defaults, and what one entry must be by itself.
 import { z } from 'zod'
 import { duration, httpsUrl } from '../core/settings.js'
+import { bundleConfig } from './bundle-config.js'
 import type { AttributeRules, Requirement } from './claims.js'
 import { signatureAlgorithms } from './key-set.js'
+import { loginConfig } from './login.js'
 import { parsePathTemplate } from './path-template.js'
-import { githubActions } from './presets/github-actions.js'
-import { kubernetes } from './presets/kubernetes.js'
-import type { Preset } from './presets/preset.js'
+import { presetNames, presets } from './presets/known.js'
+import { workingDaySeconds } from './presets/preset.js'
 import { isTrustDomain } from './spiffe-id.js'
-
-export const presets: Readonly<Record<'github-actions' | 'kubernetes', Preset>> = {
-  'github-actions': githubActions,
-  kubernetes,
-}
 
 /** Attributes that every principal has; an issuer may not map a claim onto them. */
 const reservedAttributes: readonly string[] = ['issuer', 'subject', 'account']
@@ -33,10 +29,7 @@ const attributeNames = z.array(attributeName).min(1, 'expected at least one attr
 const bounded = (seconds: z.ZodType<number, string>, least: number, most: number, expected: string) =>
   seconds.refine((value) => value >= least && value <= most, `expected ${expected}`)
 const algorithmsOf = (allowed: readonly string[]) =>
-  z
-    .array(z.enum(allowed, `expected asymmetric algorithms: ${allowed.join(', ')}`))
-    .min(1)
-    .default([...allowed])
+  z.array(z.enum(allowed, `expected asymmetric algorithms: ${allowed.join(', ')}`)).min(1)
 
 const scalar = z.union([z.string(), z.number(), z.boolean()])
 const requirement: z.ZodType<Requirement> = z.lazy(() =>
@@ -49,13 +42,16 @@ const requirement: z.ZodType<Requirement> = z.lazy(() =>
 const common = {
   audience: oneOrMore.optional(),
   account: attributeNames.optional(),
-  instance: attributeNames.optional(),
-  session: bounded(duration, 1, 31_536_000, '1s to 365d').default(8 * 3600),
+  /** An empty list: none, whatever the preset says. */
+  instance: z.array(attributeName).optional(),
   max_stale: bounded(duration, 1, 31_536_000, '1s to 365d').default(3600),
   max_age: bounded(duration, 1, 31_536_000, '1s to 365d').optional(),
   leeway: bounded(duration, 0, 60, 'at most 60s').default(30),
   task_token: z.enum(['required', 'optional']).default('optional'),
+  single_use: z.boolean().default(false),
+  bind: z.literal('audience', 'expected audience').optional(),
 }
+const sessionWindow = bounded(duration, 1, 31_536_000, '1s to 365d')
 
 const attribute = z.strictObject({
   /** A top-level claim, or the path to a nested one. */
@@ -63,50 +59,48 @@ const attribute = z.strictObject({
   type: z.enum(['string', 'number', 'boolean', 'set'], 'expected string, number, boolean or set'),
 })
 
-const oidcConfig = z
-  .strictObject({
-    type: z.literal('oidc'),
-    use: z.enum(['workload', 'operator']).default('workload'),
-    preset: z.enum(['github-actions', 'kubernetes'], 'expected github-actions or kubernetes').optional(),
-    issuer: httpsUrl.optional(),
-    jwks: z
-      .union([z.strictObject({ file: text }), z.strictObject({ uri: httpsUrl })], 'expected { file: … } or { uri: … }')
-      .optional(),
-    allow_private_addresses: z.boolean().default(false),
-    algorithms: algorithmsOf(signatureAlgorithms),
-    typ: z.array(text).min(1).default(['JWT']),
-    require: z.record(z.string(), requirement).default({}),
-    attributes: z
-      .record(
-        attributeName,
-        attribute,
-        keyed('attribute names of a-z, 0-9 and underscore, not issuer, subject or account'),
-      )
-      .default({}),
-    person: text.optional(),
-    ...common,
-  })
-  .superRefine(checkOidc)
+const oidcShape = z.strictObject({
+  type: z.literal('oidc'),
+  use: z.enum(['workload', 'operator']).default('workload'),
+  preset: z.enum(presetNames, `expected one of ${presetNames.join(', ')}`).optional(),
+  issuer: httpsUrl.optional(),
+  jwks: z
+    .union([z.strictObject({ file: text }), z.strictObject({ uri: httpsUrl })], 'expected { file: … } or { uri: … }')
+    .optional(),
+  allow_private_addresses: z.boolean().default(false),
+  algorithms: algorithmsOf(signatureAlgorithms).optional(),
+  typ: z.array(text).min(1).default(['JWT']),
+  require: z.record(z.string(), requirement).default({}),
+  attributes: z
+    .record(
+      attributeName,
+      attribute,
+      keyed('attribute names of a-z, 0-9 and underscore, not issuer, subject or account'),
+    )
+    .default({}),
+  person: text.optional(),
+  login: loginConfig.optional(),
+  session: sessionWindow.optional(),
+  ...common,
+})
+type OidcShape = z.output<typeof oidcShape>
 
-const notYet = z.never('only `file` is supported for now').optional()
+const oidcConfig = oidcShape.superRefine(checkOidc).transform(fillFromPreset)
 
 const spiffeConfig = z
   .strictObject({
     type: z.literal('spiffe'),
     use: z.literal('workload', 'expected workload: operators come with an OIDC token').default('workload'),
     trust_domain: z.string().refine(isTrustDomain, 'expected a trust domain such as prod.acme.example'),
-    bundle: z.strictObject({
-      file: z.string('expected the path of a trust bundle').min(1),
-      endpoint: notYet,
-      profile: notYet,
-      workload_api: notYet,
-    }),
-    algorithms: algorithmsOf(spiffeAlgorithms),
+    bundle: bundleConfig,
+    allow_private_addresses: z.boolean().default(false),
+    algorithms: algorithmsOf(spiffeAlgorithms).default([...spiffeAlgorithms]),
     typ: z.array(text).min(1).default(['JWT', 'JOSE']),
     paths: z.array(z.string().superRefine(checkPath)).default([]),
+    session: sessionWindow.default(workingDaySeconds),
     ...common,
   })
-  .superRefine(checkAttributeUse)
+  .superRefine(checkSpiffe)
 
 const issuerName = z.string().regex(/^[a-z][a-z0-9-]*$/)
 
@@ -124,8 +118,14 @@ export function attributeRulesOf(config: Pick<OidcConfig, 'preset' | 'attributes
   return { ...(config.preset === undefined ? {} : presets[config.preset].attributes), ...config.attributes }
 }
 
+type AttributesOfIssuer =
+  | Pick<OidcShape, 'type' | 'preset' | 'attributes' | 'account' | 'instance'>
+  | Pick<SpiffeConfig, 'type' | 'paths' | 'account' | 'instance'>
+
 /** Attribute → Cedar type, for the policy schema. The attributes that every principal has are not among them. */
-export function attributeTypesOf(config: IssuerConfig): Record<string, 'String' | 'Long' | 'Bool' | 'Set<String>'> {
+export function attributeTypesOf(
+  config: AttributesOfIssuer,
+): Record<string, 'String' | 'Long' | 'Bool' | 'Set<String>'> {
   if (config.type === 'spiffe') {
     return Object.fromEntries(
       config.paths.flatMap((path) => parsePathTemplate(path).names.map((name) => [name, 'String'])),
@@ -136,7 +136,7 @@ export function attributeTypesOf(config: IssuerConfig): Record<string, 'String' 
   return Object.fromEntries(rules.map(([name, { type }]) => [name, cedarTypes[type]]))
 }
 
-function checkOidc(config: OidcConfig, context: z.RefinementCtx): void {
+function checkOidc(config: OidcShape, context: z.RefinementCtx): void {
   const preset = config.preset === undefined ? null : presets[config.preset]
   const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
   if (config.issuer === undefined && (preset?.issuer ?? null) === null) {
@@ -145,20 +145,53 @@ function checkOidc(config: OidcConfig, context: z.RefinementCtx): void {
   if (config.person !== undefined && config.use !== 'operator') {
     problem(['person'], 'only for an issuer with `use: operator`: approvers are people')
   }
+  if (config.login !== undefined && config.use !== 'operator') {
+    problem(['login'], 'only for an issuer with `use: operator`: people log in, workloads have an identity')
+  }
   // GitHub's ids are strings: a number would never match, and the operator would look long for why.
   for (const { claim, type } of Object.values(preset?.attributes ?? {})) {
-    const [name] = claim
-    if (claim.length !== 1 || name === undefined || type !== 'string' || !Object.hasOwn(config.require, name)) continue
-    const values = [config.require[name]].flat()
-    if (values.some((value) => typeof value !== 'string')) {
-      problem(['require', name], `expected a string in quotes: ${config.preset} gives this claim as a string`)
+    if (type === 'set') continue
+    const values = valuesRequired(config.require, claim)
+    if (values.some((value) => typeof value !== type)) {
+      const expected = type === 'string' ? 'a string in quotes' : `a ${type}`
+      problem(['require', ...claim], `expected ${expected}: ${config.preset} gives this claim as a ${type}`)
     }
   }
   checkAttributeUse(config, context)
 }
 
+function checkSpiffe(config: SpiffeConfig, context: z.RefinementCtx): void {
+  const { endpoint_spiffe_id: id } = config.bundle
+  if (id !== undefined && !id.startsWith(`spiffe://${config.trust_domain}/`)) {
+    // Its SVID is verified with this very bundle, which speaks for no other trust domain.
+    const message = `expected a SPIFFE ID with a path in trust domain ${config.trust_domain}`
+    context.addIssue({ code: 'custom', path: ['bundle', 'endpoint_spiffe_id'], message })
+  }
+  checkAttributeUse(config, context)
+}
+
+/** The values that `require` allows a claim, none where it does not name it. */
+function valuesRequired(requirements: Readonly<Record<string, Requirement>>, claim: readonly string[]): unknown[] {
+  let at: unknown = requirements
+  for (const name of claim) {
+    if (typeof at !== 'object' || at === null || Array.isArray(at) || !Object.hasOwn(at, name)) return []
+    at = (at as Record<string, unknown>)[name]
+  }
+  return [at].flat()
+}
+
+/** What is left out is as the preset has it. */
+function fillFromPreset(config: OidcShape) {
+  const preset = config.preset === undefined ? null : presets[config.preset]
+  return {
+    ...config,
+    algorithms: config.algorithms ?? [...(preset?.algorithms ?? signatureAlgorithms)],
+    session: config.session ?? preset?.sessionSeconds ?? workingDaySeconds,
+  }
+}
+
 /** Account and instance are made of attributes that this very issuer gives, and of single values. */
-function checkAttributeUse(config: IssuerConfig, context: z.RefinementCtx): void {
+function checkAttributeUse(config: AttributesOfIssuer, context: z.RefinementCtx): void {
   const types = attributeTypesOf(config)
   for (const key of ['account', 'instance'] as const) {
     for (const [index, name] of (config[key] ?? []).entries()) {

@@ -3,14 +3,20 @@
 import { nameRefusals } from './checks.js'
 import type { Issuer } from './issuer.js'
 import { type IssuerEvents, reasonOf, unwatched } from './issuer-sight.js'
+import { bindPrincipal, type PresentedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
 import { parseRawToken, quoted, type RawToken, refusedToken } from './raw-token.js'
 import { createRememberedTokens } from './remembered-tokens.js'
 
 export interface IssuerPool {
   readonly issuers: readonly Issuer[]
-  /** Throws BrokerError `invalid_token` (401) or `issuer_unavailable` (503). */
-  authenticate(tokenText: string): Promise<Principal>
+  /**
+   * `presented`: the keys that the caller proved with this request. Throws BrokerError `invalid_token` (401) or
+   * `issuer_unavailable` (503). A principal with `tokenUse` has yet to be claimed.
+   */
+  authenticate(tokenText: string, presented?: PresentedKeys): Promise<Principal>
+  /** Ends what the issuers keep open. Known keys go on serving until they are stale. */
+  close(): void
 }
 
 /** `ourIssuer` is Hallpass's own `issuer`: what we signed identifies nobody to us. */
@@ -22,13 +28,16 @@ export function createIssuerPool(
   const remembered = createRememberedTokens()
   return {
     issuers,
-    async authenticate(tokenText) {
-      const known = await remembered.find(tokenText)
+    async authenticate(tokenText, presented = {}) {
+      const known = await remembered.find(tokenText, presented)
       if (known !== null) return known
       const { token, issuer } = noteUnchosen(events, () => chooseFor(tokenText, issuers, ourIssuer))
-      const verified = await issuer.authenticate(token)
+      const verified = await issuer.authenticate(token, presented)
       remembered.add(token, issuer, verified)
-      return verified.principal
+      return bindPrincipal(verified.principal, verified.vouched, presented)
+    },
+    close() {
+      for (const issuer of issuers) issuer.close?.()
     },
   }
 }

@@ -3,6 +3,7 @@ import type { IssuerSkew } from './clock-skew.js'
 import type { IssuerChecks } from './issuer-checks.js'
 import type { KeyStatus } from './jwks.js'
 import type { PublicKey } from './key-set.js'
+import type { PresentedKeys, VouchedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
 import type { RawToken } from './raw-token.js'
 
@@ -10,6 +11,8 @@ import type { RawToken } from './raw-token.js'
 export interface Verified {
   readonly principal: Principal
   readonly key: PublicKey
+  /** The keys that the issuer ties the token to. */
+  readonly vouched: VouchedKeys
 }
 
 /** What of a verified token may be kept: neither its text nor its signature. */
@@ -26,10 +29,11 @@ export interface Issuer {
   /** Whether this issuer is the one to try. Reads unverified members, only to choose; no network. */
   matches(token: RawToken): boolean
   /**
-   * Verifies the token and says who it speaks for.
+   * Verifies the token and says who it speaks for, as yet bound to nothing. A token that is bound to a key which `presented`
+   * does not hold is refused.
    * Throws BrokerError `invalid_token` (401) or `issuer_unavailable` (503: its keys could not be had; never the caller's fault).
    */
-  authenticate(token: RawToken): Promise<Verified>
+  authenticate(token: RawToken, presented?: PresentedKeys): Promise<Verified>
   /**
    * Whether a token that `key` has verified would be verified by it now; false: it has to be verified anew. Throws as
    * `authenticate` does when its time is over or the keys cannot be had.
@@ -41,4 +45,6 @@ export interface Issuer {
   refresh(): Promise<number>
   /** How far its clock is from ours, as far as it was seen; absent: nobody measures. */
   skew?(): IssuerSkew
+  /** Ends what it keeps open to its keys, if anything. */
+  close?(): void
 }

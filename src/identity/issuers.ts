@@ -3,22 +3,25 @@ import { resolve } from 'node:path'
 import type { Clock } from '../core/clock.js'
 import { isLoopbackHost, type SettingProblem } from '../core/settings.js'
 import { type AddressPolicy, type ResolveHost, resolveBySystem } from './address-policy.js'
-import { type FetchDocument, loadDiscovered, loadFile, loadFrom } from './discovery.js'
+import { createBundleSource } from './bundle-sources.js'
+import { loadDiscovered, loadFile, loadFrom } from './discovery.js'
 import type { Issuer } from './issuer.js'
 import {
   attributeRulesOf,
   attributeTypesOf,
   type IssuersConfig,
   type OidcConfig,
-  presets,
   type SpiffeConfig,
 } from './issuer-config.js'
 import { ownIssuers } from './issuer-pool.js'
 import { type IssuerEvents, IssuerSight, unwatched } from './issuer-sight.js'
 import { fileTimings, KeyCache, type KeySource, remoteTimings } from './jwks.js'
+import { parseKeySet } from './key-set.js'
+import { loginProblems, type PublishedLogin } from './login.js'
 import { createOidcIssuer } from './oidc-issuer.js'
 import { parsePathTemplate } from './path-template.js'
-import { fetchJson } from './remote-document.js'
+import { presets } from './presets/known.js'
+import { fetchJson, type ServerIdentity } from './remote-document.js'
 import { createSpiffeIssuer } from './spiffe-issuer.js'
 
 export interface IssuerDeps {
@@ -33,6 +36,8 @@ export interface IssuerDeps {
   readonly fetchTimeoutMs?: number
   /** Told of fetches and refusals. */
   readonly events?: IssuerEvents
+  /** Told, once per change, why a trust bundle is not taken. */
+  readonly report?: (issuer: string, problem: string) => void
 }
 
 /** What one issuer is made with. */
@@ -65,6 +70,9 @@ export function validateIssuers(config: IssuersConfig, ourIssuer: string): Setti
   for (const [index, [name, entry]] of entries.entries()) {
     if (entry.type === 'oidc' && ownIssuers(ourIssuer).includes(oidcIssuerOf(entry))) {
       problems.push({ path: [name, 'issuer'], message: 'is Hallpass itself, which is never an issuer of its own' })
+    }
+    if (entry.type === 'oidc' && entry.login !== undefined) {
+      problems.push(...loginProblems(name, entry.login, audiencesOf(entry, ourIssuer)))
     }
     for (const [earlier, other] of entries.slice(0, index)) {
       if (originOf(other) === originOf(entry)) {
@@ -108,6 +116,20 @@ function audiencesOf(entry: Entry, ourIssuer: string): readonly string[] {
   return entry.audience ?? [ourIssuer]
 }
 
+/** What clients are told: the audiences to ask an issuer of workloads for, and where people log in. */
+export function clientFacts(
+  config: IssuersConfig,
+  ourIssuer: string,
+): { audiences: string[]; login: PublishedLogin[] } {
+  const entries = Object.entries(config)
+  const named = entries.flatMap(([, one]) => (one.use === 'workload' ? audiencesOf(one, ourIssuer) : []))
+  const login = entries.flatMap(([name, one]) => {
+    if (one.type !== 'oidc' || one.login === undefined) return []
+    return [{ name, issuer: oidcIssuerOf(one), audience: audiencesOf(one, ourIssuer)[0] ?? ourIssuer, ...one.login }]
+  })
+  return { audiences: [...new Set(named)], login }
+}
+
 /** The rules that both kinds of issuer have. */
 function commonRules(name: string, entry: Entry, deps: IssuerDeps) {
   const preset = entry.type === 'oidc' && entry.preset !== undefined ? presets[entry.preset] : null
@@ -121,7 +143,10 @@ function commonRules(name: string, entry: Entry, deps: IssuerDeps) {
     maxAgeSeconds: entry.max_age ?? null,
     sessionSeconds: entry.session,
     account: entry.account ?? preset?.account ?? null,
-    instance: entry.instance ?? preset?.instance ?? null,
+    // An empty list says that there is none.
+    instance: entry.instance?.length === 0 ? null : (entry.instance ?? preset?.instance ?? null),
+    singleUse: entry.single_use,
+    bindsAudience: entry.bind === 'audience',
   }
 }
 
@@ -132,6 +157,7 @@ function createOidc(name: string, entry: OidcConfig, sharesIss: boolean, deps: O
     sharesIss,
     attributes: attributeRulesOf(entry),
     require: entry.require,
+    refuses: (entry.preset === undefined ? null : presets[entry.preset].refuses) ?? null,
     person: entry.person ?? null,
   }
   return createOidcIssuer(rules, oidcKeys(name, entry, deps), deps.clock)
@@ -140,7 +166,7 @@ function createOidc(name: string, entry: OidcConfig, sharesIss: boolean, deps: O
 function oidcKeys(name: string, entry: OidcConfig, deps: OneIssuerDeps): KeySource {
   const maxStaleSeconds = entry.max_stale
   if (entry.jwks !== undefined && 'file' in entry.jwks) {
-    const load = loadFile(resolve(deps.directory, entry.jwks.file), 'sig')
+    const load = loadFile(resolve(deps.directory, entry.jwks.file), (document) => parseKeySet(document, 'sig'))
     return new KeyCache(name, load, { ...fileTimings, maxStaleSeconds }, deps.clock)
   }
   const written = entry.jwks?.uri ?? oidcIssuerOf(entry)
@@ -154,7 +180,7 @@ function oidcKeys(name: string, entry: OidcConfig, deps: OneIssuerDeps): KeySour
 }
 
 /** Loopback only where the operator's own URL says so: a discovered jwks_uri must not lead to this machine's services. */
-function createFetch(written: string, allowPrivate: boolean, deps: OneIssuerDeps): FetchDocument {
+function createFetch(written: string, allowPrivate: boolean, deps: OneIssuerDeps) {
   const addresses: AddressPolicy = allowPrivate
     ? 'any'
     : isLoopbackHost(new URL(written).hostname)
@@ -166,12 +192,18 @@ function createFetch(written: string, allowPrivate: boolean, deps: OneIssuerDeps
     timeoutMs: deps.fetchTimeoutMs ?? 5000,
     maxBytes: maxDocumentBytes,
   }
-  return (url) => deps.sight.watchFetch((noteAnswer) => fetchJson(url, { ...bounds, noteAnswer }))
+  return (url: string, server: ServerIdentity = {}) =>
+    deps.sight.watchFetch((noteAnswer) => fetchJson(url, { ...bounds, server, noteAnswer }))
 }
 
-function createSpiffe(name: string, entry: SpiffeConfig, sharesTrustDomain: boolean, deps: IssuerDeps): Issuer {
-  const load = loadFile(resolve(deps.directory, entry.bundle.file), 'jwt-svid')
-  const keys = new KeyCache(name, load, { ...fileTimings, maxStaleSeconds: entry.max_stale }, deps.clock)
+function createSpiffe(name: string, entry: SpiffeConfig, sharesTrustDomain: boolean, deps: OneIssuerDeps): Issuer {
+  const keys = createBundleSource(name, entry, {
+    clock: deps.clock,
+    directory: deps.directory,
+    fetchFrom: (url) => createFetch(url, entry.allow_private_addresses, deps),
+    report: deps.report ?? (() => undefined),
+    timeoutMs: deps.fetchTimeoutMs ?? 5000,
+  })
   const rules = {
     ...commonRules(name, entry, deps),
     trustDomain: entry.trust_domain,

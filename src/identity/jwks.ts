@@ -43,17 +43,18 @@ export const fileTimings = { refreshSeconds: 1, cooldownSeconds: 1, retrySeconds
 // How long a caller whose key may still serve waits for a refresh: a hanging issuer must not slow honest callers.
 const softWaitMs = 1000
 
-export class KeyCache implements KeySource {
+/** `Keys` is what a load gives: a key set, or one that comes with more. */
+export class KeyCache<Keys extends KeySet = KeySet> implements KeySource {
   readonly #issuerName: string
-  readonly #load: () => Promise<KeySet>
+  readonly #load: () => Promise<Keys>
   readonly #timings: KeyTimings
   readonly #clock: Clock
-  #known: { readonly set: KeySet; readonly at: number } | null = null
+  #known: { readonly set: Keys; readonly at: number } | null = null
   #attemptedAt: number | null = null
   #lastError: Error | null = null
   #inFlight: Promise<void> | null = null
 
-  constructor(issuerName: string, load: () => Promise<KeySet>, timings: KeyTimings, clock: Clock) {
+  constructor(issuerName: string, load: () => Promise<Keys>, timings: KeyTimings, clock: Clock) {
     this.#issuerName = issuerName
     this.#load = load
     this.#timings = timings
@@ -61,17 +62,23 @@ export class KeyCache implements KeySource {
   }
 
   async findKeys(alg: string, kid: string | undefined): Promise<readonly PublicKey[]> {
-    if (!this.#isYounger(this.#known?.at, this.#timings.refreshSeconds)) {
-      const loaded = this.#loadUnlessTried(0)
-      await (this.#usable() === null ? loaded : Promise.race([loaded, delay(softWaitMs, undefined, { ref: false })]))
-    }
-    const keys = findKeys(this.#usableOrThrow(), alg, kid)
+    const keys = findKeys(await this.current(), alg, kid)
     if (keys.length > 0) return keys
     await this.#loadUnlessTried(this.#timings.cooldownSeconds)
     const found = findKeys(this.#usableOrThrow(), alg, kid)
     // The key may be new, and we could not look: that is not the caller's fault.
     if (found.length === 0 && this.#lastError !== null) throw this.#unavailable()
     return found
+  }
+
+  /** What counts now, loaded again when it is due. Throws `issuer_unavailable`. */
+  async current(): Promise<Keys> {
+    const dueSeconds = this.#known?.set.refreshSeconds ?? this.#timings.refreshSeconds
+    if (!this.#isYounger(this.#known?.at, dueSeconds)) {
+      const loaded = this.#loadUnlessTried(0)
+      await (this.#usable() === null ? loaded : Promise.race([loaded, delay(softWaitMs, undefined, { ref: false })]))
+    }
+    return this.#usableOrThrow()
   }
 
   status(): KeyStatus {
@@ -98,13 +105,13 @@ export class KeyCache implements KeySource {
     return age >= 0 && age < seconds * 1000
   }
 
-  #usable(): KeySet | null {
+  #usable(): Keys | null {
     return this.#known !== null && this.#isYounger(this.#known.at, this.#timings.maxStaleSeconds)
       ? this.#known.set
       : null
   }
 
-  #usableOrThrow(): KeySet {
+  #usableOrThrow(): Keys {
     const set = this.#usable()
     if (set === null) throw this.#unavailable()
     return set

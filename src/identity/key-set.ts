@@ -13,6 +13,8 @@ export interface KeySet {
   readonly keys: readonly PublicKey[]
   /** One line per key that was refused, for operators. */
   readonly skipped: readonly string[]
+  /** How soon its publisher wants it loaded again, within our bounds; the source's own timing where it says nothing. */
+  readonly refreshSeconds?: number
 }
 
 /** `sig` for OIDC (or no use at all), `jwt-svid` for SPIFFE bundles, whose entries always state it. */

@@ -1,6 +1,7 @@
 // An OpenID Connect issuer, by discovery or with fixed keys. Trusts its keys and nothing else about a token.
 import type { Clock } from '../core/clock.js'
 import { acceptedBy } from './accepts.js'
+import { isForUs } from './audience.js'
 import { nameLaterRefusals, runCheck, type TokenCheck } from './checks.js'
 import { type AttributeRules, checkRequirements, deriveAttributes, type Requirement, readClaim } from './claims.js'
 import { derivePrincipal, type PrincipalRules } from './derive-principal.js'
@@ -8,7 +9,8 @@ import type { Issuer, TokenTerms } from './issuer.js'
 import { authenticateBy, type IssuerChecks } from './issuer-checks.js'
 import type { KeySource } from './jwks.js'
 import type { PublicKey } from './key-set.js'
-import { quoted, refusedToken } from './raw-token.js'
+import { vouchedKeysOf } from './presented-keys.js'
+import { quoted, type RawToken, refusedToken } from './raw-token.js'
 import { createTimeChecks, createTokenChecks, type TokenRules } from './token-checks.js'
 
 interface OidcRules extends PrincipalRules, TokenRules {
@@ -17,6 +19,8 @@ interface OidcRules extends PrincipalRules, TokenRules {
   readonly sharesIss: boolean
   readonly attributes: AttributeRules
   readonly require: Readonly<Record<string, Requirement>>
+  /** The preset's word against a token that its issuer signed, or null. */
+  readonly refuses: ((claims: RawToken['claims']) => string | null) | null
 }
 
 /** An issuer of OIDC tokens; `keys` is where its signatures are checked. */
@@ -30,9 +34,9 @@ export function createOidcIssuer(rules: OidcRules, keys: KeySource, clock: Clock
     checks,
     matches({ payload }) {
       if (payload.iss !== rules.issuer) return false
-      return !rules.sharesIss || payload.aud.some((audience) => rules.audiences.includes(audience))
+      return !rules.sharesIss || isForUs(payload.aud, rules)
     },
-    authenticate: (token) => authenticateBy(checks, token),
+    authenticate: (token, presented = {}) => authenticateBy(checks, token, presented),
     async stands(token, key) {
       for (const one of times) runCheck(one, token)
       return (await nameLaterRefusals('key', () => findSigningKeys(token, keys))).includes(key)
@@ -46,8 +50,9 @@ function createOidcChecks(rules: OidcRules, keys: KeySource, clock: Clock): Issu
   return {
     before: [issuerCheck(rules.issuer), ...createTokenChecks(rules, clock), eventCheck],
     findKeys: (token) => findSigningKeys(token, keys),
-    after: requirementChecks(rules.require),
+    after: [...presetChecks(rules), ...requirementChecks(rules.require)],
     derive: (token) => derivePrincipal(rules, token, deriveAttributes(token.claims, rules.attributes)),
+    vouched: (token) => vouchedKeysOf(token, rules),
   }
 }
 
@@ -71,6 +76,21 @@ const eventCheck: TokenCheck = {
   check({ claims }) {
     if (Object.hasOwn(claims, 'events')) throw refusedToken('the token is a security event ("events"), no identity')
   },
+}
+
+function presetChecks({ refuses }: OidcRules): TokenCheck[] {
+  if (refuses === null) return []
+  return [
+    {
+      name: 'preset',
+      expected: "a token that the issuer's preset takes",
+      seen: () => undefined,
+      check({ claims }) {
+        const refused = refuses(claims)
+        if (refused !== null) throw refusedToken(refused)
+      },
+    },
+  ]
 }
 
 function requirementChecks(require: OidcRules['require']): TokenCheck[] {

@@ -1,5 +1,7 @@
 // Who is asking: what an issuer vouched for, and nothing that the caller merely says.
 
+import type { SingleUse } from './dpop-proof.js'
+
 export type AttributeValue = string | number | boolean | readonly string[]
 
 export type Binding = 'none' | 'dpop' | 'mtls'
@@ -19,6 +21,10 @@ export interface Principal {
   /** The window over which power must not accumulate where there is no instance. */
   readonly sessionSeconds: number
   readonly binding: Binding
+  /** Thumbprint of the key that this request proved, whoever chose it; absent: none. */
+  readonly jkt?: string
+  /** Set where the token is good for one request: whoever takes the request has to claim it first. */
+  readonly tokenUse?: SingleUse
   /** `person` claim by which approvers are counted, operators only. */
   readonly person: string | null
   /** SHA-256 of the subject token, hex: the only trace of it that is ever written down. */

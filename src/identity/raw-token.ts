@@ -36,6 +36,8 @@ export interface RawToken {
   /** Of the whole text, hex: the only trace of a token that is ever written down. */
   readonly sha256: string
   readonly header: TokenHeader
+  /** Every header member as it stands; for a DPoP proof's `jwk`, never to find a token's key. */
+  readonly headerMembers: Readonly<Record<string, unknown>>
   readonly payload: RegisteredClaims
   /** Every claim as it stands in the token. Read it with own-property checks only. */
   readonly claims: Readonly<Record<string, unknown>>
@@ -73,6 +75,7 @@ export function parseRawToken(text: string): RawToken {
     signingInput: `${headerPart}.${payloadPart}`,
     sha256: sha256Hex(text),
     header: parseHeader(header),
+    headerMembers: header,
     payload: parseRegisteredClaims(claims),
     claims,
   }

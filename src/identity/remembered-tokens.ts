@@ -4,6 +4,7 @@
 import { sha256Hex } from '../core/hash.js'
 import type { Issuer, TokenTerms, Verified } from './issuer.js'
 import type { PublicKey } from './key-set.js'
+import { bindPrincipal, type PresentedKeys, type VouchedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
 import type { RawToken } from './raw-token.js'
 
@@ -14,11 +15,15 @@ interface Remembered {
   readonly terms: TokenTerms
   readonly key: PublicKey
   readonly principal: Principal
+  readonly vouched: VouchedKeys
 }
 
 export interface RememberedTokens {
-  /** Whom the token speaks for, when it was verified before and still would be. Throws as Issuer.authenticate does. */
-  find(tokenText: string): Promise<Principal | null>
+  /**
+   * Whom the token speaks for with the keys of this request, when it was verified before and still would be. Throws as
+   * Issuer.authenticate does.
+   */
+  find(tokenText: string, presented?: PresentedKeys): Promise<Principal | null>
   add(token: RawToken, issuer: Issuer, verified: Verified): void
 }
 
@@ -26,20 +31,21 @@ export interface RememberedTokens {
 export function createRememberedTokens(): RememberedTokens {
   const byHash = new Map<string, Remembered>()
   return {
-    async find(tokenText) {
+    async find(tokenText, presented = {}) {
       const hash = sha256Hex(tokenText)
       const known = byHash.get(hash)
       if (known === undefined) return null
-      if (await known.issuer.stands(known.terms, known.key)) return known.principal
+      if (await known.issuer.stands(known.terms, known.key))
+        return bindPrincipal(known.principal, known.vouched, presented)
       byHash.delete(hash)
       return null
     },
-    add({ sha256, header, payload }, issuer, { principal, key }) {
+    add({ sha256, header, payload }, issuer, { principal, key, vouched }) {
       for (const oldest of byHash.size < maxRemembered ? [] : byHash.keys()) {
         byHash.delete(oldest)
         break
       }
-      byHash.set(sha256, { issuer, terms: { header, payload }, key, principal })
+      byHash.set(sha256, { issuer, terms: { header, payload }, key, principal, vouched })
     },
   }
 }

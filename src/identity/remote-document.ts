@@ -3,6 +3,7 @@
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
+import type { PeerCertificate } from 'node:tls'
 import { isHttpsOrLoopback } from '../core/settings.js'
 import { type AddressPolicy, createPinnedLookup, isAllowedAddress, type ResolveHost } from './address-policy.js'
 
@@ -17,6 +18,8 @@ interface FetchBounds {
   readonly timeoutMs: number
   readonly maxBytes: number
   readonly noteAnswer?: NoteAnswer
+  /** Who the server must be, where that is not its name in the web's PKI. */
+  readonly server?: ServerIdentity
 }
 
 /** Fails with how it ended, for the metrics. */
@@ -31,6 +34,13 @@ class FetchFailure extends Error {
 
 export function outcomeOf(error: unknown): FetchOutcome {
   return error instanceof FetchFailure ? error.outcome : 'unreachable'
+}
+
+/** How a TLS server is authenticated; `node:tls` has the meaning of each. */
+export interface ServerIdentity {
+  readonly ca?: string[]
+  readonly allowPartialTrustChain?: boolean
+  readonly checkServerIdentity?: (hostname: string, certificate: PeerCertificate) => Error | undefined
 }
 
 /** Fetches and parses JSON. Throws an Error that says, with the URL, what was wrong; it is for operators, not callers. */
@@ -71,6 +81,7 @@ function fetchBody(target: URL, bounds: FetchBounds): Promise<Buffer> {
       agent: false,
       lookup: createPinnedLookup(bounds.addresses, bounds.resolveHost),
       headers: { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'hallpass' },
+      ...bounds.server,
       rejectUnauthorized: true,
     })
     const fail = (error: Error) => {

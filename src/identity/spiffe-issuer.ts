@@ -1,15 +1,18 @@
 // A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md). Keys never cross domains.
 import type { Clock } from '../core/clock.js'
 import { acceptedBy } from './accepts.js'
+import { isForUs } from './audience.js'
+import type { BundleSource } from './bundle-sources.js'
 import { runCheck, type TokenCheck } from './checks.js'
 import { derivePrincipal, type PrincipalRules } from './derive-principal.js'
 import type { Issuer } from './issuer.js'
 import { authenticateBy, type IssuerChecks } from './issuer-checks.js'
-import type { KeySource } from './jwks.js'
 import type { PathTemplate } from './path-template.js'
+import { vouchedKeysOf } from './presented-keys.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 import { parseSpiffeId, type SpiffeId, trustDomainIn } from './spiffe-id.js'
 import { createTimeChecks, createTokenChecks, type TokenRules } from './token-checks.js'
+import type { TrustBundleSource } from './trust-bundle.js'
 
 interface SpiffeRules extends PrincipalRules, TokenRules {
   readonly trustDomain: string
@@ -19,8 +22,14 @@ interface SpiffeRules extends PrincipalRules, TokenRules {
   readonly paths: readonly PathTemplate[]
 }
 
+/** An Issuer whose bundle serves X.509-SVIDs as well. */
+export interface SpiffeIssuer extends Issuer {
+  readonly trustDomain: string
+  readonly bundle: TrustBundleSource
+}
+
 /** An issuer of JWT-SVIDs; `keys` holds the trust domain's `jwt-svid` keys. An `iss` in the token means nothing here. */
-export function createSpiffeIssuer(rules: SpiffeRules, keys: KeySource, clock: Clock): Issuer {
+export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock: Clock): SpiffeIssuer {
   const checks = createSpiffeChecks(rules, keys, clock)
   const times = createTimeChecks(rules, clock)
   return {
@@ -30,22 +39,25 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: KeySource, clock: C
     checks,
     matches({ payload }) {
       if (payload.sub === undefined || trustDomainIn(payload.sub) !== rules.trustDomain) return false
-      return !rules.sharesTrustDomain || payload.aud.some((audience) => rules.audiences.includes(audience))
+      return !rules.sharesTrustDomain || isForUs(payload.aud, rules)
     },
-    authenticate: (token) => authenticateBy(checks, token),
+    authenticate: (token, presented = {}) => authenticateBy(checks, token, presented),
     async stands(token, key) {
       for (const one of times) runCheck(one, token)
       return (await keys.findKeys(token.header.alg, token.header.kid)).includes(key)
     },
     status: () => keys.status(),
     refresh: () => keys.refresh(),
+    trustDomain: rules.trustDomain,
+    bundle: keys,
+    close: () => keys.close(),
   }
 }
 
-function createSpiffeChecks(rules: SpiffeRules, keys: KeySource, clock: Clock): IssuerChecks {
+function createSpiffeChecks(rules: SpiffeRules, keys: BundleSource, clock: Clock): IssuerChecks {
   const { trustDomain, paths } = rules
   return {
-    before: [subjectCheck(trustDomain), ...createTokenChecks(rules, clock)],
+    before: [noWitSvidCheck, subjectCheck(trustDomain), ...createTokenChecks(rules, clock)],
     // The kid is optional (section 2.2): a token without one is tried against each key that fits its algorithm.
     async findKeys({ header: { alg, kid } }) {
       const found = await keys.findKeys(alg, kid)
@@ -55,7 +67,22 @@ function createSpiffeChecks(rules: SpiffeRules, keys: KeySource, clock: Clock): 
     },
     after: [],
     derive: (token) => derivePrincipal(rules, token, attributesOf(checkSubject(token, trustDomain), paths)),
+    vouched: (token) => vouchedKeysOf(token, rules),
   }
+}
+
+/**
+ * WIT-SVID.md: such a token is nothing without proof of the key it names, which is not asked for here. Whatever `typ` is
+ * configured; case and prefix do not count in it (RFC 7515 section 4.1.9).
+ */
+const noWitSvidCheck: TokenCheck = {
+  name: 'type',
+  expected: 'no WIT-SVID',
+  seen: ({ header }) => header.typ,
+  check({ header }) {
+    if (!/^(application\/)?wit\+jwt$/i.test(header.typ ?? '')) return
+    throw refusedToken('the token is a WIT-SVID (typ "wit+jwt"): it identifies nobody here, present a JWT-SVID')
+  },
 }
 
 function subjectCheck(trustDomain: string): TokenCheck {

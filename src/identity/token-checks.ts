@@ -2,13 +2,14 @@
 // that cannot pass costs neither a signature nor a fetch of keys.
 import { compactVerify } from 'jose'
 import type { Clock } from '../core/clock.js'
+import { type AudienceRules, isForUs } from './audience.js'
 import type { TokenCheck } from './checks.js'
 import type { PublicKey } from './key-set.js'
+import { checkPossession, vouchedKeysOf } from './presented-keys.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 
-export interface TokenRules {
+export interface TokenRules extends AudienceRules {
   readonly algorithms: readonly string[]
-  readonly audiences: readonly string[]
   /** Allowed `typ` values; an absent `typ` counts as `JWT` (RFC 7519 section 5.1). */
   readonly types: readonly string[]
   readonly leewaySeconds: number
@@ -26,7 +27,7 @@ export function createTokenChecks(rules: TokenRules, clock: Clock): readonly Tok
     typeCheck(rules),
     audienceCheck(rules),
     ...createTimeChecks(rules, clock),
-    unboundCheck,
+    possessionCheck(rules),
   ]
 }
 
@@ -54,28 +55,28 @@ function typeCheck({ types }: TokenRules): TokenCheck {
   }
 }
 
-function audienceCheck({ audiences }: TokenRules): TokenCheck {
+function audienceCheck(rules: TokenRules): TokenCheck {
+  const { audiences } = rules
   return {
     name: 'audience',
     expected: oneOf(audiences),
     seen: ({ payload }) => payload.aud,
     check({ payload: { aud } }) {
       if (aud.length === 0) throw refusedToken(`the token names no audience; expected ${oneOf(audiences)}`)
-      if (aud.some((audience) => audiences.includes(audience))) return
+      if (isForUs(aud, rules)) return
       throw refusedToken(`the token is for audience ${quoted(aud)}; expected ${oneOf(audiences)}`)
     },
   }
 }
 
 // RFC 7800: a token bound to a key, shown by itself, is a stolen one until its proof is seen.
-const unboundCheck: TokenCheck = {
-  name: 'binding',
-  expected: 'no "cnf"',
-  seen: ({ claims }) => (Object.hasOwn(claims, 'cnf') ? claims.cnf : undefined),
-  check({ claims }) {
-    if (!Object.hasOwn(claims, 'cnf')) return
-    throw refusedToken('the token is bound to a key ("cnf") and no proof of that key was presented')
-  },
+function possessionCheck(rules: TokenRules): TokenCheck {
+  return {
+    name: 'binding',
+    expected: 'bound to no key, or a proof of that key with the request',
+    seen: ({ claims }) => (Object.hasOwn(claims, 'cnf') ? claims.cnf : undefined),
+    check: (token, presented = {}) => checkPossession(vouchedKeysOf(token, rules), presented),
+  }
 }
 
 function oneOf(values: readonly string[]): string {

@@ -268,6 +268,9 @@ export interface Ledger {
   takeDueLocks(limit: number): Promise<string[]>
   retryLease(lease: string): Promise<FailedAnswer>
   abandonLease(lease: string, actor: string): Promise<FailedAnswer>
+  // Once for all brokers.
+  /** Whether this is the first claim; it is remembered until then (epoch milliseconds), and a little longer. */
+  claimOnce(kind: 'proof' | 'token', digest: string, until: number): Promise<boolean>
   // Health.
   now(): Promise<number>
   /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. */

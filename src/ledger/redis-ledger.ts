@@ -1,4 +1,5 @@
 // The ledger on Redis. Each method is one Lua script or one read; ledger.ts says what they mean.
+import { systemClock } from '../core/clock.js'
 import { type Connection, untilReady } from './connection.js'
 import { type Continuity, nameLedger } from './continuity.js'
 import { createHeartbeats } from './heartbeats.js'
@@ -6,6 +7,7 @@ import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
 import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
+import { createOnce } from './once.js'
 import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
@@ -40,6 +42,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...wayBack(run, prefix),
     ...sweep(run),
     ...createHeartbeats(run),
+    ...createOnce(redis, tag, systemClock),
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
     ...createSight(redis, tag, run),
@@ -100,6 +103,7 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
     parent: task.parent,
     depth: task.depth,
     purpose: task.purpose,
+    ...(task.jkt === undefined ? {} : { jkt: task.jkt }),
   }
   const args = {
     task: task.id,

@@ -9,7 +9,7 @@ import type { Task } from './task.js'
 /** The stored part of a task that never changes. */
 export type TaskRecord = Pick<
   Task,
-  'principal' | 'account' | 'instance' | 'attributes' | 'chain' | 'parent' | 'depth' | 'purpose'
+  'principal' | 'account' | 'instance' | 'attributes' | 'chain' | 'parent' | 'depth' | 'purpose' | 'jkt'
 > & { readonly holders: readonly (readonly [string, 'account' | 'session', number])[] }
 
 export type Fields = Readonly<Record<string, string>>

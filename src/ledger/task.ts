@@ -13,6 +13,8 @@ export interface Task {
   readonly principal: string
   readonly account: string
   readonly instance: string | null
+  /** Thumbprint of the key that it was opened with a proof of, and is pinned to; absent: none. */
+  readonly jkt?: string
   /** The opener's verified attributes: ancestors are judged by them. */
   readonly attributes: Readonly<Record<string, AttributeValue>>
   readonly holders: readonly Holder[]

@@ -87,7 +87,13 @@ class SignedJwtProvider implements Provider {
       throw new ProviderError('permanent', 'no whole second is left until the deadline')
     const token = await this.#sign(claimsOf(lease, parsed, this.#parts.issuer, Math.floor(now / 1000)))
     return {
-      credential: { type: 'jwt', token, token_type: 'Bearer', expires_at: toTimestamp(exp * 1000) },
+      // RFC 9449 section 5: a verifier that reads Bearer would not ask for the proof.
+      credential: {
+        type: 'jwt',
+        token,
+        token_type: lease.jkt === null ? 'Bearer' : 'DPoP',
+        expires_at: toTimestamp(exp * 1000),
+      },
       handle: { jti: lease.id, exp, verified_by: parsed.verifiedBy },
       providerExpiresAt: exp * 1000,
       providerRef: lease.id,

@@ -186,8 +186,9 @@ test('keys rotate while tokens are minted and verified, without one that a verif
   const rotations = [pause(500), pause(2500)].map((at) =>
     at.then(() => runHallpassOnHost(stack, 'keys', 'rotate', 'grants')),
   )
-  const end = performance.now() + 5000
-  while (performance.now() < end) {
+  // On a busy machine the command alone takes seconds: what ends the test is the third key.
+  const end = performance.now() + 30_000
+  while (kids.size < 3 && performance.now() < end) {
     const { secret } = await buy(stack, token, task, { ...report, ttl_seconds: 2 })
     const kid = String(decodeProtectedHeader(secret).kid)
     kids.add(kid)
@@ -201,7 +202,7 @@ test('keys rotate while tokens are minted and verified, without one that a verif
   // What the first key signed is still good.
   await jwtVerify(live.secret, jwks())
   expect(await introspect(stack, token, live.secret)).toMatchObject({ active: true })
-})
+}, 60_000)
 
 test('a leaked token is found by its digest alone', async () => {
   const fingerprint = createHash('sha256').update(live.secret).digest('hex')

@@ -90,3 +90,12 @@ test('a lock stands with its reason, and a removed one does not', async () => {
   expect(await other.ledger.findLockOn(['account=ci:somebody'])).toEqual(kept)
   expect(await other.raw.hget(`${other.tag}locked`, 'account=ci:somebody')).toBe('1')
 })
+
+test('a task that was pinned to a key is pinned to it again, and no other is pinned', async () => {
+  const jkt = 'k'.repeat(43)
+  const pinned = await story.task(story.caller(undefined, { jkt }))
+  const free = await story.task(story.caller())
+  await replayed()
+  expect(await other.ledger.findTask(pinned.id)).toMatchObject({ principal: pinned.principal, jkt })
+  expect(await other.ledger.findTask(free.id)).not.toHaveProperty('jkt')
+})

@@ -30,6 +30,9 @@ const commands = [
   ['provider', 'setup'],
   ['doctor'],
   ['token', 'explain'],
+  ['login'],
+  ['logout'],
+  ['whoami'],
 ]
 
 describe('the command table', () => {

@@ -47,7 +47,9 @@ describe('where the subject token comes from', () => {
   test('without any, it says what it looked for', async () => {
     await expect(sourceFor({}).read()).rejects.toMatchObject({
       code: 'no_subject_token',
-      detail: expect.stringMatching(/HALLPASS_TOKEN, HALLPASS_TOKEN_FILE, GitHub Actions .*GitLab.*Kubernetes/),
+      detail: expect.stringMatching(
+        /HALLPASS_TOKEN, HALLPASS_TOKEN_FILE, hallpass login, GitHub Actions .*GitLab.*Kubernetes/,
+      ),
     })
     await expect(sourceFor({ GITHUB_ACTIONS: 'true' }).read()).rejects.toMatchObject({
       detail: expect.stringContaining('id-token: write'),

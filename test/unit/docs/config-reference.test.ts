@@ -24,8 +24,8 @@ describe('the configuration reference', () => {
     } else if (given === '–') {
       for (const schema of schemas) expect(schema.safeParse(undefined)).toEqual({ success: true, data: undefined })
     } else if (literal === undefined) {
-      // Described in words: there is one, whatever it is.
-      for (const schema of schemas) expect(defaultOf(schema)).toBeDefined()
+      // Described in words: there is one, whatever it is; a preset may fill in what one of the schemas leaves open.
+      expect(schemas.some((schema) => defaultOf(schema) !== undefined)).toBe(true)
     } else {
       const defaults = schemas.map(defaultOf)
       const written = schemas.flatMap((schema) => {

@@ -90,7 +90,7 @@ describe('the issuers section', () => {
       /a\.issuer: expected the issuer/,
     ],
     ['an unencrypted issuer', { a: { ...oidc, issuer: 'http://login.acme.example' } }, /a\.issuer: expected an https/],
-    ['an unknown preset', { a: { ...oidc, preset: 'jenkins' } }, /a\.preset: expected github-actions or kubernetes/],
+    ['an unknown preset', { a: { ...oidc, preset: 'jenkins' } }, /a\.preset: expected one of github-actions, gitlab/],
     ['a symmetric algorithm', { a: { ...oidc, algorithms: ['HS256'] } }, /a\.algorithms\.0: expected asymmetric/],
     ['none', { a: { ...oidc, algorithms: ['none'] } }, /a\.algorithms\.0: expected asymmetric/],
     ['no algorithms', { a: { ...oidc, algorithms: [] } }, /a\.algorithms/],
@@ -130,6 +130,35 @@ describe('the issuers section', () => {
       { a: { type: 'oidc', preset: 'github-actions', require: { run_id: ['7', 7] } } },
       /a\.require\.run_id/,
     ],
+    [
+      'a string where GitLab has a number',
+      { a: { type: 'oidc', preset: 'gitlab', require: { runner_id: '1' } } },
+      /a\.require\.runner_id: expected a number: gitlab gives/,
+    ],
+    [
+      'a text where CircleCI has a boolean',
+      {
+        a: {
+          type: 'oidc',
+          preset: 'circleci',
+          issuer: 'https://oidc.circleci.com/org/1',
+          require: { 'oidc.circleci.com/ssh-rerun': 'false' },
+        },
+      },
+      /ssh-rerun: expected a boolean/,
+    ],
+    [
+      'a number where AWS has a string, nested',
+      {
+        a: {
+          type: 'oidc',
+          preset: 'aws',
+          issuer: 'https://x.tokens.sts.global.api.aws',
+          require: { 'https://sts.amazonaws.com/': { aws_account: 123456789012 } },
+        },
+      },
+      /aws_account: expected a string in quotes: aws gives/,
+    ],
     ['an empty list to require', { a: { ...oidc, require: { sub: [] } } }, /a\.require\.sub/],
     [
       'two places for keys',
@@ -137,16 +166,6 @@ describe('the issuers section', () => {
       /a\.jwks: expected \{ file/,
     ],
     ['no bundle', { a: { type: 'spiffe', trust_domain: 'td' } }, /a\.bundle/],
-    [
-      'a bundle endpoint',
-      { a: { ...spiffe, bundle: { endpoint: 'https://x.example', profile: 'https_web' } } },
-      /a\.bundle\.endpoint: only `file` is supported for now/,
-    ],
-    [
-      'the Workload API',
-      { a: { ...spiffe, bundle: { workload_api: 'unix:///run/x' } } },
-      /a\.bundle\.workload_api: only `file`/,
-    ],
     [
       'a trust domain as a URI',
       { a: { ...spiffe, trust_domain: 'spiffe://td' } },

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { parsePathTemplate } from '../../../src/identity/path-template.js'
 import { parseSpiffeId, trustDomainIn } from '../../../src/identity/spiffe-id.js'
@@ -45,6 +46,29 @@ describe('a SPIFFE ID', () => {
     expect(trustDomainIn('spiffe://td//x')).toBe('td')
     expect(trustDomainIn('repo:acme/web')).toBeUndefined()
   })
+})
+
+interface Vectors {
+  accepted: { section: string; id: string; trust_domain: string; path: string; why: string }[]
+  refused: { section: string; id: string; why: string }[]
+}
+const vectors = JSON.parse(readFileSync(new URL('../../vectors/spiffe-id.json', import.meta.url), 'utf8')) as Vectors
+const short = (text: string) => JSON.stringify(text.length > 60 ? `${text.slice(0, 40)}… (${text.length})` : text)
+
+describe('the grammar’s vectors', () => {
+  test.each(vectors.accepted.map((one) => ({ ...one, shown: short(one.id) })))(
+    '$shown is read ($section)',
+    ({ id, trust_domain: trustDomain, path }) => {
+      expect(parseSpiffeId(id)).toEqual({ text: id, trustDomain, path })
+    },
+  )
+
+  test.each(vectors.refused.map((one) => ({ ...one, shown: short(one.id) })))(
+    '$shown is refused: $why ($section)',
+    ({ id }) => {
+      expect(() => parseSpiffeId(id)).toThrow()
+    },
+  )
 })
 
 describe('a path template', () => {

@@ -12,6 +12,7 @@ import {
   ourIssuer,
   readFixture,
   refusalText,
+  unsignedToken,
 } from './identity-fixtures.js'
 
 const paths = ['/ns/{namespace}/sa/{service_account}', '/agent/{owner}/{agent}']
@@ -155,8 +156,20 @@ describe('a trust domain', () => {
     const token = await sign({})
     expect(await refusalText(() => pool().authenticate(token), token)).toMatch(/signature does not verify/)
     const wit = await sign({ typ: 'wit+jwt' })
-    expect(await refusalText(() => two.authenticate(wit), wit)).toMatch(/typ "wit\+jwt" is not allowed/)
+    expect(await refusalText(() => two.authenticate(wit), wit)).toMatch(/^invalid_token the token is a WIT-SVID/)
   })
+
+  test.each(['wit+jwt', 'WIT+JWT', 'application/wit+jwt'])(
+    'refuses a WIT-SVID (typ %s) by its name, whatever is configured',
+    async (typ) => {
+      // WIT-SVID.md: no audience, and bound to the key in cnf.
+      const claims = { sub: 'spiffe://td.example/a', exp: clock.now() / 1000 + 60, cnf: { jwk: { kty: 'OKP' } } }
+      const wit = unsignedToken(claims, { alg: 'ES256', kid: 'td.example-jwt-1', typ })
+      expect(await refusalText(() => pool({ typ: [typ, 'JWT'] }).authenticate(wit), wit)).toMatch(
+        /^invalid_token the token is a WIT-SVID \(typ "wit\+jwt"\): it identifies nobody here, present a JWT-SVID/,
+      )
+    },
+  )
 
   test('may make the account of what its paths give', async () => {
     const owned = pool({ paths: ['/agent/{owner}/{agent}'], account: ['owner'] })
