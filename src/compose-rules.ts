@@ -28,7 +28,8 @@ export async function composeRules(
   settings: Settings,
   file: string,
   clock: Clock,
-  { log, events = unwatched }: { log?: Logger; events?: IssuerEvents } = {},
+  log?: Logger,
+  events: IssuerEvents = unwatched,
 ): Promise<RuleSet> {
   const groups = createGroups(settings.groups)
   const policySet = await loadPolicies(settings)
@@ -38,8 +39,8 @@ export async function composeRules(
     clock,
     ourIssuer: settings.issuer,
     directory: dirname(resolve(file)),
-    report: (issuer, problem) => log?.warn({ issuer, problem }, 'a trust bundle was not taken'),
     events,
+    report: (issuer, problem) => log?.warn({ issuer, problem }, 'a trust bundle was not taken'),
   })
   const requiring = new Set(
     Object.entries(settings.issuers).flatMap(([name, one]) => (one.task_token === 'required' ? [name] : [])),

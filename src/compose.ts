@@ -78,7 +78,7 @@ async function composeOn(
   const log = createLogger(program, logLevel)
   const metrics = createMetrics()
   const events = countIssuerEvents(metrics)
-  let current = await composeRules(settings, file, clock, { log, events })
+  let current = await composeRules(settings, file, clock, log, events)
   opened.add(
     () => current.issuers.close(),
     (close) => close(),
@@ -192,10 +192,7 @@ async function openState(opened: Opened, settings: Settings, log: Logger, audit:
 function watchRulesOf({ file, settings }: LoadedConfig, parts: Parts, take: (fresh: RuleSet) => void): RulesWatch {
   return watchRules(file, settings.policies, {
     async take(next) {
-      const fresh = await composeRules(next, file, parts.clock, {
-        log: parts.log,
-        events: countIssuerEvents(parts.metrics),
-      })
+      const fresh = await composeRules(next, file, parts.clock, parts.log, countIssuerEvents(parts.metrics))
       take(fresh)
       const policy_set = fresh.rules.policy.hash
       parts.log.info({ policy_set }, 'policies, catalogue and issuers were loaded anew')

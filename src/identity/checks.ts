@@ -1,5 +1,6 @@
 // Every check of a token has a name. The broker stops at the first refusal and counts it by that name; `hallpass token
 // explain` runs the same list and shows each. There is no second implementation of any of them.
+import type { PresentedKeys } from './presented-keys.js'
 import type { RawToken } from './raw-token.js'
 import { type CheckName, TokenRefusal } from './token-refusal.js'
 
@@ -10,13 +11,13 @@ export interface TokenCheck<On = RawToken> {
   readonly expected: string
   /** What the token says; undefined: nothing. */
   seen(token: On): unknown
-  /** Throws `invalid_token`. */
-  check(token: On): void
+  /** Throws `invalid_token`. `presented`: the keys that the caller proved with this request. */
+  check(token: On, presented?: PresentedKeys): void
 }
 
 /** Runs one check, and names its refusal. */
-export function runCheck<On>(one: TokenCheck<On>, token: On): void {
-  nameRefusals(one.name, () => one.check(token))
+export function runCheck<On>(one: TokenCheck<On>, token: On, presented: PresentedKeys = {}): void {
+  nameRefusals(one.name, () => one.check(token, presented))
 }
 
 /** Runs `work`, and names its refusal. */

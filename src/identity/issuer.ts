@@ -43,8 +43,8 @@ export interface Issuer {
   status(): KeyStatus
   /** For `doctor`: fetches or re-reads keys now, throws with a readable message when they cannot be had. Returns how many are usable. */
   refresh(): Promise<number>
-  /** Ends what it keeps open to its keys, if anything. */
-  close?(): void
   /** How far its clock is from ours, as far as it was seen; absent: nobody measures. */
   skew?(): IssuerSkew
+  /** Ends what it keeps open to its keys, if anything. */
+  close?(): void
 }

@@ -34,10 +34,10 @@ export interface IssuerDeps {
   readonly resolveHost?: ResolveHost
   /** Bounds of one fetch of keys; 5 s and 256 KiB unless told. */
   readonly fetchTimeoutMs?: number
-  /** Told, once per change, why a trust bundle is not taken. */
-  readonly report?: (issuer: string, problem: string) => void
   /** Told of fetches and refusals. */
   readonly events?: IssuerEvents
+  /** Told, once per change, why a trust bundle is not taken. */
+  readonly report?: (issuer: string, problem: string) => void
 }
 
 /** What one issuer is made with. */

@@ -36,7 +36,7 @@ export function createOidcIssuer(rules: OidcRules, keys: KeySource, clock: Clock
       if (payload.iss !== rules.issuer) return false
       return !rules.sharesIss || isForUs(payload.aud, rules)
     },
-    authenticate: (token, presented) => authenticateBy(checks, token, presented),
+    authenticate: (token, presented = {}) => authenticateBy(checks, token, presented),
     async stands(token, key) {
       for (const one of times) runCheck(one, token)
       return (await nameLaterRefusals('key', () => findSigningKeys(token, keys))).includes(key)
@@ -49,10 +49,10 @@ export function createOidcIssuer(rules: OidcRules, keys: KeySource, clock: Clock
 function createOidcChecks(rules: OidcRules, keys: KeySource, clock: Clock): IssuerChecks {
   return {
     before: [issuerCheck(rules.issuer), ...createTokenChecks(rules, clock), eventCheck],
-    vouched: (token) => vouchedKeysOf(token, rules),
     findKeys: (token) => findSigningKeys(token, keys),
-    after: [...presetChecks(rules.refuses), ...requirementChecks(rules.require)],
+    after: [...presetChecks(rules), ...requirementChecks(rules.require)],
     derive: (token) => derivePrincipal(rules, token, deriveAttributes(token.claims, rules.attributes)),
+    vouched: (token) => vouchedKeysOf(token, rules),
   }
 }
 
@@ -78,12 +78,12 @@ const eventCheck: TokenCheck = {
   },
 }
 
-function presetChecks(refuses: OidcRules['refuses']): TokenCheck[] {
+function presetChecks({ refuses }: OidcRules): TokenCheck[] {
   if (refuses === null) return []
   return [
     {
-      name: 'require',
-      expected: 'a token of the kind that the preset is for',
+      name: 'preset',
+      expected: "a token that the issuer's preset takes",
       seen: () => undefined,
       check({ claims }) {
         const refused = refuses(claims)

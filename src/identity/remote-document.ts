@@ -22,13 +22,6 @@ interface FetchBounds {
   readonly server?: ServerIdentity
 }
 
-/** How a TLS server is authenticated; `node:tls` has the meaning of each. */
-export interface ServerIdentity {
-  readonly ca?: string[]
-  readonly allowPartialTrustChain?: boolean
-  readonly checkServerIdentity?: (hostname: string, certificate: PeerCertificate) => Error | undefined
-}
-
 /** Fails with how it ended, for the metrics. */
 class FetchFailure extends Error {
   readonly outcome: FetchOutcome
@@ -41,6 +34,13 @@ class FetchFailure extends Error {
 
 export function outcomeOf(error: unknown): FetchOutcome {
   return error instanceof FetchFailure ? error.outcome : 'unreachable'
+}
+
+/** How a TLS server is authenticated; `node:tls` has the meaning of each. */
+export interface ServerIdentity {
+  readonly ca?: string[]
+  readonly allowPartialTrustChain?: boolean
+  readonly checkServerIdentity?: (hostname: string, certificate: PeerCertificate) => Error | undefined
 }
 
 /** Fetches and parses JSON. Throws an Error that says, with the URL, what was wrong; it is for operators, not callers. */

@@ -35,21 +35,21 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock
   return {
     name: rules.name,
     use: rules.use,
-    trustDomain: rules.trustDomain,
-    bundle: keys,
     accepts: acceptedBy(rules, { trustDomain: rules.trustDomain }, {}),
     checks,
     matches({ payload }) {
       if (payload.sub === undefined || trustDomainIn(payload.sub) !== rules.trustDomain) return false
       return !rules.sharesTrustDomain || isForUs(payload.aud, rules)
     },
-    authenticate: (token, presented) => authenticateBy(checks, token, presented),
+    authenticate: (token, presented = {}) => authenticateBy(checks, token, presented),
     async stands(token, key) {
       for (const one of times) runCheck(one, token)
       return (await keys.findKeys(token.header.alg, token.header.kid)).includes(key)
     },
     status: () => keys.status(),
     refresh: () => keys.refresh(),
+    trustDomain: rules.trustDomain,
+    bundle: keys,
     close: () => keys.close(),
   }
 }
@@ -57,8 +57,7 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock
 function createSpiffeChecks(rules: SpiffeRules, keys: BundleSource, clock: Clock): IssuerChecks {
   const { trustDomain, paths } = rules
   return {
-    before: [witSvidCheck, subjectCheck(trustDomain), ...createTokenChecks(rules, clock)],
-    vouched: (token) => vouchedKeysOf(token, rules),
+    before: [noWitSvidCheck, subjectCheck(trustDomain), ...createTokenChecks(rules, clock)],
     // The kid is optional (section 2.2): a token without one is tried against each key that fits its algorithm.
     async findKeys({ header: { alg, kid } }) {
       const found = await keys.findKeys(alg, kid)
@@ -68,6 +67,7 @@ function createSpiffeChecks(rules: SpiffeRules, keys: BundleSource, clock: Clock
     },
     after: [],
     derive: (token) => derivePrincipal(rules, token, attributesOf(checkSubject(token, trustDomain), paths)),
+    vouched: (token) => vouchedKeysOf(token, rules),
   }
 }
 
@@ -75,16 +75,14 @@ function createSpiffeChecks(rules: SpiffeRules, keys: BundleSource, clock: Clock
  * WIT-SVID.md: such a token is nothing without proof of the key it names, which is not asked for here. Whatever `typ` is
  * configured; case and prefix do not count in it (RFC 7515 section 4.1.9).
  */
-function checkIsNoWitSvid({ header }: RawToken): void {
-  if (!/^(application\/)?wit\+jwt$/i.test(header.typ ?? '')) return
-  throw refusedToken('the token is a WIT-SVID (typ "wit+jwt"): it identifies nobody here, present a JWT-SVID')
-}
-
-const witSvidCheck: TokenCheck = {
+const noWitSvidCheck: TokenCheck = {
   name: 'type',
   expected: 'no WIT-SVID',
   seen: ({ header }) => header.typ,
-  check: checkIsNoWitSvid,
+  check({ header }) {
+    if (!/^(application\/)?wit\+jwt$/i.test(header.typ ?? '')) return
+    throw refusedToken('the token is a WIT-SVID (typ "wit+jwt"): it identifies nobody here, present a JWT-SVID')
+  },
 }
 
 function subjectCheck(trustDomain: string): TokenCheck {

@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.js'
 import { type AudienceRules, isForUs } from './audience.js'
 import type { TokenCheck } from './checks.js'
 import type { PublicKey } from './key-set.js'
-import { vouchedKeysOf } from './presented-keys.js'
+import { checkPossession, vouchedKeysOf } from './presented-keys.js'
 import { quoted, type RawToken, refusedToken } from './raw-token.js'
 
 export interface TokenRules extends AudienceRules {
@@ -27,7 +27,7 @@ export function createTokenChecks(rules: TokenRules, clock: Clock): readonly Tok
     typeCheck(rules),
     audienceCheck(rules),
     ...createTimeChecks(rules, clock),
-    bindingCheck(rules),
+    possessionCheck(rules),
   ]
 }
 
@@ -69,13 +69,13 @@ function audienceCheck(rules: TokenRules): TokenCheck {
   }
 }
 
-/** Whether the binding is understood. That its key was proven is looked at with each request: see `authenticateBy`. */
-function bindingCheck(rules: TokenRules): TokenCheck {
+// RFC 7800: a token bound to a key, shown by itself, is a stolen one until its proof is seen.
+function possessionCheck(rules: TokenRules): TokenCheck {
   return {
     name: 'binding',
-    expected: 'no "cnf", or one that is understood, whose key each request proves',
+    expected: 'bound to no key, or a proof of that key with the request',
     seen: ({ claims }) => (Object.hasOwn(claims, 'cnf') ? claims.cnf : undefined),
-    check: (token) => void vouchedKeysOf(token, rules),
+    check: (token, presented = {}) => checkPossession(vouchedKeysOf(token, rules), presented),
   }
 }
 

@@ -18,6 +18,7 @@ export type CheckName =
   | 'event'
   | 'key'
   | 'signature'
+  | 'preset'
   | 'require'
   | 'principal'
 

@@ -29,10 +29,10 @@ const commands = [
   ['keys', 'rotate'],
   ['provider', 'setup'],
   ['doctor'],
+  ['token', 'explain'],
   ['login'],
   ['logout'],
   ['whoami'],
-  ['token', 'explain'],
 ]
 
 describe('the command table', () => {
