@@ -21,7 +21,12 @@ export interface TokenRules extends AudienceRules {
  * Checks everything about a token that needs no key and no issuer's own rules, and answers the keys it is bound to, which
  * `presented` holds. Throws `invalid_token`.
  */
-export function checkToken(token: RawToken, rules: TokenRules, clock: Clock, presented: PresentedKeys = {}): VouchedKeys {
+export function checkToken(
+  token: RawToken,
+  rules: TokenRules,
+  clock: Clock,
+  presented: PresentedKeys = {},
+): VouchedKeys {
   const { alg, typ } = token.header
   if (!rules.algorithms.includes(alg)) {
     throw refusedToken(`alg ${quoted(alg)} is not allowed for this issuer (allowed: ${rules.algorithms.join(', ')})`)

@@ -1,0 +1,90 @@
+// A caller's certificate as its X.509-SVID (X509-SVID.md). That the caller holds the key was shown by TLS, or by a proxy that
+// proved itself; everything else is verified here, anew for each request.
+import type { Clock } from '../core/clock.js'
+import { type Certificate, parseCertificate } from './certificate.js'
+import { checkUnderstood, verifyPath } from './certificate-path.js'
+import { quoted, refusedToken } from './raw-token.js'
+import { parseSpiffeId, type SpiffeId } from './spiffe-id.js'
+import type { TrustBundleSource } from './trust-bundle.js'
+
+const clientAuth = '1.3.6.1.5.5.7.3.2'
+const maxCertificates = 8
+
+/** What a caller presented: the leaf first, whatever else it sent behind it. Nothing of it is verified. */
+export interface PresentedCertificate {
+  /** RFC 8705 thumbprint of the leaf. */
+  readonly x5t: string
+  readonly chain: readonly Certificate[]
+}
+
+/** An X.509-SVID whose holder called. */
+export interface VerifiedSvid {
+  readonly id: SpiffeId
+  /** Of the leaf, hex. */
+  readonly sha256: string
+  /** Epoch seconds. */
+  readonly expiresAt: number
+}
+
+/** Reads DER certificates as they came, the leaf first. Throws `invalid_token`. */
+export function parsePresented(chain: readonly Buffer[]): PresentedCertificate {
+  if (chain.length > maxCertificates) {
+    throw refusedToken(`the client certificate comes with more than ${maxCertificates - 1} others`)
+  }
+  const certificates = chain.map(parseCertificate)
+  const [leaf] = certificates
+  if (leaf === undefined) throw refusedToken('no client certificate was presented')
+  return { x5t: leaf.x5t, chain: certificates }
+}
+
+/** The SPIFFE ID that the leaf names, to choose the trust domain by: exactly one URI (section 2). Throws `invalid_token`. */
+export function readSvidId({ chain: [leaf] }: PresentedCertificate): SpiffeId {
+  const [uri, ...others] = leaf?.uris ?? []
+  if (uri === undefined || others.length > 0) {
+    throw refusedToken('the client certificate is no X.509-SVID: it does not name exactly one URI')
+  }
+  let id: SpiffeId
+  try {
+    id = parseSpiffeId(uri)
+  } catch (cause) {
+    throw refusedToken(`the client certificate names a URI that is no SPIFFE ID (${quoted(uri)})`, cause)
+  }
+  // Section 3.1: without a path it stands for the trust domain itself.
+  if (id.path === '') throw refusedToken(`the client certificate names a trust domain, not a workload (${quoted(uri)})`)
+  return id
+}
+
+/**
+ * Verifies the SVID with its own trust domain's bundle as it is now. Throws `invalid_token`, or `issuer_unavailable` when the
+ * bundle cannot be had.
+ */
+export async function verifySvid(
+  presented: PresentedCertificate,
+  { trustDomain, bundle }: { readonly trustDomain: string; readonly bundle: TrustBundleSource },
+  clock: Clock,
+): Promise<VerifiedSvid> {
+  const id = readSvidId(presented)
+  const [leaf] = presented.chain
+  if (leaf === undefined || id.trustDomain !== trustDomain) {
+    throw refusedToken(`the client certificate is not of trust domain ${trustDomain}`)
+  }
+  checkLeaf(leaf)
+  const { x509Authorities: authorities } = await bundle.current()
+  verifyPath(presented.chain, { trustDomain, authorities, now: clock.now() })
+  return { id, sha256: leaf.sha256, expiresAt: Math.floor(leaf.notAfter / 1000) }
+}
+
+/** Section 5.2, and section 4.4 for the extended key usage. */
+function checkLeaf(leaf: Certificate): void {
+  const { keyUsage, extendedKeyUsage } = leaf
+  checkUnderstood(leaf)
+  if (leaf.isAuthority) throw refusedToken('the client certificate is that of an authority (CA), not of a workload')
+  if (keyUsage === null) throw refusedToken('the client certificate does not say its key usage')
+  if (keyUsage.signsCertificates || keyUsage.signsLists) {
+    throw refusedToken('the client certificate may sign certificates or revocation lists: no workload may')
+  }
+  if (!keyUsage.signs) throw refusedToken('the client certificate is without the key usage digitalSignature')
+  if (extendedKeyUsage !== null && !extendedKeyUsage.includes(clientAuth)) {
+    throw refusedToken('the client certificate is not for clients (extended key usage)')
+  }
+}
