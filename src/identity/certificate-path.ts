@@ -28,11 +28,7 @@ interface Search extends PathRules {
 }
 
 /** Verifies the chain that a caller presented, its leaf first. Throws `invalid_token` when no way leads to an authority. */
-export function verifyPath(chain: readonly Certificate[], rules: PathRules): void {
-  const [leaf, ...intermediates] = chain
-  if (leaf === undefined) throw refusedToken('no client certificate was presented')
-  if (chain.length > maxLength)
-    throw refusedToken(`the client certificate comes with more than ${maxLength - 1} others`)
+export function verifyPath([leaf, ...intermediates]: readonly [Certificate, ...Certificate[]], rules: PathRules): void {
   checkTime(leaf, rules.now)
   const search: Search = { ...rules, intermediates, signatures: 0, reason: null }
   if (leadsToAuthority([leaf], search)) return

@@ -22,8 +22,6 @@ export interface Certificate {
   readonly x509: X509Certificate
   /** Of the DER, hex. */
   readonly sha256: string
-  /** Of the DER, base64url: `cnf.x5t#S256` (RFC 8705 section 3.1). */
-  readonly x5t: string
   /** Epoch milliseconds; valid at both. */
   readonly notBefore: number
   readonly notAfter: number
@@ -87,7 +85,6 @@ export function parseCertificate(der: Buffer): Certificate {
   return {
     x509,
     sha256: x509.fingerprint256.replaceAll(':', '').toLowerCase(),
-    x5t: Buffer.from(x509.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url'),
     notBefore: validity.notBefore.getTime().getTime(),
     notAfter: validity.notAfter.getTime().getTime(),
     ...readExtensions([...extensions]),

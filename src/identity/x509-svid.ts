@@ -1,5 +1,6 @@
 // A caller's certificate as its X.509-SVID (X509-SVID.md). That the caller holds the key was shown by TLS, or by a proxy that
 // proved itself; everything else is verified here, anew for each request.
+import { createHash } from 'node:crypto'
 import type { Clock } from '../core/clock.js'
 import { type Certificate, parseCertificate } from './certificate.js'
 import { checkUnderstood, verifyPath } from './certificate-path.js'
@@ -8,13 +9,14 @@ import { parseSpiffeId, type SpiffeId } from './spiffe-id.js'
 import type { TrustBundleSource } from './trust-bundle.js'
 
 const clientAuth = '1.3.6.1.5.5.7.3.2'
-const maxCertificates = 8
+const maxIntermediates = 6
 
-/** What a caller presented: the leaf first, whatever else it sent behind it. Nothing of it is verified. */
+/** What a caller presented: a leaf, and whatever else it sent behind it. Nothing of it is verified. */
 export interface PresentedCertificate {
   /** RFC 8705 thumbprint of the leaf. */
   readonly x5t: string
-  readonly chain: readonly Certificate[]
+  /** The leaf first. Throws `invalid_token` for what no X.509-SVID comes with; beside a token that is no harm. */
+  read(): readonly [Certificate, ...Certificate[]]
 }
 
 /** An X.509-SVID whose holder called. */
@@ -26,20 +28,25 @@ export interface VerifiedSvid {
   readonly expiresAt: number
 }
 
-/** Reads DER certificates as they came, the leaf first. Throws `invalid_token`. */
-export function parsePresented(chain: readonly Buffer[]): PresentedCertificate {
-  if (chain.length > maxCertificates) {
-    throw refusedToken(`the client certificate comes with more than ${maxCertificates - 1} others`)
+/** Takes DER certificates as they came, the leaf first; they are read when first needed, once. */
+export function presentCertificate(leaf: Buffer, others: readonly Buffer[]): PresentedCertificate {
+  let known: readonly [Certificate, ...Certificate[]] | null = null
+  return {
+    x5t: createHash('sha256').update(leaf).digest('base64url'),
+    read() {
+      if (others.length > maxIntermediates) {
+        throw refusedToken(`the client certificate comes with more than ${maxIntermediates} others`)
+      }
+      known ??= [parseCertificate(leaf), ...others.map(parseCertificate)]
+      return known
+    },
   }
-  const certificates = chain.map(parseCertificate)
-  const [leaf] = certificates
-  if (leaf === undefined) throw refusedToken('no client certificate was presented')
-  return { x5t: leaf.x5t, chain: certificates }
 }
 
 /** The SPIFFE ID that the leaf names, to choose the trust domain by: exactly one URI (section 2). Throws `invalid_token`. */
-export function readSvidId({ chain: [leaf] }: PresentedCertificate): SpiffeId {
-  const [uri, ...others] = leaf?.uris ?? []
+export function readSvidId(presented: PresentedCertificate): SpiffeId {
+  const [leaf] = presented.read()
+  const [uri, ...others] = leaf.uris
   if (uri === undefined || others.length > 0) {
     throw refusedToken('the client certificate is no X.509-SVID: it does not name exactly one URI')
   }
@@ -64,13 +71,14 @@ export async function verifySvid(
   clock: Clock,
 ): Promise<VerifiedSvid> {
   const id = readSvidId(presented)
-  const [leaf] = presented.chain
-  if (leaf === undefined || id.trustDomain !== trustDomain) {
+  const chain = presented.read()
+  const [leaf] = chain
+  if (id.trustDomain !== trustDomain) {
     throw refusedToken(`the client certificate is not of trust domain ${trustDomain}`)
   }
   checkLeaf(leaf)
   const { x509Authorities: authorities } = await bundle.current()
-  verifyPath(presented.chain, { trustDomain, authorities, now: clock.now() })
+  verifyPath(chain, { trustDomain, authorities, now: clock.now() })
   return { id, sha256: leaf.sha256, expiresAt: Math.floor(leaf.notAfter / 1000) }
 }
 
