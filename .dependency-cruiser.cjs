@@ -84,6 +84,7 @@ module.exports = {
     home('prom-client', folder('telemetry')),
     home('pino', folder('telemetry')),
     home('@grpc', folder('identity')),
+    home('@peculiar', folder('identity')),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -12,6 +12,7 @@ import type { Settings } from './config/schema.js'
 import { createSetClock, systemClock } from './core/clock.js'
 import type { Condition } from './http/health.js'
 import { writeAnswer } from './http/problem.js'
+import { createProxyRules, type ProxyRules } from './identity/certificate-config.js'
 import { createDpopRules } from './identity/dpop-config.js'
 import type { DpopRules } from './identity/dpop-proof.js'
 import type { IssuerPool } from './identity/issuer-pool.js'
@@ -40,6 +41,7 @@ export interface Composed {
   issuers(): IssuerPool
   clientFacts(): RuleSet['clientFacts']
   readonly dpop: DpopRules
+  readonly proxy: ProxyRules | null
   noteRefusedCaller(reason: string): void
   connectPatient(): ReturnType<typeof connectPatient>
   reload(): Promise<void>
@@ -141,6 +143,7 @@ async function composeOn(
     issuers: () => current.issuers,
     clientFacts: () => current.clientFacts,
     dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
+    proxy: settings.proxy === undefined ? null : createProxyRules(settings.proxy),
     noteRefusedCaller: (reason) => refusals.note(reason),
     connectPatient: state.connectPatient,
     reload: watch.reload,

@@ -39,7 +39,11 @@ export async function startServers(composed: Composed): Promise<Running> {
   const open = async (door: Door, address: Address | null, secure: boolean) => {
     if (address === null) return
     const app = createApp(composed, routesAt(routes, door, separate))
-    const server = createWebServer(composed, app, secure && tls ? tls : null)
+    const server = createWebServer(
+      composed,
+      app,
+      secure && tls ? { ...tls, asksForCertificates: tls.client_certificates } : null,
+    )
     servers.push(server)
     await listenOn(server, address)
   }

@@ -79,7 +79,9 @@ Environment, for the commands that talk to a broker:
   HALLPASS_CA          PEM file of the roots to trust for it
   HALLPASS_TOKEN       who you are: a token of an issuer that the broker trusts
   HALLPASS_TOKEN_FILE  the same in a file, read anew for each call
-                       (without either: hallpass login, GitHub Actions, GitLab's HALLPASS_ID_TOKEN, Kubernetes)
+  HALLPASS_CERT        PEM files of an X.509-SVID and its key, instead of a token or
+  HALLPASS_KEY         beside one; read anew for each call
+                       (without any: hallpass login, GitHub Actions, GitLab's HALLPASS_ID_TOKEN, Kubernetes)
   HALLPASS_DPOP        1: exec and request prove a key of their own with each call
 
 Exit codes:

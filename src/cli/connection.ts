@@ -4,6 +4,7 @@ import {
   type BrokerClient,
   boundAudienceOf,
   ClientError,
+  clientCertificateFrom,
   createBrokerClient,
   createDpopKey,
   type Environment,
@@ -41,9 +42,25 @@ export function connectBroker(environment: Environment, { dpop = false } = {}): 
   const login = findStoredLogin(environment, where.url, systemClock)
   const key = dpop ? createDpopKey() : undefined
   const findAudience = async () => boundAudienceOf(await fetchBrokerMetadata(where), key)
-  const tokenSource = findSubjectTokenSource({ environment, findAudience, login })
-  return createBrokerClient({ ...where, dpop: key, tokenSource })
+  const certificate = findCertificate(environment)
+  // With a certificate only a token that somebody set on purpose goes beside it.
+  const wantsToken =
+    certificate === undefined || isSet(environment.HALLPASS_TOKEN) || isSet(environment.HALLPASS_TOKEN_FILE)
+  const tokenSource = wantsToken ? findSubjectTokenSource({ environment, findAudience, login }) : undefined
+  return createBrokerClient({ ...where, dpop: key, certificate, tokenSource })
 }
+
+/** HALLPASS_CERT and HALLPASS_KEY name the files of an X.509-SVID. */
+function findCertificate({ HALLPASS_CERT: cert, HALLPASS_KEY: key }: Environment) {
+  if (isSet(cert) && isSet(key)) return clientCertificateFrom(cert, key)
+  if (!isSet(cert) && !isSet(key)) return undefined
+  throw new ClientError(
+    'invalid_configuration',
+    'HALLPASS_CERT and HALLPASS_KEY go together: a certificate and its key',
+  )
+}
+
+const isSet = (value: string | undefined): value is string => value !== undefined && value !== ''
 
 /** `--dpop`, or HALLPASS_DPOP=1. Off otherwise: HALLPASS_URL has to be the broker's issuer for it. */
 export function wantsDpop(options: { dpop?: boolean | undefined }, environment: Environment): boolean {

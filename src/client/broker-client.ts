@@ -36,8 +36,10 @@ import {
 } from '../api/tasks.js'
 import { type WhoAmI, whoami } from '../api/whoami.js'
 import { parseAnswer } from './answer.js'
+import type { ClientCertificateSource } from './client-certificate.js'
+import { ClientError } from './client-error.js'
 import { createDpopSender, type DpopKey, sendAsBearer } from './dpop.js'
-import { type HttpCall, parseServiceUrl } from './http-json.js'
+import { callHttp, type HttpCall, parseServiceUrl } from './http-json.js'
 import type { SubjectTokenSource } from './subject-token-source.js'
 
 export type OpenTask = z.input<typeof openTaskRequest>
@@ -56,7 +58,10 @@ export interface BrokerClientOptions {
   url: string
   /** PEM of the only roots to trust; the system's when absent. */
   ca?: string
-  tokenSource: SubjectTokenSource
+  /** Absent: the certificate says who we are. */
+  tokenSource?: SubjectTokenSource | undefined
+  /** An X.509-SVID for the connection, instead of a token or beside it. */
+  certificate?: ClientCertificateSource | undefined
   /** Shows the subject token with proofs by this key (RFC 9449), and pins the tasks that it opens to it. */
   dpop?: DpopKey | undefined
   /** For one whole call, on top of what the call itself asks to wait. Default 30 s. */
@@ -122,25 +127,38 @@ type Call<Schema extends z.ZodType> = {
 /** Throws ClientError at once for an unusable URL; every call throws ClientError and nothing else. */
 export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   const base = parseServiceUrl(options.url, 'the broker URL')
+  checkIdentity(options, base)
   const sendAsSubject = options.dpop === undefined ? sendAsBearer : createDpopSender(options.dpop)
 
   async function call<Schema extends z.ZodType>(wanted: Call<Schema>): Promise<z.infer<Schema>> {
-    const token = wanted.taskToken ?? (await options.tokenSource.read())
+    const token = wanted.taskToken ?? (await options.tokenSource?.read())
     const send = wanted.taskToken === undefined ? sendAsSubject : sendAsBearer
+    const certificate = await options.certificate?.()
     const wire: HttpCall = {
       method: wanted.method,
       url: urlOf(base, wanted.path, { ...wanted.query, wait_seconds: wanted.waitSeconds }),
       ...(wanted.headers === undefined ? {} : { headers: wanted.headers }),
       ...(wanted.body === undefined ? {} : { body: wanted.body }),
       ...(options.ca === undefined ? {} : { ca: options.ca }),
+      ...(certificate === undefined ? {} : { certificate }),
       timeoutMs: (options.timeoutMs ?? 30_000) + (wanted.waitSeconds ?? 0) * 1000,
       maxBytes: options.maxAnswerBytes ?? 8 * 1024 * 1024,
     }
-    return parseAnswer(await send(wire, token), wanted.expect, base.origin)
+    return parseAnswer(await (token === undefined ? callHttp(wire) : send(wire, token)), wanted.expect, base.origin)
   }
 
   const identity = { whoami: () => call({ method: 'GET', path: ['whoami'], expect: whoami }) }
   return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call), ...identity }
+}
+
+function checkIdentity({ tokenSource, certificate, dpop }: BrokerClientOptions, base: URL): void {
+  const wrong = (detail: string) => new ClientError('invalid_configuration', detail)
+  if (certificate !== undefined && base.protocol !== 'https:') {
+    throw wrong('a client certificate needs an https:// broker URL')
+  }
+  if (tokenSource !== undefined) return
+  if (certificate === undefined) throw wrong('expected a token source or a client certificate')
+  if (dpop !== undefined) throw wrong('DPoP needs a token: a client certificate is a proof of its own')
 }
 
 type Caller = <Schema extends z.ZodType>(wanted: Call<Schema>) => Promise<z.infer<Schema>>

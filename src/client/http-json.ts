@@ -3,6 +3,7 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isHttpsOrLoopback } from '../core/settings.js'
+import type { ClientCertificate } from './client-certificate.js'
 import { ClientError } from './client-error.js'
 
 export interface HttpCall {
@@ -13,6 +14,8 @@ export interface HttpCall {
   body?: unknown
   /** PEM; replaces the system's roots. */
   ca?: string
+  /** PEM; shown to a server that asks for a certificate. */
+  certificate?: ClientCertificate
   timeoutMs: number
   maxBytes: number
 }
@@ -52,6 +55,7 @@ export function callHttp(call: HttpCall): Promise<HttpAnswer> {
       agent: false,
       signal: AbortSignal.timeout(call.timeoutMs),
       ...(call.ca === undefined ? {} : { ca: call.ca }),
+      ...call.certificate,
     })
     outgoing.on('error', (error: NodeJS.ErrnoException) =>
       fail(

@@ -7,6 +7,11 @@ export type { OpenTaskAnswer, Task } from '../api/tasks.js'
 export type { WhoAmI } from '../api/whoami.js'
 export * from './broker-client.js'
 export * from './broker-metadata.js'
+export {
+  type ClientCertificate,
+  type ClientCertificateSource,
+  clientCertificateFrom,
+} from './client-certificate.js'
 export * from './client-error.js'
 export { createDpopKey, type DpopKey } from './dpop.js'
 export * from './subject-token-source.js'

@@ -6,6 +6,7 @@ import type { Path } from './yaml-source.js'
 const secretPaths: readonly string[][] = [
   ['keys', 'sealing'],
   ['tls', 'key'],
+  ['proxy', 'secret'],
   ['redis', 'url'],
   ['redis', 'url', '*'],
   ['providers', '*', 'auth', 'secret_id'],

@@ -5,6 +5,7 @@ import { Secret } from '../core/secret.js'
 import { httpsUrl, isLoopbackHost } from '../core/settings.js'
 import { grantsConfig, resourcesConfig } from '../grants/grant-config.js'
 import { limitsConfig } from '../grants/limits-config.js'
+import { proxyConfig } from '../identity/certificate-config.js'
 import { dpopConfig } from '../identity/dpop-config.js'
 import { issuersConfig } from '../identity/issuer-config.js'
 import { redisConfig } from '../ledger/redis-config.js'
@@ -55,6 +56,8 @@ const tls = z.strictObject({
     .string()
     .includes('PRIVATE KEY-----', { error: 'expected a private key in PEM form' })
     .transform((text) => new Secret(text)),
+  /** Workloads may come with an X.509-SVID instead of a token. */
+  client_certificates: z.boolean().default(false),
 })
 
 /** Paths are appended to it and it is compared as text, so it ends without a slash. */
@@ -70,6 +73,7 @@ export const settingsSchema = z.strictObject({
   listen: listen.prefault('127.0.0.1:8700'),
   tls: tls.optional(),
   behind_proxy: z.boolean().default(false),
+  proxy: proxyConfig.optional(),
   dpop: dpopConfig,
   redis: redisConfig,
   keys: keysConfig,

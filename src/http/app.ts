@@ -1,6 +1,7 @@
 // The HTTP edge: routes on Express, and an answer of ours even to what never becomes a request.
+import { constants } from 'node:crypto'
 import { createServer as createHttpServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createHttpsServer, type ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
 import express, { type Express } from 'express'
 import { BrokerError, invalidField } from '../core/errors.js'
@@ -55,6 +56,8 @@ export function createApp(on: Dispatcher, routes: readonly Route[]): Express {
 export interface Tls {
   readonly certificate: string
   readonly key: Secret
+  /** Callers are asked for a certificate. Who sends none, or one that is no SVID, may still come with a token. */
+  readonly asksForCertificates: boolean
 }
 
 /** A server that answers broken requests (400, 431) as problems too, and takes headers up to 32 KiB. */
@@ -68,14 +71,20 @@ export function createWebServer(on: Dispatcher, listener: RequestListener, tls: 
     requireHostHeader: false,
   }
   const listen = withHost(on, listener)
-  const server = tls
-    ? createHttpsServer({ ...options, cert: tls.certificate, key: tls.key.reveal(), minVersion: 'TLSv1.2' }, listen)
-    : createHttpServer(options, listen)
+  const server = tls ? createHttpsServer({ ...options, ...tlsOptions(tls) }, listen) : createHttpServer(options, listen)
   server.on('checkExpectation', (_request, response) =>
     refuse(on, response, invalidField('Expect', 'expected 100-continue or none')),
   )
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerBrokenRequest(on, error, socket))
   return server
+}
+
+function tlsOptions({ certificate: cert, key, asksForCertificates: requestCert }: Tls): ServerOptions {
+  const options: ServerOptions = { cert, key: key.reveal(), minVersion: 'TLSv1.2' }
+  if (!requestCert) return options
+  // What a certificate is worth is decided per request, by the bundle of that moment. A resumed session would show the leaf
+  // without what was sent above it, and a key that was proven some other day.
+  return { ...options, requestCert, rejectUnauthorized: false, secureOptions: constants.SSL_OP_NO_TICKET }
 }
 
 /** RFC 9112 section 3.2: one Host, or 400; two would be read differently by us and by a proxy. */

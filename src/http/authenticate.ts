@@ -1,17 +1,24 @@
-// Authorization header → who is calling. No header, a broken one or a refused token: 401.
+// Authorization header or client certificate → who is calling. Neither, a broken one or a refused one: 401.
 import type { IncomingMessage } from 'node:http'
 import type { Parts } from '../broker/parts.js'
 import { taskTokenType, verifyTaskToken } from '../broker/task-token.js'
 import { BrokerError } from '../core/errors.js'
+import type { ProxyRules } from '../identity/certificate-config.js'
 import type { DpopRules } from '../identity/dpop-proof.js'
 import type { IssuerPool } from '../identity/issuer-pool.js'
+import type { Principal } from '../identity/principal.js'
+import type { PresentedCertificate } from '../identity/x509-svid.js'
 import { asDpopRefusal, claimUses, type Scheme, verifyCallerProof } from './caller-proof.js'
+import { readClientCertificate } from './client-certificate.js'
+import { headerOf } from './one-header.js'
 import type { Access, Identity } from './route.js'
 
 export interface Authenticator {
   readonly parts: Parts
   issuers(): IssuerPool
   readonly dpop: DpopRules
+  /** Who before us may say which client certificate it has seen, or null. */
+  readonly proxy: ProxyRules | null
 }
 
 /** Throws `invalid_token` (401), `issuer_unavailable` (503), `not_permitted` (403: a workload at an operators' call or the reverse). */
@@ -22,11 +29,19 @@ export async function authenticate(
   requestId: string,
 ): Promise<Identity> {
   if (access === 'public') return { kind: 'nobody', requestId }
+  const certificate = readClientCertificate(request, on.proxy)
+  if (certificate !== null && request.headersDistinct.authorization === undefined) {
+    return identify(request, access, requestId, await authenticateSvid(on, request, certificate))
+  }
   const { scheme, token } = readCredentials(request)
   const takesTaskToken = access === 'owner' || access === 'owner_or_operator'
   if (takesTaskToken && scheme === 'bearer' && isTaskToken(token))
     return { kind: 'task', task: await verifyTaskToken(on.parts, token), requestId }
-  const principal = await authenticatePrincipal(on, request, scheme, token)
+  const principal = await authenticatePrincipal(on, request, { scheme, token }, certificate)
+  return identify(request, access, requestId, principal)
+}
+
+function identify(request: IncomingMessage, access: Access, requestId: string, principal: Principal): Identity {
   const wrong =
     (access === 'operator' && principal.use !== 'operator') ||
     ((access === 'workload' || access === 'owner') && principal.use !== 'workload')
@@ -37,17 +52,36 @@ export async function authenticate(
 }
 
 /** The token's principal with what this request proves besides; whatever is good for one request is used up by it. */
-async function authenticatePrincipal(on: Authenticator, request: IncomingMessage, scheme: Scheme, token: string) {
+async function authenticatePrincipal(
+  on: Authenticator,
+  request: IncomingMessage,
+  { scheme, token }: { readonly scheme: Scheme; readonly token: string },
+  certificate: PresentedCertificate | null,
+): Promise<Principal> {
   const { method = '', url: path = '' } = request
   const shown = { scheme, token, method, path, proof: headerOf(request, 'dpop') }
   const proof = await verifyCallerProof(on.parts, on.dpop, shown)
   try {
-    const principal = await on.issuers().authenticate(token, proof === null ? {} : { jkt: proof.jkt })
+    const presented = { ...(proof && { jkt: proof.jkt }), ...(certificate && { x5t: certificate.x5t }) }
+    const free = await on.issuers().authenticate(token, presented)
+    const principal = certificate === null ? free : await on.issuers().bindSvid(free, certificate)
     await claimUses(on.parts, principal, proof)
     return principal
   } catch (error) {
     throw scheme === 'dpop' ? asDpopRefusal(error) : error
   }
+}
+
+/** Whoever holds the key of an X.509-SVID needs no token besides. */
+async function authenticateSvid(
+  on: Authenticator,
+  request: IncomingMessage,
+  certificate: PresentedCertificate,
+): Promise<Principal> {
+  if (headerOf(request, 'dpop') !== null) {
+    throw new BrokerError('invalid_token', 'a DPoP proof goes with Authorization: DPoP <token>, not a certificate')
+  }
+  return await on.issuers().authenticateSvid(certificate)
 }
 
 /** A verified caller at the wrong door: known well enough to be named in the audit. */
@@ -65,14 +99,6 @@ function readCredentials(request: IncomingMessage): { scheme: Scheme; token: str
   if (scheme === undefined || token === undefined)
     throw new BrokerError('invalid_token', 'expected the header Authorization: Bearer <token>')
   return { scheme: scheme.toLowerCase() === 'dpop' ? 'dpop' : 'bearer', token }
-}
-
-/** A header that Node joins when it is given twice would be read as one by us and as two by a proxy: refused. */
-function headerOf(request: IncomingMessage, name: string): string | null {
-  const values = request.headersDistinct[name]
-  if (values === undefined) return null
-  if (values.length !== 1) throw new BrokerError('invalid_token', `the header ${name} is given more than once`)
-  return values[0] ?? null
 }
 
 /** Chooses the verifier by the unverified `typ`; the verifier then reads the whole token, strictly. */

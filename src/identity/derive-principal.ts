@@ -1,9 +1,10 @@
-// Verified token → Principal: the same last step for every kind of issuer.
+// Verified token or certificate → Principal: the same last step for every kind of issuer.
 import { sha256Hex } from '../core/hash.js'
 import { joinAttributes, readClaim } from './claims.js'
 import type { SingleUse } from './dpop-proof.js'
 import type { AttributeValue, Principal } from './principal.js'
 import { type RawToken, refusedToken } from './raw-token.js'
+import type { VerifiedSvid } from './x509-svid.js'
 
 export interface PrincipalRules {
   readonly name: string
@@ -24,27 +25,52 @@ export function derivePrincipal(
   token: RawToken,
   attributes: Readonly<Record<string, AttributeValue>>,
 ): Principal {
-  const { name, use } = rules
   const { sub, exp } = token.payload
   if (sub === undefined || sub === '') throw refusedToken('the token has no "sub"')
   // An id that breaks a line in a log or a terminal would be somebody else's line.
   if (/\p{Cc}/u.test(sub)) throw refusedToken('"sub" in the token\'s payload contains control characters')
   if (exp === undefined) throw refusedToken('the token has no "exp"')
   return {
-    id: `${name}:${sub}`,
-    issuer: name,
-    subject: sub,
-    use,
-    attributes,
-    account: rules.account === null ? `${name}:${sub}` : joinAttributes(name, rules.account, attributes),
-    instance: rules.instance === null ? null : joinAttributes(name, rules.instance, attributes),
-    sessionSeconds: rules.sessionSeconds,
-    // A binding needs proof by the caller: `none` until DPoP or mTLS has shown it.
-    binding: 'none',
+    ...describeCaller(rules, sub, attributes),
     person: rules.person === null ? null : personIn(token, rules.person),
     tokenSha256: token.sha256,
     tokenExpiresAt: Math.floor(exp),
     ...(rules.singleUse ? { tokenUse: useOf(token, exp + rules.leewaySeconds) } : {}),
+  }
+}
+
+/** Names who a verified X.509-SVID speaks for: who the same workload's JWT-SVID does, bound by the key that TLS has seen. */
+export function deriveSvidPrincipal(
+  rules: PrincipalRules,
+  svid: VerifiedSvid,
+  attributes: Readonly<Record<string, AttributeValue>>,
+): Principal {
+  return {
+    ...describeCaller(rules, svid.id.text, attributes),
+    binding: 'mtls',
+    person: null,
+    tokenSha256: svid.sha256,
+    tokenExpiresAt: svid.expiresAt,
+  }
+}
+
+function describeCaller(
+  rules: PrincipalRules,
+  subject: string,
+  attributes: Readonly<Record<string, AttributeValue>>,
+): Omit<Principal, 'person' | 'tokenSha256' | 'tokenExpiresAt'> {
+  const { name, use } = rules
+  return {
+    id: `${name}:${subject}`,
+    issuer: name,
+    subject,
+    use,
+    attributes,
+    account: rules.account === null ? `${name}:${subject}` : joinAttributes(name, rules.account, attributes),
+    instance: rules.instance === null ? null : joinAttributes(name, rules.instance, attributes),
+    sessionSeconds: rules.sessionSeconds,
+    // A binding needs proof by the caller: `none` until DPoP or mTLS has shown it.
+    binding: 'none',
   }
 }
 

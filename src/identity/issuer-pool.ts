@@ -1,12 +1,14 @@
 // Subject token → Principal. The only reader of unverified claims, and for one thing: to choose the issuer whose keys and
 // rules then decide. Nothing that a token says makes it ask the network for an issuer that is not configured.
+import { BrokerError } from '../core/errors.js'
 import { nameRefusals } from './checks.js'
-import type { Issuer } from './issuer.js'
+import type { Issuer, SvidVerifier } from './issuer.js'
 import { type IssuerEvents, reasonOf, unwatched } from './issuer-sight.js'
 import { bindPrincipal, type PresentedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
 import { parseRawToken, quoted, type RawToken, refusedToken } from './raw-token.js'
 import { createRememberedTokens } from './remembered-tokens.js'
+import { type PresentedCertificate, readSvidId } from './x509-svid.js'
 
 export interface IssuerPool {
   readonly issuers: readonly Issuer[]
@@ -15,6 +17,10 @@ export interface IssuerPool {
    * `issuer_unavailable` (503). A principal with `tokenUse` has yet to be claimed.
    */
   authenticate(tokenText: string, presented?: PresentedKeys): Promise<Principal>
+  /** Who an X.509-SVID speaks for, by the trust domain's bundle as it is now. Throws as `authenticate` does. */
+  authenticateSvid(presented: PresentedCertificate): Promise<Principal>
+  /** A token's principal, bound by `mtls` where the certificate beside the token is a valid SVID of that very principal. */
+  bindSvid(principal: Principal, presented: PresentedCertificate): Promise<Principal>
   /** Ends what the issuers keep open. Known keys go on serving until they are stale. */
   close(): void
 }
@@ -36,6 +42,12 @@ export function createIssuerPool(
       remembered.add(token, issuer, verified)
       return bindPrincipal(verified.principal, verified.vouched, presented)
     },
+    authenticateSvid: (presented) => authenticateSvid(issuers, presented, events),
+    async bindSvid(principal, presented) {
+      const own = issuers.find(({ name }) => name === principal.issuer)?.svids
+      if (principal.binding !== 'none' || own === undefined) return principal
+      return (await isOwnSvid(own, principal, presented)) ? { ...principal, binding: 'mtls' } : principal
+    },
     close() {
       for (const issuer of issuers) issuer.close?.()
     },
@@ -53,6 +65,46 @@ function noteUnchosen<T>(events: IssuerEvents, work: () => T): T {
   } catch (error) {
     const reason = reasonOf(error)
     if (reason !== null) events.refused('none', reason)
+    throw error
+  }
+}
+
+async function authenticateSvid(
+  issuers: readonly Issuer[],
+  presented: PresentedCertificate,
+  events: IssuerEvents,
+): Promise<Principal> {
+  const { name, svids } = noteUnchosen(events, () => chooseSvids(issuers, presented))
+  try {
+    return await svids.authenticate(presented)
+  } catch (error) {
+    const reason = reasonOf(error)
+    if (reason !== null) events.refused(name, reason)
+    throw error
+  }
+}
+
+function chooseSvids(issuers: readonly Issuer[], presented: PresentedCertificate) {
+  const { trustDomain } = readSvidId(presented)
+  const [only, ...others] = issuers.flatMap(({ name, svids }) =>
+    svids?.trustDomain === trustDomain ? [{ name, svids }] : [],
+  )
+  if (only === undefined) {
+    throw refusedToken(`no configured issuer takes certificates of this trust domain (${quoted(trustDomain)})`)
+  }
+  // A certificate names no audience: whose rules count must not depend on the order in a file.
+  if (others.length > 0) {
+    throw refusedToken(`several issuers have the trust domain of the client certificate (${quoted(trustDomain)})`)
+  }
+  return only
+}
+
+/** What another's proxy or mesh shows beside a token is no reason to refuse the token: it only binds nothing. */
+async function isOwnSvid(svids: SvidVerifier, { subject }: Principal, presented: PresentedCertificate) {
+  try {
+    return (await svids.authenticate(presented)).subject === subject
+  } catch (error) {
+    if (error instanceof BrokerError && error.code === 'invalid_token') return false
     throw error
   }
 }

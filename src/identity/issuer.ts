@@ -6,6 +6,7 @@ import type { PublicKey } from './key-set.js'
 import type { PresentedKeys, VouchedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
 import type { RawToken } from './raw-token.js'
+import type { PresentedCertificate } from './x509-svid.js'
 
 /** Who a token speaks for, and the key that proved it. */
 export interface Verified {
@@ -47,4 +48,13 @@ export interface Issuer {
   skew?(): IssuerSkew
   /** Ends what it keeps open to its keys, if anything. */
   close?(): void
+  /** Absent where certificates identify nobody. */
+  readonly svids?: SvidVerifier
+}
+
+/** What of a trust domain verifies its X.509-SVIDs. */
+export interface SvidVerifier {
+  readonly trustDomain: string
+  /** Throws as Issuer.authenticate does. */
+  authenticate(presented: PresentedCertificate): Promise<Principal>
 }

@@ -1,11 +1,11 @@
-// A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md). Keys never cross domains.
+// A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md), X.509-SVIDs against the others. Keys never cross domains.
 import type { Clock } from '../core/clock.js'
 import { acceptedBy } from './accepts.js'
 import { isForUs } from './audience.js'
 import type { BundleSource } from './bundle-sources.js'
 import { runCheck, type TokenCheck } from './checks.js'
-import { derivePrincipal, type PrincipalRules } from './derive-principal.js'
-import type { Issuer } from './issuer.js'
+import { derivePrincipal, deriveSvidPrincipal, type PrincipalRules } from './derive-principal.js'
+import type { Issuer, SvidVerifier } from './issuer.js'
 import { authenticateBy, type IssuerChecks } from './issuer-checks.js'
 import type { PathTemplate } from './path-template.js'
 import { vouchedKeysOf } from './presented-keys.js'
@@ -13,6 +13,7 @@ import { quoted, type RawToken, refusedToken } from './raw-token.js'
 import { parseSpiffeId, type SpiffeId, trustDomainIn } from './spiffe-id.js'
 import { createTimeChecks, createTokenChecks, type TokenRules } from './token-checks.js'
 import type { TrustBundleSource } from './trust-bundle.js'
+import { type PresentedCertificate, verifySvid } from './x509-svid.js'
 
 interface SpiffeRules extends PrincipalRules, TokenRules {
   readonly trustDomain: string
@@ -26,6 +27,7 @@ interface SpiffeRules extends PrincipalRules, TokenRules {
 export interface SpiffeIssuer extends Issuer {
   readonly trustDomain: string
   readonly bundle: TrustBundleSource
+  readonly svids: SvidVerifier
 }
 
 /** An issuer of JWT-SVIDs; `keys` holds the trust domain's `jwt-svid` keys. An `iss` in the token means nothing here. */
@@ -50,6 +52,13 @@ export function createSpiffeIssuer(rules: SpiffeRules, keys: BundleSource, clock
     refresh: () => keys.refresh(),
     trustDomain: rules.trustDomain,
     bundle: keys,
+    svids: {
+      trustDomain: rules.trustDomain,
+      async authenticate(presented: PresentedCertificate) {
+        const svid = await verifySvid(presented, { trustDomain: rules.trustDomain, bundle: keys }, clock)
+        return deriveSvidPrincipal(rules, svid, attributesOf(svid.id, rules.paths))
+      },
+    },
     close: () => keys.close(),
   }
 }
