@@ -15,7 +15,7 @@ const remarkableSkewSeconds = 2
 
 export async function diagnoseIssuer(issuer: Issuer, entry: IssuerConfig | undefined): Promise<IssuerFinding> {
   const problems = await findKeyProblems(issuer)
-  const { usableKeys = [], skippedKeys } = issuer.status()
+  const { usableKeys, skippedKeys } = issuer.status()
   const skew = issuer.skew?.().byDate ?? null
   problems.push(...skewProblems(skew, issuer.accepts.leewaySeconds))
   const { origin, ...terms } = issuer.accepts

@@ -21,7 +21,7 @@ export interface KeyStatus {
   /** One line per key of the set that was refused. */
   readonly skippedKeys: readonly string[]
   /** One line per key that is used: its kid and what it may verify. */
-  readonly usableKeys?: readonly string[]
+  readonly usableKeys: readonly string[]
 }
 
 interface KeyTimings {
@@ -42,6 +42,12 @@ export const fileTimings = { refreshSeconds: 1, cooldownSeconds: 1, retrySeconds
 
 // How long a caller whose key may still serve waits for a refresh: a hanging issuer must not slow honest callers.
 const softWaitMs = 1000
+
+/** One line per key: its kid and what it may verify. */
+export const namesOfKeys = (set: KeySet | null): string[] =>
+  (set?.keys ?? []).map(
+    ({ kid, algorithms }) => `${kid === undefined ? 'no kid' : quoted(kid)} (${algorithms.join(', ')})`,
+  )
 
 /** `Keys` is what a load gives: a key set, or one that comes with more. */
 export class KeyCache<Keys extends KeySet = KeySet> implements KeySource {
@@ -86,9 +92,7 @@ export class KeyCache<Keys extends KeySet = KeySet> implements KeySource {
       keysFetchedAt: this.#known?.at ?? null,
       lastError: this.#lastError?.message ?? null,
       skippedKeys: this.#known?.set.skipped ?? [],
-      usableKeys: (this.#known?.set.keys ?? []).map(
-        ({ kid, algorithms }) => `${kid === undefined ? 'no kid' : quoted(kid)} (${algorithms.join(', ')})`,
-      ),
+      usableKeys: namesOfKeys(this.#known?.set ?? null),
     }
   }
 

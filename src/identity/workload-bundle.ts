@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../core/clock.js'
 import { BrokerError } from '../core/errors.js'
-import type { KeyStatus } from './jwks.js'
+import { type KeyStatus, namesOfKeys } from './jwks.js'
 import { findKeys, type KeySet, type PublicKey } from './key-set.js'
 import { parseJwtAuthorities, parseX509Authorities, type TrustBundle } from './trust-bundle.js'
 import type { BundleMethod, Bundles } from './workload-api.js'
@@ -55,6 +55,7 @@ export class WorkloadBundle {
     return {
       keysFetchedAt: this.#jwt.currentAt(),
       lastError: this.#jwt.problem ?? this.#x509.problem,
+      usableKeys: namesOfKeys(this.#jwt.find()),
       skippedKeys: [...(this.#jwt.find()?.skipped ?? []), ...(this.#x509.find()?.skipped ?? [])],
     }
   }
