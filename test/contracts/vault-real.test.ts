@@ -15,6 +15,7 @@ import { setupText } from '../../src/providers/vault-setup.js'
 import { leaseToIssue, rejection } from './provider-under-test.js'
 import {
   allRecipes,
+  deployment,
   kvRecipe,
   type RealVault,
   readsOrders,
@@ -61,6 +62,7 @@ describeReal(`a real Vault${missing === undefined ? '' : ` (left out: ${missing}
   function providerWith(config: VaultConfig): Provider {
     const made = createVaultProvider('vault', config, {
       clock: systemClock,
+      issuer: deployment,
       signFederationToken: (claims) => real.federation.sign(claims),
     })
     providers.push(made)
