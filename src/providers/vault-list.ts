@@ -75,7 +75,10 @@ function denied(vault: VaultParts, memory: Memory): void {
   memory.deniedUntil = vault.clock.monotonic() + askAgainMs
   if (memory.wasDenied) return
   memory.wasDenied = true
-  throw new ProviderError('permanent', `Hallpass may not list ${path}: orphans at this Vault are not looked for (optional)`)
+  throw new ProviderError(
+    'permanent',
+    `Hallpass may not list ${path}: orphans at this Vault are not looked for (optional)`,
+  )
 }
 
 /** In the order of their names from where the last pass stopped, so that every one has its turn however many there are. */
@@ -88,12 +91,7 @@ function chooseDue(memory: Memory, accessors: readonly string[]): string[] {
   return inTurn.slice(0, lookupsPerPass)
 }
 
-async function lookUp(
-  vault: VaultParts,
-  memory: Memory,
-  accessor: string,
-  clusterId: string,
-): Promise<Listed | null> {
+async function lookUp(vault: VaultParts, memory: Memory, accessor: string, clusterId: string): Promise<Listed | null> {
   const { namespace, timeout, token_role } = vault.config
   const call = { method: 'POST' as const, path: 'auth/token/lookup-accessor', body: { accessor }, namespace }
   const answer = await vault.login.send({ ...call, timeoutMs: timeout * 1000 })

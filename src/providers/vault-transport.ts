@@ -148,8 +148,7 @@ async function readAnswer(what: string, response: IncomingMessage, maxBytes: num
   let size = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > maxBytes)
-      throw new ProviderError('retryable', `${what}: the answer is over ${maxBytes} bytes`)
+    if (size > maxBytes) throw new ProviderError('retryable', `${what}: the answer is over ${maxBytes} bytes`)
     chunks.push(chunk)
   }
   const text = Buffer.concat(chunks).toString('utf8').trim()

@@ -144,7 +144,8 @@ function describeEnd(under: () => ProviderUnderTest): void {
     expect(listed.mark).toEqual(provider.plan(lease, recipe))
     expect(await provider.probe(listed.handle)).toBe('alive')
     // Whoever finds it knows less of it than its broker did, and may have to wait until its mint is over for certain.
-    const isEnded = () => provider.revoke(listed.handle, lease.deadline, { forced: true }).then(() => true, expectNotYet)
+    const isEnded = () =>
+      provider.revoke(listed.handle, lease.deadline, { forced: true }).then(() => true, expectNotYet)
     await eventually(isEnded, settleSeconds + provider.timeoutSeconds + 10)
     await eventually(async () => (await listedFor(provider, lease)).length === 0, settleSeconds)
     await eventually(async () => (await provider.probe(issued.handle)) === 'dead', settleSeconds)
