@@ -45,7 +45,7 @@ export async function createProviders(around: ProviderSurroundings): Promise<Map
     switch (config.type) {
       case 'vault': {
         const { createVaultProvider } = await import('./providers/vault.js')
-        return createVaultProvider(name, config, { clock, signFederationToken })
+        return createVaultProvider(name, config, { clock, issuer: settings.issuer, signFederationToken })
       }
       case 'aws_sts': {
         const { createAwsStsProvider } = await import('./providers/aws-sts.js')

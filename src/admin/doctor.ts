@@ -102,7 +102,9 @@ async function diagnoseProviders(settings: Settings, keyset: FileKeyset): Promis
   const findings = [...providers.values()].map(async (provider) => {
     // Vault is asked about the paths of every recipe that can be named before there is a lease.
     for (const { grant, recipe } of recipesOf(settings, provider.name)) provider.validate(recipe, validated(grant))
-    return { part: `provider ${provider.name}`, problems: await diagnosis(provider), seen: provider.kind }
+    const problems = await diagnosis(provider)
+    const notes = problems.length === 0 ? await provider.notes?.().catch(() => []) : undefined
+    return { part: `provider ${provider.name}`, problems, seen: provider.kind, ...(notes ? { notes } : {}) }
   })
   const all = await Promise.all(findings)
   await Promise.all([...providers.values()].map((provider) => provider.close()))

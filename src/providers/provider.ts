@@ -97,6 +97,8 @@ export interface Provider {
   list?(): AsyncIterable<{ mark: Mark; handle: Handle }>
   /** For `doctor`: what is wrong and what to do. Empty when all is well. */
   diagnose(): Promise<string[]>
+  /** For `doctor`, where nothing is wrong: what is left out by choice. */
+  notes?(): Promise<string[]>
   close(): Promise<void>
 }
 

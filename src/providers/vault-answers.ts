@@ -7,6 +7,16 @@ const errorBody = z.object({ errors: z.array(z.string()) })
 const health = z.object({ initialized: z.boolean(), sealed: z.boolean(), cluster_id: z.string().optional() })
 const warned = z.object({ warnings: z.array(z.string()).min(1) })
 const accessorData = z.object({ data: z.object({ ttl: z.number(), num_uses: z.number() }) })
+const tokenData = z.object({
+  data: z.object({
+    path: z.string(),
+    meta: z.record(z.string(), z.string()).nullish(),
+    num_uses: z.number(),
+    ttl: z.number(),
+    creation_time: z.number(),
+  }),
+})
+const accessorList = z.object({ data: z.object({ keys: z.array(z.string()) }) })
 const leaseData = z.object({ data: z.object({ ttl: z.number() }) })
 
 export const tokenAnswer = z.object({
@@ -109,6 +119,16 @@ export function parseAccessorLookup(answer: VaultAnswer): { ttl: number; numUses
   if (isInvalid(answer, 'invalid accessor')) return 'gone'
   const { data } = parseAnswer(accessorData, answer, 'looking up the token')
   return { ttl: data.ttl, numUses: data.num_uses }
+}
+
+/** auth/token/lookup-accessor of any token: what tells whose it is. Throws on anything else. */
+export function parseTokenLookup(answer: VaultAnswer): z.output<typeof tokenData>['data'] {
+  return parseAnswer(tokenData, answer, 'looking up a token').data
+}
+
+/** The list of auth/token/accessors. Throws on anything else. */
+export function parseAccessors(answer: VaultAnswer): string[] {
+  return parseAnswer(accessorList, answer, 'listing the accessors').data.keys
 }
 
 /** sys/leases/lookup: seconds left (zero or less: its revocation is under way), or `gone`. Throws on anything else. */

@@ -3,6 +3,7 @@ import { Secret } from '../core/secret.js'
 import { type LeaseToIssue, ProviderError } from './provider.js'
 import { parseAnswer, tokenAnswer } from './vault-answers.js'
 import type { VaultRecipe } from './vault-config.js'
+import { metaOf } from './vault-mark.js'
 import type { TimeBudget, VaultParts } from './vault-parts.js'
 
 export interface Child {
@@ -29,7 +30,7 @@ export async function createChild(
     ttl: `${seconds}s`,
     explicit_max_ttl: `${seconds}s`,
     display_name: lease.id,
-    meta: { hallpass_lease: lease.id },
+    meta: metaOf(vault.owner, lease.id),
     num_uses: numUses === 0 ? undefined : numUses,
   }
   const path = `auth/token/create/${vault.config.token_role}`

@@ -1,6 +1,7 @@
 // For `doctor`: is this Vault there, does it let us in, and did its operator give us what we need and no more?
 import { ProviderError } from './provider.js'
 import { isSuccess, says, tokenAnswer } from './vault-answers.js'
+import type { VaultListing } from './vault-list.js'
 import { readClusterId, type VaultParts } from './vault-parts.js'
 import type { VaultAnswer } from './vault-transport.js'
 
@@ -24,6 +25,13 @@ export async function diagnoseVault(name: string, vault: VaultParts, leasePaths:
     checkNamespace(vault),
   ]).catch((error: unknown) => [textOf(error)])
   return problems.flatMap((problem) => (problem === null ? [] : [`${problem}; ${again}`]))
+}
+
+/** The right to look for orphans is wide, so not to have it is no problem. */
+export async function noteOnOrphans(name: string, listing: VaultListing): Promise<string[]> {
+  if (await listing.isAllowed()) return ['orphans are looked for']
+  const how = `see the comment in the policy that \`hallpass provider setup ${name}\` prints`
+  return [`orphans are not looked for: Hallpass may not list auth/token/accessors (optional; ${how})`]
 }
 
 async function checkAllowed(

@@ -51,7 +51,7 @@ export async function probeAtVault(vault: VaultParts, handle: VaultHandle): Prom
       if (ttl !== 'gone') return ttl > 0 ? 'alive' : 'unknown'
       return token === 'gone' ? 'dead' : 'unknown'
     }
-    if (token !== 'gone') return handle.kind === 'token' && token.ttl > 0 ? 'alive' : 'unknown'
+    if (token !== 'gone') return (handle.kind === 'token' || handle.listed) && token.ttl > 0 ? 'alive' : 'unknown'
     return isUnaccounted(handle) && !hasEndedByItself(vault, handle) ? 'unknown' : 'dead'
   } catch (error) {
     if (error instanceof ProviderError) return 'unknown'

@@ -16,6 +16,8 @@ const handle = z.object({
   nothing_minted: z.literal(true).optional(),
   /** The life that a secret at this path had before it was cut, as last seen: how long an unknown one can last. */
   default_ttl: z.number().optional(),
+  /** Found by its accessor alone, long after its mint: what it has read lives as long as the token does. */
+  listed: z.literal(true).optional(),
 })
 export type VaultHandle = z.output<typeof handle>
 

@@ -4,11 +4,14 @@ import { ProviderError } from './provider.js'
 import { parseClusterId } from './vault-answers.js'
 import type { VaultConfig } from './vault-config.js'
 import type { VaultLogin } from './vault-login.js'
+import type { VaultOwner } from './vault-mark.js'
 import type { VaultTransport } from './vault-transport.js'
 
 export interface VaultParts {
   config: VaultConfig
   clock: Clock
+  /** Whose name is on every lease's token. */
+  owner: VaultOwner
   transport: VaultTransport
   login: VaultLogin
   /** Path → seconds that a secret there lives before it is cut, as last seen. */

@@ -16,6 +16,8 @@ export interface VaultRequest {
   namespace?: string | undefined
   /** For the whole exchange, connection and last byte included. */
   timeoutMs: number
+  /** The longest answer that is read. Default 1 MiB. */
+  maxBytes?: number
   /** Asking twice is the same as once, so a pooled connection that turns out to be dead is no reason to fail. */
   repeatable?: boolean
 }
@@ -39,6 +41,7 @@ interface HookOptions {
   headers: Record<string, string>
   json?: JsonObject
   timeoutMs: number
+  maxBytes: number
   repeatable: boolean
 }
 interface HookAnswer {
@@ -78,7 +81,7 @@ export function createVaultTransport(options: {
     }),
   })
   return {
-    send: ({ method, path, body, token, namespace, timeoutMs, repeatable = false }) => {
+    send: ({ method, path, body, token, namespace, timeoutMs, maxBytes = maxAnswerBytes, repeatable = false }) => {
       const headers: Record<string, string> = { 'X-Vault-Request': 'true' }
       if (token) headers['X-Vault-Token'] = token.reveal()
       if (namespace !== undefined) headers['X-Vault-Namespace'] = namespace
@@ -87,6 +90,7 @@ export function createVaultTransport(options: {
         path: `/${path}`,
         headers,
         timeoutMs,
+        maxBytes,
         repeatable,
         ...(body ? { json: body } : {}),
       })
@@ -117,7 +121,7 @@ function exchange(agent: HttpAgent | HttpsAgent, isTls: boolean, options: HookOp
         else fail(error)
       })
       request.on('response', (response) => {
-        readAnswer(what, response).then(resolve, (error: unknown) => {
+        readAnswer(what, response, options.maxBytes).then(resolve, (error: unknown) => {
           fail(error)
           request.destroy()
         })
@@ -134,7 +138,7 @@ function reasonOf(error: unknown): string {
   return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? `not reachable (${code})` : 'not reachable'
 }
 
-async function readAnswer(what: string, response: IncomingMessage): Promise<HookAnswer> {
+async function readAnswer(what: string, response: IncomingMessage, maxBytes: number): Promise<HookAnswer> {
   const statusCode = response.statusCode ?? 0
   if (statusCode >= 300 && statusCode < 400) {
     // Following it would carry the token to wherever the answer says.
@@ -144,8 +148,7 @@ async function readAnswer(what: string, response: IncomingMessage): Promise<Hook
   let size = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > maxAnswerBytes)
-      throw new ProviderError('retryable', `${what}: the answer is over ${maxAnswerBytes} bytes`)
+    if (size > maxBytes) throw new ProviderError('retryable', `${what}: the answer is over ${maxBytes} bytes`)
     chunks.push(chunk)
   }
   const text = Buffer.concat(chunks).toString('utf8').trim()

@@ -2,16 +2,20 @@
 import type { Clock } from '../core/clock.js'
 import type { Guarantees, JsonObject, Provider } from './provider.js'
 import { parseVaultRecipe, type VaultConfig, validateVaultRecipe } from './vault-config.js'
-import { diagnoseVault } from './vault-doctor.js'
+import { diagnoseVault, noteOnOrphans } from './vault-doctor.js'
 import { probeAtVault, revokeAtVault } from './vault-end.js'
 import { parseVaultHandle } from './vault-handle.js'
 import { issueAtVault } from './vault-issue.js'
+import { createVaultListing } from './vault-list.js'
 import { type SignFederationToken, VaultLogin } from './vault-login.js'
+import { markOf } from './vault-mark.js'
 import type { VaultParts } from './vault-parts.js'
 import { createVaultTransport } from './vault-transport.js'
 
 export interface VaultDependencies {
   clock: Clock
+  /** `issuer` of the configuration: tells this deployment's tokens from others' at the same Vault. */
+  issuer: string
   /** Signs with the federation keys, as `<issuer>/federation`. Used by `auth: { method: jwt }`. */
   signFederationToken: SignFederationToken
 }
@@ -21,11 +25,13 @@ const minTtlSeconds = 2
 
 /** Makes the provider; calls nobody. `name` is its key in the configuration. */
 export function createVaultProvider(name: string, config: VaultConfig, dependencies: VaultDependencies): Provider {
-  const { clock, signFederationToken } = dependencies
+  const { clock, issuer, signFederationToken } = dependencies
   // Twice: issuing and revoking each have `concurrency` of their own, and neither waits for the other's sockets.
   const transport = createVaultTransport({ address: config.address, ca: config.ca, sockets: config.concurrency * 2 })
   const login = new VaultLogin(config, transport, clock, signFederationToken)
-  const vault: VaultParts = { config, clock, transport, login, seenTtl: new Map(), unused: new Set() }
+  const owner = { issuer, provider: name }
+  const vault: VaultParts = { config, clock, owner, transport, login, seenTtl: new Map(), unused: new Set() }
+  const listing = createVaultListing(vault)
   const leasePaths = new Set<string>()
   return {
     name,
@@ -41,14 +47,16 @@ export function createVaultProvider(name: string, config: VaultConfig, dependenc
     },
     plan: (lease, recipe) => {
       parseVaultRecipe(recipe)
-      return { hallpass_lease: lease.id }
+      return markOf(lease.id)
     },
     issue: async (lease, recipe, noteHandle) => issueAtVault(vault, lease, parseVaultRecipe(recipe), noteHandle),
     revoke: async (handle) => revokeAtVault(vault, parseVaultHandle(handle)),
     probe: async (handle) => probeAtVault(vault, parseVaultHandle(handle)),
     // Without a noted accessor the token was never used; nobody has it, and it ends by itself with the lease.
     findByMark: async () => 'nothing',
+    list: () => listing.list(),
     diagnose: () => diagnoseVault(name, vault, leasePaths),
+    notes: () => noteOnOrphans(name, listing),
     close: async () => transport.close(),
   }
 }

@@ -7,6 +7,7 @@ import type {
   Issued,
   JsonObject,
   LeaseToIssue,
+  Mark,
   NoteHandle,
   Provider,
 } from '../../src/providers/provider.js'
@@ -90,6 +91,19 @@ export function everythingIn(error: unknown): string {
 export function expectProviderError(error: unknown): undefined {
   expect(error).toBeInstanceOf(ProviderError)
   return undefined
+}
+
+/** For `eventually`: a refusal for now is a no, anything else fails. */
+export function expectNotYet(error: unknown): false {
+  expect(error).toMatchObject({ name: 'ProviderError', kind: 'retryable' })
+  return false
+}
+
+/** What the provider's own list has of this lease. */
+export async function listedFor(provider: Provider, lease: { id: string }): Promise<{ mark: Mark; handle: Handle }[]> {
+  const found: { mark: Mark; handle: Handle }[] = []
+  for await (const one of provider.list?.() ?? []) if (JSON.stringify(one.mark).includes(lease.id)) found.push(one)
+  return found
 }
 
 export async function rejection(promise: Promise<unknown>): Promise<unknown> {

@@ -9,7 +9,9 @@ import {
   endQuietly,
   eventually,
   expectNoSecret,
+  expectNotYet,
   expectProviderError,
+  listedFor,
   noNote,
   type ProviderUnderTest,
 } from './provider-under-test.js'
@@ -130,6 +132,24 @@ function describeEnd(under: () => ProviderUnderTest): void {
       if (use) expect(await use(issued.credential)).toBe(true)
     }
   })
+
+  test('lists what it issued while that is alive, in a shape that it can end, and not after', async () => {
+    const { provider, recipe, makeLease, settleSeconds = 1 } = under()
+    if (provider.list === undefined || !canEnd(provider, recipe)) return
+    const lease = makeLease(comfortableTtl)
+    const issued = await provider.issue(lease, recipe, noNote)
+    const [listed, ...more] = await listedFor(provider, lease)
+    expect(more).toEqual([])
+    if (!listed) throw new Error('it is alive and not listed')
+    expect(listed.mark).toEqual(provider.plan(lease, recipe))
+    expect(await provider.probe(listed.handle)).toBe('alive')
+    // Whoever finds it knows less of it than its broker did, and may have to wait until its mint is over for certain.
+    const isEnded = () =>
+      provider.revoke(listed.handle, lease.deadline, { forced: true }).then(() => true, expectNotYet)
+    await eventually(isEnded, settleSeconds + provider.timeoutSeconds + 10)
+    await eventually(async () => (await listedFor(provider, lease)).length === 0, settleSeconds)
+    await eventually(async () => (await provider.probe(issued.handle)) === 'dead', settleSeconds)
+  }, 60_000)
 
   test('revoking twice is as good as once', async () => {
     const { provider, recipe, makeLease } = under()

@@ -12,9 +12,10 @@ import type { Credential, JsonObject, Provider } from '../../src/providers/provi
 import { createVaultProvider } from '../../src/providers/vault.js'
 import type { VaultConfig } from '../../src/providers/vault-config.js'
 import { setupText } from '../../src/providers/vault-setup.js'
-import { leaseToIssue, rejection } from './provider-under-test.js'
+import { leaseToIssue, listedFor, rejection } from './provider-under-test.js'
 import {
   allRecipes,
+  deployment,
   kvRecipe,
   type RealVault,
   readsOrders,
@@ -61,6 +62,7 @@ describeReal(`a real Vault${missing === undefined ? '' : ` (left out: ${missing}
   function providerWith(config: VaultConfig): Provider {
     const made = createVaultProvider('vault', config, {
       clock: systemClock,
+      issuer: deployment,
       signFederationToken: (claims) => real.federation.sign(claims),
     })
     providers.push(made)
@@ -147,6 +149,21 @@ describeReal(`a real Vault${missing === undefined ? '' : ` (left out: ${missing}
     expect(await readsOrders(real.postgres, credential)).toBe(false)
   }, 60_000)
 
+  test('with the rule that is printed as a comment it lists its own leases and nobody else’s', async () => {
+    expect(await provider.notes?.()).toEqual(['orphans are looked for'])
+    const lease = leaseToIssue(60)
+    const { handle } = await provider.issue(lease, tokenRecipe, async () => {})
+    const dependencies = { clock: systemClock, signFederationToken: real.federation.sign }
+    const namesake = createVaultProvider('vault', real.config, { ...dependencies, issuer: 'https://another.example' })
+    providers.push(namesake)
+    expect(await listedFor(provider, lease)).toMatchObject([
+      { mark: { hallpass_lease: lease.id }, handle: { accessor: handle.accessor } },
+    ])
+    expect(await listedFor(namesake, lease)).toEqual([])
+    await end(handle)
+    expect(await listedFor(provider, lease)).toEqual([])
+  })
+
   test('a kv value is a copy: its receipt can claim nothing', async () => {
     const { credential, handle } = await issue(kvRecipe)
     expect(credential.data).toEqual({ colour: 'a-long-standing-secret' })
@@ -203,6 +220,8 @@ describeReal(`a real Vault${missing === undefined ? '' : ` (left out: ${missing}
         const one = providerWith(config)
         one.validate(secretRecipe, { name: 'database.query', standing: false, maxTtlSeconds: 60 })
         expect(await one.diagnose()).toEqual([])
+        // The right to look for orphans is printed as a comment.
+        expect(await one.notes?.()).toEqual([expect.stringContaining('orphans are not looked for')])
         const { credential, handle } = await issue(secretRecipe, 60, one)
         expect(await readsOrders(real.postgres, credential)).toBe(true)
         expect(await one.revoke(handle, 0, { forced: false })).toBe('revoked')

@@ -17,6 +17,8 @@ export interface VaultStandInConfig {
   /** `secret/data/…` → value. */
   kv?: Record<string, Record<string, unknown>>
   loginTtlSeconds?: number
+  /** Whether our policy has the optional right over auth/token/accessors. */
+  mayListAccessors?: boolean
 }
 
 export interface StandInAnswer {
@@ -130,6 +132,7 @@ function answerLogin(config: VaultStandInConfig, state: VaultState, call: Call, 
   const { path } = call
   if (path === `auth/token/create/${config.tokenRole?.name ?? 'hallpass-lease'}`)
     return createChildToken(config, state, fields)
+  if (path === 'auth/token/accessors') return listAccessors(config, state, call)
   if (path === 'auth/token/lookup-accessor') return lookUpAccessor(state, fields)
   if (path === 'auth/token/revoke-accessor') return revokeAccessor(state, fields)
   if (path === 'auth/token/lookup-self') return { status: 200, body: { data: { policies: ['hallpass'] } } }
@@ -172,12 +175,20 @@ function createChildToken(config: VaultStandInConfig, state: VaultState, fields:
   return { status: 200, body: { auth: authOf(token, seconds, flags) } }
 }
 
+function listAccessors(config: VaultStandInConfig, state: VaultState, call: Call): StandInAnswer {
+  if (config.mayListAccessors !== true || call.method !== 'LIST') return denied
+  return { status: 200, body: { data: { keys: state.tokens().map(({ accessor }) => accessor) } } }
+}
+
 function lookUpAccessor(state: VaultState, fields: Fields): StandInAnswer {
   const token = state.findAccessor(String(fields.accessor))
   if (!token) return { status: 400, body: vaultErrors('1 error occurred:\n\t* invalid accessor\n\n') }
-  const { accessor, meta, policies, numUses, expiresAt, displayName } = token
+  const { accessor, meta, policies, numUses, expiresAt, displayName, role, createdAt } = token
   const ttl = Math.floor((expiresAt - Date.now()) / 1000)
-  const data = { accessor, id: '', meta, policies, num_uses: numUses, ttl, display_name: displayName, orphan: true }
+  const path = role === null ? 'auth/jwt/login' : `auth/token/create/${role}`
+  const creation_time = Math.floor(createdAt / 1000)
+  const about = { accessor, id: '', path, creation_time, display_name: displayName, orphan: true }
+  const data = { ...about, meta, policies, num_uses: numUses, ttl }
   return { status: 200, body: { data } }
 }
 

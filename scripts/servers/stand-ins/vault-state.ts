@@ -7,6 +7,7 @@ export interface StandInToken {
   policies: string[]
   meta: Record<string, string>
   displayName: string
+  createdAt: number
   expiresAt: number
   /** 0: as often as one likes. */
   numUses: number
@@ -28,9 +29,10 @@ export class VaultState {
   readonly #tokens = new Map<string, StandInToken>()
   readonly #leases = new Map<string, StandInLease>()
 
-  createToken(parts: Omit<StandInToken, 'id' | 'accessor'>): StandInToken {
+  createToken(parts: Omit<StandInToken, 'id' | 'accessor' | 'createdAt'>): StandInToken {
     const token = {
       ...parts,
+      createdAt: Date.now(),
       id: `hvs.${randomBytes(24).toString('base64url')}`,
       accessor: randomBytes(18).toString('base64url'),
     }

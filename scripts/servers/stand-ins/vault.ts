@@ -51,9 +51,12 @@ export async function startVaultStandIn(config: Omit<VaultStandInConfig, 'addres
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://stand-in.invalid')
     const path = url.pathname.replace(/^\/v1\//, '')
+    // Vault takes both for the same.
+    const isList = request.method === 'GET' && url.searchParams.get('list') === 'true'
+    const method = isList ? 'LIST' : (request.method ?? '')
     const body = await readJson(request)
     const token = headerText(request, 'x-vault-token')
-    calls.push({ method: request.method ?? '', path, body, token, at: Date.now() })
+    calls.push({ method, path, body, token, at: Date.now() })
     for (const [prefix, ms] of delays)
       if (ms > 0 && path.startsWith(prefix)) await new Promise((r) => setTimeout(r, ms))
     const index = troubles.findIndex((trouble) => path.startsWith(trouble.path))
@@ -62,7 +65,7 @@ export async function startVaultStandIn(config: Omit<VaultStandInConfig, 'addres
     const answer =
       body === notJson
         ? { status: 400, body: vaultErrors('failed to parse JSON input') }
-        : await answerCall(full, state, { method: request.method ?? '', path, body, token })
+        : await answerCall(full, state, { method, path, body, token })
     const { status, body: given } = trouble ? trouble.change(answer) : answer
     response.writeHead(status, { 'Content-Type': 'application/json' })
     response.end(given === null ? undefined : JSON.stringify(given))

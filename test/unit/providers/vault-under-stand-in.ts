@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../../../src/core/clock.js'
 import type { Handle, JsonObject, LeaseToIssue, Provider } from '../../../src/providers/provider.js'
 import { createVaultProvider } from '../../../src/providers/vault.js'
 import { startFederation } from '../../contracts/federation.js'
-import { startStandIn, vaultSection } from '../../contracts/vault-under-test.js'
+import { deployment, startStandIn, vaultSection } from '../../contracts/vault-under-test.js'
 
 export interface VaultBench {
   standIn: VaultStandIn
@@ -26,7 +26,11 @@ export async function startVaultBench(
   let shift = 0
   const clock: Clock = { now: () => systemClock.now() + shift, monotonic: () => systemClock.monotonic() + shift }
   const config = vaultSection(standIn.address, { timeout: '1s', ...section })
-  const provider = createVaultProvider('vault', config, { clock, signFederationToken: federation.sign })
+  const provider = createVaultProvider('vault', config, {
+    clock,
+    issuer: deployment,
+    signFederationToken: federation.sign,
+  })
   return {
     standIn,
     provider,

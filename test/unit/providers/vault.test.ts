@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type Issued, ProviderError } from '../../../src/providers/provider.js'
 import { leaseToIssue } from '../../contracts/provider-under-test.js'
-import { kvRecipe, secretRecipe, tokenRecipe } from '../../contracts/vault-under-test.js'
+import { deployment, kvRecipe, secretRecipe, tokenRecipe } from '../../contracts/vault-under-test.js'
 import { startVaultBench, type VaultBench } from './vault-under-stand-in.js'
 
 let bench: VaultBench
@@ -43,7 +43,7 @@ describe('what Vault sees of one secret', () => {
       ttl: '119s',
       explicit_max_ttl: '119s',
       display_name: lease.id,
-      meta: { hallpass_lease: lease.id },
+      meta: { hallpass_lease: lease.id, hallpass_issuer: deployment, hallpass_provider: 'vault' },
       num_uses: 2,
     })
     expect(renew?.body).toMatchObject({ increment: 119 })
