@@ -71,7 +71,7 @@ function noteName(open: OpenContainer[], top: OpenContainer, quoted: string): vo
   let name: string
   try {
     // Escapes must be undone first: "a" and "\u0061" are the same member.
-    name = JSON.parse(quoted) as string
+    name = quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1)
   } catch {
     throw new JsonTextError('', 'is not JSON')
   }

@@ -68,7 +68,9 @@ function checkRequirement(claims: Claims, path: readonly string[], requirement: 
   }
   const value = readClaim(claims, path)
   const allowed: readonly unknown[] = Array.isArray(requirement) ? requirement : [requirement]
-  if (allowed.includes(value)) return
+  // Beyond 2^53 two numbers of a token can be one number here.
+  const isRounded = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
+  if (!isRounded && allowed.includes(value)) return
   // Expected values stay with the operator: anybody may get a token of a public issuer, and would read them here.
   const seen = value === undefined ? 'is absent' : `is ${quoted(value)}`
   throw refusedToken(`claim "${path.join('.')}" ${seen}, which this issuer's "require" does not allow`)

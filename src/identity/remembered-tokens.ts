@@ -5,7 +5,7 @@ import { sha256Hex } from '../core/hash.js'
 import type { Issuer, TokenTerms, Verified } from './issuer.js'
 import type { PublicKey } from './key-set.js'
 import type { Principal } from './principal.js'
-import type { RawToken } from './raw-token.js'
+import { maxTokenCharacters, type RawToken } from './raw-token.js'
 
 const maxRemembered = 4096
 
@@ -27,6 +27,8 @@ export function createRememberedTokens(): RememberedTokens {
   const byHash = new Map<string, Remembered>()
   return {
     async find(tokenText) {
+      // Hashing two megabytes costs more than refusing them.
+      if (tokenText.length > maxTokenCharacters) return null
       const hash = sha256Hex(tokenText)
       const known = byHash.get(hash)
       if (known === undefined) return null
