@@ -1,5 +1,5 @@
 // JSON as RFC 8259 recommends and JSON.parse does not enforce: no duplicate members, bounded depth, no `__proto__`.
-// Used for request bodies and for token parts, where two readers of one text must never disagree (RFC 8725 section 2.4).
+// Used for request bodies and for token parts, where two readers of one text must never disagree (RFC 8725 section 2.6).
 
 export class JsonTextError extends Error {
   /** Dotted path of the offending member, empty for the whole text. */
