@@ -58,11 +58,13 @@ function checkStructure(text: string, maxDepth: number): void {
   }
 }
 
+/** Linear: runs of backslashes before one quote and the next do not overlap. */
 function endOfString(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i++) {
-    const char = text.charCodeAt(i)
-    if (char === 0x5c) i++
-    else if (char === 0x22) return i
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let escapes = 0
+    while (text.charCodeAt(end - 1 - escapes) === 0x5c) escapes += 1
+    // An even number of them escape each other, and the quote ends the string.
+    if (escapes % 2 === 0) return end
   }
   throw new JsonTextError('', 'is not JSON')
 }
