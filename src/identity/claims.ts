@@ -31,13 +31,14 @@ export function readClaim(claims: Claims, path: readonly string[]): unknown {
 
 /** The attributes that policies may use; those whose claim is absent or of another type are left out. */
 export function deriveAttributes(claims: Claims, rules: AttributeRules): Record<string, AttributeValue> {
-  const attributes: [string, AttributeValue][] = []
-  for (const [name, rule] of Object.entries(rules)) {
-    const value = typedValue(readClaim(claims, rule.claim), rule.type)
+  const attributes: Record<string, AttributeValue> = {}
+  for (const name in rules) {
+    const rule = rules[name]
+    const value = rule === undefined ? undefined : typedValue(readClaim(claims, rule.claim), rule.type)
     if (value === undefined) continue
-    attributes.push([name, rule.lowerCase && typeof value === 'string' ? value.toLowerCase() : value])
+    attributes[name] = rule?.lowerCase && typeof value === 'string' ? value.toLowerCase() : value
   }
-  return Object.fromEntries(attributes)
+  return attributes
 }
 
 function typedValue(value: unknown, type: AttributeType): AttributeValue | undefined {
