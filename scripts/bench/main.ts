@@ -7,6 +7,7 @@ import { findRedis } from '../../src/dev/redis.js'
 import { measureDecisions } from './decisions.js'
 import { measureDrain } from './due-leases.js'
 import { type Engine, engineRows, printEngine } from './engine-report.js'
+import { measureIdentity } from './identity.js'
 import { measureEngine } from './measure-engine.js'
 import { measureEngineWithVault } from './measure-engine-vault.js'
 import { measureHallpass } from './measure-hallpass.js'
@@ -70,6 +71,8 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
     say('decisions')
     const decisions = []
     for (const policies of [10, 100, 1000, 10_000]) decisions.push(await measureDecisions(policies, seconds / 4))
+    say('identity')
+    const identity = await measureIdentity(seconds)
     const { redisVersion, ...measured } = hallpass
     const machine = {
       cpus: cpus().length,
@@ -77,7 +80,7 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
       node: process.version,
       redis: redisVersion,
     }
-    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions }
+    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, identity }
   } finally {
     await redis.stop()
     rmSync(directory, { recursive: true, force: true })

@@ -1,6 +1,7 @@
 // Figures → a table with the aims beside them, or JSON.
 import type { Decisions } from './decisions.js'
 import type { Drain } from './due-leases.js'
+import type { IdentityFigures, Times } from './identity.js'
 import type { Load } from './summary.js'
 
 export interface Figures {
@@ -14,6 +15,7 @@ export interface Figures {
   readonly issueAndRelease: Load
   readonly vault: { readonly raftWithAudit: Load; readonly devWithoutAudit: Load } | null
   readonly decisions: readonly Decisions[]
+  readonly identity: IdentityFigures
   readonly drain: Drain
   readonly startMs: { readonly serve: number; readonly worker: number }
   readonly residentMiB: { readonly serveIdle: number; readonly serveLoaded: number; readonly worker: number }
@@ -56,6 +58,7 @@ export function rowsOf(figures: Figures): Row[] {
       aim: one === largest ? 'p99 < 1 ms' : '',
       met: one === largest ? one.p99Ms < 1 : null,
     })),
+    ...identityRows(figures.identity),
     {
       what: `drain of ${figure(drain.leases)} due leases`,
       result: `${figure(drain.seconds, 2)} s`,
@@ -83,6 +86,36 @@ export function rowsOf(figures: Figures): Row[] {
 
 function roundTrips(count: number): Row {
   return { what: 'Redis round trips on the way out', result: figure(count, 2), aim: '3', met: Math.round(count) <= 3 }
+}
+
+const microseconds = (value: number) => `${figure(value * 1000)} µs`
+const timesOf = ({ p50Ms, p99Ms }: Times, unit = microseconds) => `p50 ${unit(p50Ms)}   p99 ${unit(p99Ms)}`
+
+function identityRows({ warm, cold, again, refusals }: IdentityFigures): Row[] {
+  const ratio = ({ pool, jose }: { pool: Times; jose: Times }) => pool.p50Ms / jose.p50Ms
+  const faster = warm.pool.p50Ms / again.p50Ms
+  const slowest = refusals.reduce((worst, one) => (one.cpuMs > worst.cpuMs ? one : worst))
+  const against = (what: string, pair: { pool: Times; jose: Times }): Row => ({
+    what,
+    result: `${figure(ratio(pair), 2)} ×`,
+    aim: '≤ 1.3 ×',
+    met: ratio(pair) <= 1.3,
+  })
+  return [
+    plain('verify a fresh ES256 token, every check', timesOf(warm.pool)),
+    plain('the same by jose.jwtVerify alone', timesOf(warm.jose)),
+    against('verify against jose.jwtVerify', warm),
+    plain('the first token, keys fetched · by jose', `${timesOf(cold.pool, ms)} · ${timesOf(cold.jose, ms)}`),
+    against('the first token against jose', cold),
+    plain('a live token shown again', timesOf(again)),
+    { what: 'shown again against verified', result: `${figure(faster, 1)} × faster`, aim: '≥ 5 ×', met: faster >= 5 },
+    {
+      what: `refusal of the worst input (${slowest.what})`,
+      result: `${figure(slowest.cpuMs, 3)} ms of CPU`,
+      aim: '≤ 1 ms',
+      met: slowest.cpuMs <= 1,
+    },
+  ]
 }
 
 function vaultRows({ vault, issueAndRelease }: Figures): Row[] {

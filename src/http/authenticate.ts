@@ -103,7 +103,10 @@ function readCredentials(request: IncomingMessage): { scheme: Scheme; token: str
 
 /** Chooses the verifier by the unverified `typ`; the verifier then reads the whole token, strictly. */
 function isTaskToken(token: string): boolean {
-  const header = token.slice(0, Math.min(token.indexOf('.'), 1024))
+  // A text without any dot is no JWT; ours have a header of some dozen characters.
+  const end = token.indexOf('.')
+  if (end < 0 || end > 1024) return false
+  const header = token.slice(0, end)
   try {
     const { typ } = JSON.parse(Buffer.from(header, 'base64url').toString('utf8')) as { typ?: unknown }
     return typeof typ === 'string' && typ.toLowerCase() === taskTokenType

@@ -31,13 +31,14 @@ export function readClaim(claims: Claims, path: readonly string[]): unknown {
 
 /** The attributes that policies may use; those whose claim is absent or of another type are left out. */
 export function deriveAttributes(claims: Claims, rules: AttributeRules): Record<string, AttributeValue> {
-  const attributes: [string, AttributeValue][] = []
-  for (const [name, rule] of Object.entries(rules)) {
-    const value = typedValue(readClaim(claims, rule.claim), rule.type)
+  const attributes: Record<string, AttributeValue> = {}
+  for (const name in rules) {
+    const rule = rules[name]
+    const value = rule === undefined ? undefined : typedValue(readClaim(claims, rule.claim), rule.type)
     if (value === undefined) continue
-    attributes.push([name, rule.lowerCase && typeof value === 'string' ? value.toLowerCase() : value])
+    attributes[name] = rule?.lowerCase && typeof value === 'string' ? value.toLowerCase() : value
   }
-  return Object.fromEntries(attributes)
+  return attributes
 }
 
 function typedValue(value: unknown, type: AttributeType): AttributeValue | undefined {
@@ -68,7 +69,9 @@ function checkRequirement(claims: Claims, path: readonly string[], requirement: 
   }
   const value = readClaim(claims, path)
   const allowed: readonly unknown[] = Array.isArray(requirement) ? requirement : [requirement]
-  if (allowed.includes(value)) return
+  // Beyond 2^53 two numbers of a token can be one number here.
+  const isRounded = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
+  if (!isRounded && allowed.includes(value)) return
   // Expected values stay with the operator: anybody may get a token of a public issuer, and would read them here.
   const seen = value === undefined ? 'is absent' : `is ${quoted(value)}`
   throw refusedToken(`claim "${path.join('.')}" ${seen}, which this issuer's "require" does not allow`)

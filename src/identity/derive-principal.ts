@@ -27,8 +27,11 @@ export function derivePrincipal(
 ): Principal {
   const { sub, exp } = token.payload
   if (sub === undefined || sub === '') throw refusedToken('the token has no "sub"')
-  // An id that breaks a line in a log or a terminal would be somebody else's line.
-  if (/\p{Cc}/u.test(sub)) throw refusedToken('"sub" in the token\'s payload contains control characters')
+  // An id that breaks a line in a log or a terminal would be somebody else's line; one that turns the direction of text
+  // (CVE-2021-42574) would read as somebody else's name.
+  if (/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(sub)) {
+    throw refusedToken('"sub" in the token\'s payload contains control characters')
+  }
   if (exp === undefined) throw refusedToken('the token has no "exp"')
   return {
     ...describeCaller(rules, sub, attributes),

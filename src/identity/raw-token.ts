@@ -1,12 +1,14 @@
 // What is refused before a key is looked at: everything jose 6.2 lets through that two readers could read differently
 // (RFC 8725 sections 2 and 3). Trusts nothing; answers only "this text is one well-formed JWT, and it says this".
+import { isUtf8 } from 'node:buffer'
 import type { BrokerError } from '../core/errors.js'
 import { sha256Hex } from '../core/hash.js'
 import { Secret } from '../core/secret.js'
 import { JsonTextError, parseStrictJson } from '../core/strict-json.js'
 import { TokenRefusal } from './token-refusal.js'
 
-const maxTokenCharacters = 16 * 1024
+/** Nothing longer is decoded, hashed or looked at in any other way. */
+export const maxTokenCharacters = 16 * 1024
 // 9999-12-31: a date beyond it is in milliseconds or nonsense, and would make a token that never ends.
 const lastDate = 253_402_300_799
 
@@ -49,9 +51,13 @@ export function refusedToken(detail: string, cause?: unknown): BrokerError {
   return new TokenRefusal('invalid_token', short, cause === undefined ? {} : { cause })
 }
 
+// C1 controls, line separators and text direction (CVE-2021-42574): JSON leaves them as they are, and a terminal obeys them.
+const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+const escaped = (character: string) => `\\u{${character.codePointAt(0)?.toString(16)}}`
+
 /** A claim's value for a detail: quoted, so that it cannot pass for our own words, and short. */
 export function quoted(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing'
+  const text = (JSON.stringify(value) ?? 'nothing').replace(invisible, escaped)
   return text.length > 120 ? `${text.slice(0, 119)}…` : text
 }
 
@@ -94,18 +100,15 @@ function decodePart(name: string, part: string): Buffer {
 
 function parsePart(name: string, part: string): Record<string, unknown> {
   const bytes = decodePart(name, part)
-  let text: string
-  try {
-    // ignoreBOM keeps a byte order mark in the text, where parseStrictJson refuses it; the default would drop it unseen.
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    throw refusedToken(`the token's ${name} is not UTF-8`)
-  }
+  if (!isUtf8(bytes)) throw refusedToken(`the token's ${name} is not UTF-8`)
+  // Unlike a TextDecoder's, this text keeps a byte order mark, which parseStrictJson then refuses.
+  const text = bytes.toString('utf8')
   const value = parseJson(name, text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw refusedToken(`the token's ${name} is not a JSON object`)
   }
-  checkStrings(name, value)
+  // In valid UTF-8 and valid JSON only an escape can write either of them.
+  if (text.includes('\\u')) checkStrings(name, value)
   return value as Record<string, unknown>
 }
 
@@ -138,6 +141,10 @@ function parseHeader(header: Record<string, unknown>): TokenHeader {
     throw refusedToken('the token\'s header has "crit": no extension is understood here')
   // RFC 7797 section 7: an unencoded payload is not for JWTs, and b64 without crit is read differently by libraries.
   if (Object.hasOwn(header, 'b64')) throw refusedToken('the token\'s header has "b64": a JWT must not')
+  // RFC 7516 section 4.1: words of an encrypted token. Who obeys them reads another content than who does not.
+  for (const name of ['enc', 'zip']) {
+    if (Object.hasOwn(header, name)) throw refusedToken(`the token's header has "${name}": a signed JWT must not`)
+  }
   // jku, x5u, x5c and jwk say where the sender would like us to look for keys; they are not read anywhere.
   const alg = optionalString(header, 'alg', 'header')
   if (alg === undefined) throw refusedToken('the token\'s header names no "alg"')

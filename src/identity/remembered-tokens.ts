@@ -6,7 +6,7 @@ import type { Issuer, TokenTerms, Verified } from './issuer.js'
 import type { PublicKey } from './key-set.js'
 import { bindPrincipal, type PresentedKeys, type VouchedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
-import type { RawToken } from './raw-token.js'
+import { maxTokenCharacters, type RawToken } from './raw-token.js'
 
 const maxRemembered = 4096
 
@@ -32,6 +32,8 @@ export function createRememberedTokens(): RememberedTokens {
   const byHash = new Map<string, Remembered>()
   return {
     async find(tokenText, presented = {}) {
+      // Hashing two megabytes costs more than refusing them.
+      if (tokenText.length > maxTokenCharacters) return null
       const hash = sha256Hex(tokenText)
       const known = byHash.get(hash)
       if (known === undefined) return null

@@ -1,11 +1,12 @@
 // An OpenID Connect issuer as a real server with real keys, for tests, demo and development. It can be told to misbehave.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose'
 import { type Clock, systemClock } from '../../../src/core/clock.js'
+import { type Misbehaviour, misbehave } from './misbehaviour.js'
 
-/** `drip` sends a byte now and then for ever, `hang` nothing at all; `empty` is a JSON object without keys. */
-export type Behaviour = 'well' | 'down' | 'hang' | 'drip' | 'huge' | 'redirect' | 'garbage' | 'error' | 'empty' | 'gzip'
+/** `empty` answers a JSON object without keys. */
+export type Behaviour = 'well' | 'empty' | Misbehaviour
 
 export interface OidcIssuerOptions {
   /** 0, the default, takes a free one. */
@@ -37,6 +38,8 @@ export interface OidcIssuer {
   behave(behaviour: Behaviour): void
   /** `iss`, `iat` and `exp` (five minutes) are filled in unless given; undefined leaves one out. */
   sign(claims: Claims, options?: SignOptions): Promise<string>
+  /** The signature (base64url) over any text at all, with its ES256 key: for tokens that no library would write. */
+  signText(text: string): Promise<string>
   /** New keys, and the old ones published no more. */
   rotate(): Promise<void>
   stop(): Promise<void>
@@ -61,6 +64,7 @@ export async function startOidcIssuer(options: OidcIssuerOptions = {}): Promise<
   const extraKeys: unknown[] = []
   const server = createServer((request, response) => {
     requests.push(request.url ?? '')
+    if (behaviour === 'empty') return answerJson(response, {})
     if (behaviour !== 'well') return misbehave(behaviour, request, response)
     const documents: Record<string, unknown> = {
       '/.well-known/openid-configuration': { issuer, jwks_uri: `${issuer}/jwks`, ...discovery },
@@ -78,6 +82,7 @@ export async function startOidcIssuer(options: OidcIssuerOptions = {}): Promise<
       behaviour = next
     },
     sign: (claims, signOptions = {}) => signToken(keys, { iss: issuer, ...times(clock), ...claims }, signOptions),
+    signText: (text) => signText(keys, text),
     rotate: async () => {
       generation += 1
       keys = await createKeys(algorithms, generation)
@@ -110,43 +115,16 @@ function signToken(keys: readonly SigningKey[], claims: Claims, options: SignOpt
     .sign(key.privateKey)
 }
 
+async function signText(keys: readonly SigningKey[], text: string): Promise<string> {
+  const key = keys.find(({ alg }) => alg === 'ES256')
+  if (key === undefined) throw new Error('no ES256 key')
+  const signature = await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, key.privateKey, Buffer.from(text))
+  return Buffer.from(signature).toString('base64url')
+}
+
 function answerJson(response: ServerResponse, document: unknown): void {
   response.writeHead(document === undefined ? 404 : 200, { 'content-type': 'application/json' })
   response.end(JSON.stringify(document ?? { error: 'not found' }))
-}
-
-function misbehave(behaviour: Exclude<Behaviour, 'well'>, request: IncomingMessage, response: ServerResponse): void {
-  switch (behaviour) {
-    case 'down':
-      request.socket.destroy()
-      return
-    case 'hang':
-      return
-    case 'drip': {
-      response.writeHead(200, { 'content-type': 'application/json' })
-      const timer = setInterval(() => response.write(' '), 20)
-      response.on('close', () => clearInterval(timer))
-      return
-    }
-    case 'huge':
-      response.writeHead(200, { 'content-type': 'application/json' })
-      response.end(`{"keys":[],"padding":"${'x'.repeat(2_000_000)}"}`)
-      return
-    case 'redirect':
-      response.writeHead(302, { location: '/jwks' }).end()
-      return
-    case 'garbage':
-      response.writeHead(200, { 'content-type': 'text/html' }).end('<html>captive portal</html>')
-      return
-    case 'error':
-      response.writeHead(500).end('{"keys":[]}')
-      return
-    case 'empty':
-      answerJson(response, {})
-      return
-    case 'gzip':
-      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }).end('not looked at')
-  }
 }
 
 function listen(server: Server, port: number): Promise<number> {

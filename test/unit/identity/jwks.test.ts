@@ -149,23 +149,6 @@ describe('keys of an issuer', () => {
 })
 
 describe('discovery', () => {
-  test.each<[string, Record<string, unknown>, RegExp]>([
-    ['of another issuer', { issuer: 'https://other.example' }, /names the issuer "https:\/\/other.example"/],
-    ['without issuer', { issuer: undefined }, /names the issuer/],
-    ['without jwks_uri', { jwks_uri: undefined }, /jwks_uri is not an https/],
-    ['with an unencrypted jwks_uri', { jwks_uri: 'http://keys.example/jwks' }, /jwks_uri is not an https/],
-    ['with a file as jwks_uri', { jwks_uri: 'file:///etc/passwd' }, /jwks_uri is not an https/],
-    ['that leads to the metadata service', { jwks_uri: 'https://169.254.169.254/latest' }, /not public/],
-    ['that leads to a private network', { jwks_uri: 'https://[fd00::1]/jwks' }, /not public/],
-  ])('%s is refused as an outage, and the reason is for operators', async (_what, members, expected) => {
-    Object.assign(server.discovery, members)
-    const { authenticate, find } = pool()
-    const token = await sign()
-    expect(await refusal(() => authenticate(token), token)).toMatchObject({ code: 'issuer_unavailable' })
-    await expect(find('ci').refresh()).rejects.toThrow(expected)
-    expect(fetches()).toBe(0)
-  })
-
   test('follows a moved jwks_uri once the old one fails', async () => {
     const other = await startOidcIssuer({ clock })
     server.discovery.jwks_uri = `${other.issuer}/nothing-here`
