@@ -155,5 +155,6 @@ const method = ({ machine, connections, secondsPerLoad }: Figures) => [
   `Load: a process of its own, ${connections} keep-alive connections, each asks again when answered, ${secondsPerLoad} s after warming up;`,
   'exchange and floor in turns. A release or completion counts only with a receipt `confirmed`. complete → dead: 4 connections.',
   'Drain: the worker is held (SIGSTOP) until all are due; from then until the due index has none of them, all `expired`.',
+  'Tokens: fresh ones, in this process, pool and jose in turns, medians compared; refusals by CPU time, 300 of each.',
   'Bytes: growth of used_memory without buffers over those leases. Round trips: network reads of Redis per exchange.',
 ]
