@@ -40,7 +40,12 @@ test(`any bytes at all in the Authorization header, for ${seconds} s (seed ${see
   const random = createRandom(seed)
   const corpus = await corpusOf()
   const pool = createPool({ ci: { type: 'oidc', issuer: server.issuer } }, { clock })
-  const on: Authenticator = { parts: { keyset, issuer: ourIssuer, clock } as unknown as Parts, issuers: () => pool }
+  const on: Authenticator = {
+    parts: { keyset, issuer: ourIssuer, clock } as unknown as Parts,
+    issuers: () => pool,
+    dpop: { baseUrl: ourIssuer, maxAgeSeconds: 60, nonces: null },
+    proxy: null,
+  }
   const counted = { accepted: 0, refused: 0 }
   const details = new Set<string>()
   const present = async (header: string, access: Access) => {

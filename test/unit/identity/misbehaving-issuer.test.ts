@@ -47,7 +47,7 @@ const table: readonly [Misbehaviour, RegExp][] = [
   ['gzip', /answered compressed, which was not asked for/],
   ['redirect', /answered 302; redirects are not followed/],
   ['metadata_redirect', /answered 307; redirects are not followed/],
-  ['garbage', /did not answer JSON/],
+  ['garbage', /answered a content type that is not JSON/],
   ['nothing', /did not answer JSON/],
   ['list', /is not a JSON object/],
   ['latin1', /did not answer JSON/],
