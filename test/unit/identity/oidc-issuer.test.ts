@@ -155,7 +155,14 @@ describe('an OIDC issuer', () => {
   })
 
   test('compares require exactly and by type, on raw and nested claims', async () => {
-    const token = await server.sign({ ...claims, owner_id: '65', fork: false, count: 3, k8s: { ns: 'prod' } })
+    const token = await server.sign({
+      ...claims,
+      owner_id: '65',
+      fork: false,
+      count: 3,
+      big: 2 ** 53,
+      k8s: { ns: 'prod' },
+    })
     const accepted = [
       { owner_id: '65' },
       { owner_id: ['64', '65'] },
@@ -168,6 +175,8 @@ describe('an OIDC issuer', () => {
       [{ owner_id: 65 }, /claim "owner_id" is "65"/],
       [{ owner_id: ['6', '5'] }, /claim "owner_id" is "65"/],
       [{ fork: 'false' }, /claim "fork" is false/],
+      // 2^53 + 1 in the token would be the same number here.
+      [{ big: 2 ** 53 }, /claim "big" is 9007199254740992/],
       [{ missing: 'x' }, /claim "missing" is absent/],
       [{ k8s: { ns: 'dev' } }, /claim "k8s.ns" is "prod"/],
       [{ k8s: 'prod' }, /claim "k8s" is \{/],
