@@ -76,8 +76,19 @@ function leaseIn(mark: Json | undefined): string | null {
   return null
 }
 
-/** Asked after the list was read: what was reserved meanwhile is known, and what ended meanwhile is asked for once more. */
+/**
+ * A Redis that went back knows less than is true until its brokers have replayed it: so it is asked again once that is ruled
+ * out, and only who was unknown both times is an orphan. Throws `rolled_back` where it cannot be ruled out.
+ */
 async function orphansAmong(parts: Parts, provider: Provider, page: readonly Listed[]): Promise<Listed[]> {
+  const suspects = await suspectsAmong(parts, provider, page)
+  if (suspects.length === 0) return []
+  await parts.ledger.checkSure()
+  return await suspectsAmong(parts, provider, suspects)
+}
+
+/** Asked after the list was read: what was reserved meanwhile is known, and what ended meanwhile is asked for once more. */
+async function suspectsAmong(parts: Parts, provider: Provider, page: readonly Listed[]): Promise<Listed[]> {
   const [known, now] = await Promise.all([parts.ledger.findLeases(page.map(({ lease }) => lease)), parts.ledger.now()])
   const states = new Map(known.map((lease) => [lease.id, lease.state]))
   const orphans: Listed[] = []

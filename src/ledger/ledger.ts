@@ -275,6 +275,8 @@ export interface Ledger {
   now(): Promise<number>
   /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. */
   ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null; doubt: string | null }>
+  /** Asks Redis whether it still has what this instance wrote. Throws `rolled_back` where it is not sure, `ledger_unavailable`. */
+  checkSure(): Promise<void>
   counts(providers: readonly string[]): Promise<LedgerCounts>
   /** True for one caller within the time: what need be done once, by whichever worker comes first. */
   takeTurn(name: string, forMs: number): Promise<boolean>

@@ -278,6 +278,9 @@ function health(parts: RedisLedgerParts, tag: string) {
         doubt: doubtOf(parts.continuity ?? ''),
       }
     },
+    async checkSure() {
+      if (typeof parts.continuity === 'object') await parts.continuity.checkSure()
+    },
     waitSettled: waiter.wait,
     async close() {
       waiter.close()
