@@ -29,7 +29,7 @@ export async function measureDecisions(policies: number, seconds: number): Promi
   const startedAt = performance.now()
   const engine = await createEngine(teams, policies)
   const loadMs = performance.now() - startedAt
-  const inputs = Array.from({ length: 5000 }, (_, i) =>
+  const inputs = Array.from({ length: 2000 }, (_, i) =>
     inputOf(i % teams, actions[(i * 7 + Math.floor(i / teams)) % actions.length] ?? ''),
   )
   const effects = new Set<string>()

@@ -73,7 +73,7 @@ async function layTask(ledger: Ledger, sealing: ReturnType<typeof createSealing>
 
 async function layLease(ledger: Ledger, sealing: ReturnType<typeof createSealing>, task: Task): Promise<string> {
   const id = createId('lease', Date.now())
-  const record = recordOf(task, id)
+  const record = recordOf(task)
   for (;;) {
     const look = await ledger.look(task.id, null, null)
     if (look === 'not_found' || 'rateRetryAfterSeconds' in look) throw new Error('the task is gone')
@@ -126,7 +126,7 @@ export function taskOf(subject: string): Task {
   }
 }
 
-export const recordOf = (task: Task, lease: string): LeaseRecord => ({
+export const recordOf = (task: Task): LeaseRecord => ({
   task: task.id,
   chain: task.chain,
   holders: task.holders.map((holder) => holder.id),
@@ -138,7 +138,7 @@ export const recordOf = (task: Task, lease: string): LeaseRecord => ({
   provider: 'tokens',
   revocation: 'immediate',
   sessions: 'may_continue',
-  mark: { jti: lease, exp: 0, verified_by: 'introspection' },
+  mark: {},
   ttl: lifetimeSeconds,
   policies: ['agents-read'],
   decision: createId('dec', Date.now()),

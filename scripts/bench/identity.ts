@@ -65,7 +65,13 @@ const signOne = (issuer: OidcIssuer, i: number) =>
   })
 
 function createPool({ issuer }: OidcIssuer): IssuerPool {
-  const entry = { type: 'oidc', preset: 'github-actions', issuer, jwks: { uri: `${issuer}/jwks` } }
+  const entry = {
+    type: 'oidc',
+    preset: 'github-actions',
+    issuer,
+    algorithms: ['ES256'],
+    jwks: { uri: `${issuer}/jwks` },
+  }
   const deps = { clock: systemClock, ourIssuer: ours, directory: '.' }
   return createIssuerPool(createIssuers(issuersConfig.parse({ ci: entry }), deps), { ourIssuer: ours })
 }

@@ -17,7 +17,7 @@ import { layGround } from './stack.js'
 
 const usage = `npm run bench -- [--json] [--seconds N | --short] [--engine]
   --json       one JSON object on stdout
-  --seconds N  how long each load runs (default 3; the whole takes about a minute)
+  --seconds N  how long each load runs (default 2; the whole takes about a minute and a half)
   --short      one second each, 2,000 due leases, for CI
   --engine     the lease engine instead: bulk orders, steady completions, a full ledger, two workers (three to four minutes;
                with --short a tenth of everything)
@@ -33,7 +33,7 @@ async function main(): Promise<number> {
     help: { type: 'boolean' },
   } as const
   const { values } = parseArgs({ options })
-  const seconds = Number(values.seconds ?? (values.short ? 1 : 3))
+  const seconds = Number(values.seconds ?? (values.short ? 1 : 2))
   if (values.help || !(seconds > 0 && seconds <= 600)) {
     process.stderr.write(usage)
     return values.help ? 0 : 2
@@ -55,7 +55,9 @@ async function main(): Promise<number> {
 
 async function measureAll(seconds: number, short: boolean): Promise<Figures> {
   const directory = mkdtempSync(join(tmpdir(), 'hallpass-bench-'))
-  const say = (line: string) => void process.stderr.write(`bench: ${line}\n`)
+  const started = performance.now()
+  const say = (line: string) =>
+    void process.stderr.write(`bench: ${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s  ${line}\n`)
   const redis = await findRedis(join(directory, 'redis'), process.env, say)
   try {
     const ground = await layGround(directory, redis.url)

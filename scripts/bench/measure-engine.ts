@@ -4,7 +4,7 @@ import { measureDrain } from './due-leases.js'
 import { type EngineGround, layEngineGround } from './engine-ground.js'
 import { accessOf, type Bulk, measureBulk } from './measure-bulk.js'
 import { layLeases, type OpenGround, openGround } from './population.js'
-import { dataBytes, deleteByPrefix, redisVersion } from './redis-figures.js'
+import { dataBytes, deleteByPrefix, redisVersion, untilPersisted } from './redis-figures.js'
 import { merge, runLoad } from './run-load.js'
 import { preparePaced } from './run-paced.js'
 import { lastWords, type RunningProgram, startProgram, untilReadyMs } from './stack.js'
@@ -81,6 +81,7 @@ async function measureRunning(ground: EngineGround, on: OpenGround, worker: Runn
   })
   await layLeases(on, { leases: live / 2, ttlSeconds: 7000, workload: (task) => `other-${task}` })
   const bytesPerLease = ((await dataBytes(on.redis)) - before) / live
+  await untilPersisted(on.redis)
   say('exchange in that ledger')
   const exchangeFull = merge([await exchange(seconds)])
   say(`one order over ${live / 2} leases`)

@@ -37,10 +37,8 @@ export async function measureHallpass(ground: Ground, bench: Bench): Promise<Hal
   const redis = connectFailFast({ url: ground.redisUrl, prefix: ground.prefix }, () => undefined)
   await untilReady(redis, 5000)
   bench.say('start-up')
-  const startMs = await measureStart(ground)
-  const [worker, serve] = [startProgram('worker', ground), startProgram('serve', ground)]
+  const { serve, worker, startMs } = await measureStart(ground)
   try {
-    await untilReadyMs(ground, performance.now())
     return {
       redisVersion: await redisVersion(redis),
       startMs,
@@ -57,8 +55,8 @@ export async function measureHallpass(ground: Ground, bench: Bench): Promise<Hal
   }
 }
 
-/** Each program's way from the command to `ready`; the worker's beside a broker, which alone can say it. */
-async function measureStart(ground: Ground): Promise<{ serve: number; worker: number }> {
+/** Each program's way from the command to `ready`; the worker's beside a broker, which alone can say it. Both then run on. */
+async function measureStart(ground: Ground) {
   const servingFirst = startProgram('serve', ground)
   await untilServing(ground)
   let startedAt = performance.now()
@@ -68,9 +66,7 @@ async function measureStart(ground: Ground): Promise<{ serve: number; worker: nu
   startedAt = performance.now()
   const serve = startProgram('serve', ground)
   const serveMs = await untilReadyMs(ground, startedAt)
-  await serve.stop()
-  await worker.stop()
-  return { serve: serveMs, worker: workerMs }
+  return { serve, worker, startMs: { serve: serveMs, worker: workerMs } }
 }
 
 async function measureRunning(
@@ -91,10 +87,9 @@ async function measureRunning(
       seconds,
       tokens: tokensFor(ground, connections),
     })
-  // These two also let the programs compile what the exchange runs through: it is measured warm, as the floor is.
-  bench.say('issue and release')
-  const issueAndRelease = await load('issue and release')
+  // This also lets the programs compile what the others run through: they are measured warm, as the floor and Vault are.
   bench.say('complete until dead')
+  await load('issue and release')
   const complete = await load('complete', 4)
   bench.say('exchange and the bare floor, in turns')
   const floorServer = await startFloor(ground)
@@ -105,6 +100,8 @@ async function measureRunning(
     floor.push(await load('floor', undefined, floorServer.url, bench.seconds / 2))
   }
   floorServer.stop()
+  bench.say('issue and release')
+  const issueAndRelease = await load('issue and release')
   const loaded = { serveLoaded: residentMiB(serve.pid), worker: residentMiB(worker.pid) }
   bench.say('drain of due leases')
   const drain = await bench.drain(worker.pid)

@@ -74,7 +74,7 @@ async function layTask(on: OpenGround, wanted: Wanted, index: number): Promise<s
 
 async function layLease(on: OpenGround, wanted: Wanted, task: Task, index: number, versions: readonly string[]) {
   const id = createId('lease', Date.now())
-  const record = { ...recordOf(task, id), ttl: wanted.ttlSeconds, ...wanted.record?.(index) }
+  const record = { ...recordOf(task), ttl: wanted.ttlSeconds, ...wanted.record?.(index) }
   const answer = await on.ledger.reserve({
     lease: id,
     record,

@@ -36,3 +36,12 @@ export async function deleteByPrefix(redis: Connection, prefix: string): Promise
 export async function redisVersion(redis: Connection): Promise<string> {
   return /^redis_version:(\S+)/m.exec(String(await redis.info('server')))?.[1] ?? 'unknown'
 }
+
+/** Resolves when Redis writes no append-only file anew: what it just took in so quickly, it would rewrite beside the next load. */
+export async function untilPersisted(redis: Connection): Promise<void> {
+  for (;;) {
+    const info = await redis.info('persistence')
+    if (/^aof_rewrite_in_progress:0/m.test(info) && /^aof_rewrite_scheduled:0/m.test(info)) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}

@@ -12,7 +12,7 @@ import { recordEnded } from './records.js'
 import { expireLocks } from './remove-lock.js'
 import { revoke } from './revoke.js'
 
-const pageSize = 200
+const pageSize = 400
 /**
  * Handed to the queue that long ago and taken by nobody: its job is lost, or stands behind many. To add it again would be
  * ignored where it still stands, so the sweeper does it itself. The ledger hands out again after 2 s.
@@ -66,7 +66,7 @@ async function startRevocations(parts: Parts, due: readonly DueLease[], own: Own
   }
   // No far side to wait for: ten thousand that are due at once are over in the time that it would take to queue them.
   const ours = due.filter(isOurs).map(({ lease }) => lease)
-  await own.begin('ours:', ours, revokeOne, 64)
+  await own.begin('ours:', ours, revokeOne, pageSize)
 }
 
 /** Ends whose audit record could not be written then. */

@@ -7,7 +7,7 @@ import { sweep } from '../broker/sweep.js'
 
 const everyMs = 250
 /** A page that was full has more behind it: come back at once. */
-const fullPage = 200
+const fullPage = 400
 
 /** More often than the ledger gives a turn, so that a worker that ended mid-way is followed by another soon. */
 const orphansEveryMs = 15_000
