@@ -46,7 +46,8 @@ for _, id in ipairs(a.leases) do
       keep(T .. 'bulk:' .. rec.provider, DAY * 2)
       redis.call('ZADD', due, math.min(now + 600000, math.max(now + 10000, tonumber(lease[7]))), id)
     elseif fresh then
-      redis.call('ZADD', due, now, id)
+      -- Its job comes next: a sweep in between would only race it. One that never comes is found half a second later.
+      redis.call('ZADD', due, a.forced and now or now + 500, id)
       ready[#ready + 1] = { id, rec.provider, tonumber(lease[4]) or 0 }
     end
   end

@@ -190,6 +190,7 @@ describe('a scrape', () => {
       expect(text).not.toMatch(/^hallpass_swept_seconds_ago /m)
       await redis.restart()
       await eventually(async () => (await own.parts.ledger.now()) > 0)
+      await eventually(async () => (await raw.ping()) === 'PONG')
     } finally {
       await own.close()
     }
