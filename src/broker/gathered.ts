@@ -108,7 +108,7 @@ export class Gathered {
         // A task that came back without its pin would be anybody's who has the token.
         ...(typeof record.pinned_to === 'string' ? { jkt: record.pinned_to } : {}),
       },
-      openedAt: Date.parse(record.time),
+      openedAt: Date.parse(String(record.opened_at ?? record.time)),
       expiresAt: Date.parse(String(record.expires_at)),
       outcome: null,
       idempotency: parts.idempotency ?? null,

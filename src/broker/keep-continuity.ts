@@ -61,7 +61,7 @@ async function replayOwn(parts: ContinuityParts, answer: Doubtful): Promise<void
   for await (const record of parts.ownRecords(Math.max(0, answer.wal - overlap))) {
     // A lock is in the ledger before its record: up to `wal` it was there, and may have been removed by another instance since.
     if (record.event === 'lock.set' && record.seq <= answer.wal) continue
-    if (provesLedger.has(record.event)) provenAt = Math.max(provenAt, Date.parse(record.time))
+    provenAt = Math.max(provenAt, provenBy(record))
     gathered.take(record)
   }
   // Before anything is written: a crash in the middle must not leave it issuing.
@@ -74,8 +74,15 @@ async function replayOwn(parts: ContinuityParts, answer: Doubtful): Promise<void
   await parts.audit.append({ event: 'ledger.replayed', ledger, ...seen })
 }
 
-/** Records that are written after the ledger answered: it was there, and had all of ours, at their time. */
-const provesLedger = new Set<string>(['task.opened', 'lease.reserved'])
+/**
+ * When the ledger was there and had all of ours, by what it said itself: a record's own time is this host's clock, which may be a
+ * minute ahead of Redis's, and would make a snapshot of a short absence. 0 for what proves nothing.
+ */
+function provenBy(record: StoredRecord): number {
+  const at =
+    record.event === 'task.opened' ? record.opened_at : record.event === 'lease.reserved' ? record.reserved_at : ''
+  return Date.parse(String(at)) || 0
+}
 
 const foundAll = ({ tasks, leases, ended, locks }: Replayed) => tasks + leases + ended + locks === 0
 

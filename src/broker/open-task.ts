@@ -198,6 +198,7 @@ async function recordOpened(
     token_sha256: caller.principal.tokenSha256,
     purpose: request.purpose,
     attributes: task.attributes,
+    opened_at: new Date(task.openedAt).toISOString(),
     expires_at: new Date(task.expiresAt).toISOString(),
     // Enough to write the task again into a ledger that lost it (recovery).
     holders: task.holders.map(({ id, kind, windowMs }) => [id, kind, windowMs]),
