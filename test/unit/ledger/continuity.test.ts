@@ -1,6 +1,9 @@
 // Whether Redis still has what it acknowledged: each way in which it may not is seen by the next beat.
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import type { Redis } from 'ioredis'
+import type { StoredRecord } from '../../../src/audit/read-records.js'
+import { type ContinuityParts, keepContinuity } from '../../../src/broker/keep-continuity.js'
+import { systemClock, toTimestamp } from '../../../src/core/clock.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { type Continuity, openContinuity } from '../../../src/ledger/continuity.js'
 import { openRedisLedger } from '../../../src/ledger/redis-ledger.js'
@@ -126,4 +129,41 @@ test('after Redis was away an instance seen just before is waited for', async ()
   await two.beat()
   await one.beat()
   expect(one.doubt).toBeNull()
+})
+
+test.each([
+  ['a minute and a half ahead', 0, null],
+  ['right, and whose ledger went back that far', 90_000, /went back to a snapshot/],
+])('a host whose clock is %s', async (_clock, awayMs, paused) => {
+  const task = await openTask(at.ledger)
+  const restarted = await open(instance, one.incarnation)
+  const now = systemClock.now()
+  const record = {
+    event: 'task.opened',
+    seq: 6,
+    instance,
+    // The host's own clock; what counts is what the ledger said.
+    time: toTimestamp(now + 90_000),
+    opened_at: toTimestamp(now),
+    task: task.id,
+    expires_at: toTimestamp(task.expiresAt),
+  } as unknown as StoredRecord
+  await at.raw.hincrby(wal(), `${instance}/t`, -awayMs)
+  await at.raw.hset(wal(), instance, 4)
+  const parts = {
+    continuity: restarted,
+    ledger: at.ledger,
+    restoration: createRestoration(connection, redis.prefix),
+    audit: { append: async () => undefined },
+    log: { warn: () => undefined, error: () => undefined },
+    ownRecords: async function* () {
+      yield record
+    },
+    noteIncarnation: async () => undefined,
+    memoryMs: 86_400_000,
+  } as unknown as ContinuityParts
+  await keepContinuity(parts)
+  const why = await at.raw.get(`${at.tag}paused`)
+  if (paused === null) expect(why).toBeNull()
+  else expect(why).toMatch(paused)
 })
