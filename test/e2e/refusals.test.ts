@@ -87,12 +87,18 @@ function recordOf(answer: Answer) {
   return stack.auditRecords().filter((record) => record.request_id === answer.headers['x-request-id'])
 }
 
+/** What the provider heard, without what Hallpass asks for itself: its login, its look who answers and what lives there. */
+function heardByVault(): string[] {
+  const ownWork = /^(sys\/health|auth\/[a-z]+\/login$|auth\/token\/(accessors$|lookup-accessor$|lookup-self$))/
+  return beside.vault.calls.map(({ path }) => path).filter((path) => !ownWork.test(path))
+}
+
 /** Refused as told, and nothing else came of it. */
 async function expectRefused(call: () => Promise<Answer>, refused: Refused, event: string | null): Promise<Answer> {
-  const before = { leases: await ledger.leaseIds(), calls: beside.vault.calls.length }
+  const before = { leases: await ledger.leaseIds(), heard: heardByVault() }
   const answer = await call()
   expectProblem(answer, refused)
-  expect({ leases: await ledger.leaseIds(), calls: beside.vault.calls.length }).toEqual(before)
+  expect({ leases: await ledger.leaseIds(), heard: heardByVault() }).toEqual(before)
   const records = recordOf(answer)
   expect(records.map((record) => [record.event, record.code])).toEqual(event === null ? [] : [[event, refused.code]])
   return answer
