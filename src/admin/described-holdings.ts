@@ -3,7 +3,7 @@ import { holdingsOf, isEscalation, sensitivityOf } from '../broker/holders.js'
 import type { SettingProblem } from '../core/settings.js'
 import type { HolderLook } from '../ledger/ledger.js'
 import type { Access, Holdings, Resource } from '../policy/decision.js'
-import type { SituationRules } from './situation.js'
+import type { SituationRules } from './situation-rules.js'
 import type { WrittenLease, WrittenSituation } from './situation-schema.js'
 
 interface Asked {

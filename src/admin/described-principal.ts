@@ -6,7 +6,7 @@ import { attributeRulesOf, attributeTypesOf, type IssuerConfig } from '../identi
 import { parsePathTemplate } from '../identity/path-template.js'
 import { presets } from '../identity/presets/known.js'
 import type { AttributeValue, Principal } from '../identity/principal.js'
-import type { SituationRules } from './situation.js'
+import type { SituationRules } from './situation-rules.js'
 import type { WrittenSituation } from './situation-schema.js'
 
 type Attributes = Readonly<Record<string, AttributeValue>>

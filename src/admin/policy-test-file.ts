@@ -4,7 +4,8 @@ import { dirname, join, resolve } from 'node:path'
 import { toProblems } from '../config/issues.js'
 import { ConfigError, type ConfigProblem, ConfigProblems } from '../config/problems.js'
 import { parseYamlSource, type YamlSource } from '../config/yaml-source.js'
-import { resolveSituation, type Situation, type SituationRules } from './situation.js'
+import { resolveSituation, type Situation } from './situation.js'
+import type { SituationRules } from './situation-rules.js'
 import { type Expectation, testCase, testFile } from './situation-schema.js'
 
 export interface PolicyTest {

@@ -2,23 +2,16 @@
 import type { Settings } from '../config/schema.js'
 import { BrokerError } from '../core/errors.js'
 import type { SettingProblem } from '../core/settings.js'
-import { type Catalogue, checkContext } from '../grants/catalogue.js'
+import { checkContext } from '../grants/catalogue.js'
 import type { Grant } from '../grants/grant.js'
 import type { Principal } from '../identity/principal.js'
 import type { DecisionInput, OfferBounds, Resource } from '../policy/decision.js'
-import type { Groups } from '../policy/groups.js'
 import { operateActions } from '../policy/schema.js'
 import { minTtlSeconds } from '../providers/floors.js'
 import { describedHoldings } from './described-holdings.js'
 import { describedPrincipal } from './described-principal.js'
+import type { SituationRules } from './situation-rules.js'
 import type { WrittenSituation } from './situation-schema.js'
-
-/** What is in force: of a configuration that loaded. */
-export interface SituationRules {
-  readonly settings: Settings
-  readonly catalogue: Catalogue
-  readonly groups: Groups
-}
 
 interface Someone {
   readonly principal: Principal
