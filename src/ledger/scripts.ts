@@ -40,6 +40,8 @@ const scriptNames = [
   'counts',
   'take-bulk',
   'keep-order',
+  'create-delegation',
+  'restore-delegation',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -4,6 +4,7 @@ import type { LeaseRecord } from './lease.js'
 import type { Activation } from './ledger.js'
 
 const shortNames: Readonly<Record<string, string>> = {
+  above: 'u',
   principal: 'p',
   account: 'n',
   revocation: 'v',
