@@ -9,9 +9,12 @@ import { declaredFieldsOf } from '../grants/recipe.js'
 import { checkDeclaredUses, type DeclaringGrant } from '../policy/declared-uses.js'
 import { checkPitfalls } from '../policy/pitfalls.js'
 import { type PolicySet, PolicySetError } from '../policy/policy-set.js'
+import { checkReach } from '../policy/reach.js'
 import { generateSchema } from '../policy/schema.js'
+import { checkShadows } from '../policy/shadows.js'
 import type { CommandOutput } from './command-output.js'
 import { checkIssuerPitfalls, pitfallFactsOf } from './pitfalls.js'
+import { accessOf, reachFactsOf } from './reach-facts.js'
 
 export interface PolicyCommand {
   /** The configuration's file. */
@@ -46,6 +49,9 @@ export async function runPolicyCheck(command: PolicyCommand, output: CommandOutp
     )
     const pitfalls = inPolicyFolder(settings, checkPitfalls(set, pitfallFactsOf(settings)))
     findings.push(...pitfalls.map((problem) => ({ severity: 'warning' as const, ...problem })))
+    const facts = reachFactsOf(settings)
+    const idle = inPolicyFolder(settings, [...checkReach(set, facts), ...checkShadows(set, accessOf(facts))])
+    findings.push(...idle.map((problem) => ({ severity: 'warning' as const, ...problem })))
     const uses = inPolicyFolder(settings, checkDeclaredUses(set, declaringGrants(settings)))
     findings.push(...uses.map((problem) => ({ severity: 'error' as const, ...problem })))
   } catch (error) {
