@@ -1,7 +1,7 @@
 // What the stories need of the state. `redis-ledger.ts` keeps it; ledger.md beside the design says why it is so.
 // Every method may throw BrokerError `ledger_unavailable`.
 import type { AttributeValue } from '../identity/principal.js'
-import type { DelegationStore } from './delegation-store.js'
+import type { DelegationStore } from './delegations.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
 import type { Holder, Task } from './task.js'
