@@ -40,6 +40,7 @@ const scriptNames = [
   'counts',
   'take-bulk',
   'keep-order',
+  'scan-live',
   'create-delegation',
   'restore-delegation',
 ] as const
