@@ -40,6 +40,10 @@ const scriptNames = [
   'counts',
   'take-bulk',
   'keep-order',
+  'ask-approval',
+  'answer-approval',
+  'expire-approval',
+  'restore-approval',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]
