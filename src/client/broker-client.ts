@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
 import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
 import { type DelegationAnswer, delegationAnswer, type delegationRequest } from '../api/delegations.js'
+import { type GrantList, grantList, type grantQuery } from '../api/grants.js'
 import {
   type Lease,
   lease,
@@ -29,6 +30,7 @@ import {
   heartbeatAnswer,
   type OpenTaskAnswer,
   openTaskAnswer,
+  openTaskDryRun,
   type openTaskRequest,
   type Task,
   task,
@@ -54,6 +56,7 @@ export type SetLock = z.input<typeof lockRequest>
 export type Delegate = z.input<typeof delegationRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
 export type DryRun = z.infer<typeof dryRunAnswer>
+export type GrantFilter = Paged<z.input<typeof grantQuery>>
 
 export interface BrokerClientOptions {
   /** https, or http on loopback. A path in front is kept. */
@@ -88,6 +91,10 @@ export interface BrokerClient {
     request: RequestCredential,
     options?: MintOptions & TaskAuth,
   ): Promise<CredentialAnswer>
+  /** What would be decided of a task's credentials, in their order; opens none. */
+  dryRunTask(request: OpenTask): Promise<DryRun[]>
+  /** What may be asked for; with a resource also whether we may. */
+  listGrants(filter?: GrantFilter): Promise<GrantList>
   /** What would be decided; mints nothing. */
   dryRunCredential(taskId: string, request: RequestCredential, auth?: TaskAuth): Promise<DryRun>
   /** Hands a part of what the task may do to one delegate, for one child task. */
@@ -179,6 +186,12 @@ function taskCalls(call: Caller) {
         body: request,
         headers: { ...mintHeaders(options), ...besideSubject(options) },
       }),
+    dryRunTask: async (request: OpenTask) => {
+      const query = { dry_run: 'true' }
+      return (await call({ method: 'POST', path: ['tasks'], expect: openTaskDryRun, query, body: request })).decisions
+    },
+    listGrants: (filter: GrantFilter = {}) =>
+      call({ method: 'GET', path: ['grants'], expect: grantList, query: filter as Query }),
     dryRunCredential: (taskId: string, request: RequestCredential, auth: TaskAuth = {}) =>
       call({
         method: 'POST',
