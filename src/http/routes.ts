@@ -9,6 +9,7 @@ import { openApiDocument } from './openapi.js'
 import { revocationRoutes } from './revocations.js'
 import { type Route, route } from './route.js'
 import { taskRoutes } from './tasks.js'
+import { timelineRoutes } from './timeline.js'
 import { whoamiRoutes } from './whoami.js'
 
 export interface Surroundings {
@@ -29,6 +30,7 @@ export function allRoutes(around: Surroundings): Route[] {
     ...leaseRoutes, //       GET /v1/leases · GET|DELETE /v1/leases/:id · POST /v1/leases/:id/retry|abandon
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id
     ...lockRoutes, //        POST|GET /v1/locks · DELETE /v1/locks/:id
+    ...timelineRoutes, //    POST /v1/tasks/:id/events · GET /v1/tasks/:id/timeline · GET /v1/audit
     ...oauthRoutes, //       POST /oauth/introspect
     ...whoamiRoutes, //      GET /v1/whoami
     ...discoveryRoutes(around.documents),

@@ -40,6 +40,10 @@ const scriptNames = [
   'counts',
   'take-bulk',
   'keep-order',
+  'count-events',
+  'give-back-events',
+  'note-secrets',
+  'note-records',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

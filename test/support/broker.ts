@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AuditLog, openAuditLog } from '../../src/audit/audit-log.js'
 import type { AuditRecord } from '../../src/audit/record.js'
+import { createAuditMirror } from '../../src/broker/mirror-audit.js'
 import type { Parts, Rules } from '../../src/broker/parts.js'
 import { composeRules } from '../../src/compose-rules.js'
 import { type Clock, systemClock } from '../../src/core/clock.js'
@@ -115,6 +116,8 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
     metrics: createMetrics(),
     breakers: createBreakers(clock, undefined, { failures: 1000, ...settings.breakers }),
   }
+  const mirror = createAuditMirror(ledger, parts.log)
+  audit.onFlushed = mirror.note
   // Without a sign that somebody sweeps nothing is issued.
   await ledger.takeDue([], 1)
   return {
@@ -132,6 +135,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
       for (const connection of opened) connection.disconnect()
       await queue.close().catch(() => undefined)
       jobs.disconnect()
+      await mirror.close()
       await ledger.close()
       await audit.close()
       keyset.close()
