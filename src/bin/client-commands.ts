@@ -4,6 +4,7 @@ import type { ExecOptions } from '../cli/exec.js'
 import type { LeaseListOptions } from '../cli/lease.js'
 import type { RequestOptions } from '../cli/request.js'
 import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../cli/task.js'
+import type { TaskEventOptions } from '../cli/task-event.js'
 import type { AddCommand } from './command-table.js'
 import { addLoginCommands } from './login-commands.js'
 import { addOperatorCommands } from './operator-commands.js'
@@ -113,6 +114,7 @@ function addTask(root: Command, add: AddCommand): void {
   )
     .option('--outcome <outcome>', 'succeeded, failed or cancelled')
     .option('--wait <duration>', 'how long to wait for the receipts', '10s')
+  addTaskEvent(task, add)
   const list = add(
     task,
     'list',
@@ -123,6 +125,24 @@ function addTask(root: Command, add: AddCommand): void {
     async (io, _, options: TaskListOptions) => (await tasks()).runTaskList(options, io),
   ).option('--state <state>', 'open or ended')
   addPaging(list)
+}
+
+function addTaskEvent(task: Command, add: AddCommand): void {
+  add(
+    task,
+    'event [id]',
+    {
+      summary: "put a tool call on the task's timeline, as claimed (without an id: HALLPASS_TASK)",
+      examples: ['hallpass task event --tool psql --outcome ok --detail "12 rows"'],
+    },
+    async (io, [id], options: TaskEventOptions) => (await import('../cli/task-event.js')).runTaskEvent(id, options, io),
+  )
+    .requiredOption('--tool <name>', 'what was called')
+    .requiredOption('--outcome <word>', 'how it ended: ok, error, denied, ...')
+    .option('--action <action>', 'for which action')
+    .option('--resource <resource>', 'on what')
+    .option('--detail <text>', 'at most 2,000 characters; secrets are left out')
+    .option('--at <time>', 'when, RFC 3339, UTC')
 }
 
 function addLease(root: Command, add: AddCommand): void {

@@ -5,6 +5,7 @@ import { isClaimed } from '../audit/record.js'
 import type { MirroredRecord, TimelineStore } from '../ledger/timeline.js'
 import type { Logger } from '../telemetry/logger.js'
 import { auditEntryText } from './audit-entry.js'
+import { isOrder } from './story-facts.js'
 
 /** Under load a batch takes all that came while the one before was under way. */
 const lingerMs = 20
@@ -63,7 +64,7 @@ export function createAuditMirror(ledger: Pick<TimelineStore, 'noteRecords'>, lo
   return {
     note(record) {
       const task = typeof record.task === 'string' ? record.task : null
-      waiting.push({ task, claimed: isClaimed(record), text: auditEntryText(record) })
+      waiting.push({ task, kind: kindOf(record), text: auditEntryText(record) })
       if (waiting.length > mostWaiting) letGo(waiting.splice(0, batchSize))
       schedule(lingerMs)
     },
@@ -75,3 +76,5 @@ export function createAuditMirror(ledger: Pick<TimelineStore, 'noteRecords'>, lo
     },
   }
 }
+
+const kindOf = (record: StoredRecord) => (isClaimed(record) ? 'claimed' : isOrder(record) ? 'orders' : 'records')

@@ -93,7 +93,8 @@ async function windowOf({ ledger }: Parts): Promise<[string | null, string | nul
 
 const timeOf = (text: string | null | undefined) => (text == null ? null : (JSON.parse(text) as AuditEntry).time)
 
-function matcherOf({ task, principal, account, type, from, to }: AuditFilter): (entry: AuditEntry) => boolean {
+/** `to` is the first moment that is too late. */
+export function matcherOf({ task, principal, account, type, from, to }: AuditFilter): (entry: AuditEntry) => boolean {
   const [begin, end] = [instantOf(from), instantOf(to)]
   return (entry) =>
     (task === undefined || entry.task === task) &&

@@ -2,6 +2,7 @@
 import type { AuditEntry } from '../api/audit.js'
 import type { Task } from '../ledger/task.js'
 import type { Parts } from './parts.js'
+import { StoryFacts } from './story-facts.js'
 
 /** A tree may be wider than anyone reads at once. */
 const mostTasks = 200
@@ -23,7 +24,7 @@ export async function readTimeline(parts: Parts, root: Task, sees: (task: Task) 
   for (let level: Task[] = [root]; level.length > 0; ) {
     const below: string[] = []
     for (const task of level) {
-      if (++read > mostTasks) return { records: records.sort(inOrder), complete: false }
+      if (++read > mostTasks) return { records: await withOrders(parts, records), complete: false }
       const [timeline, children] = await Promise.all([
         parts.ledger.readTimeline(task.id),
         parts.ledger.childrenOf(task.id),
@@ -36,7 +37,15 @@ export async function readTimeline(parts: Parts, root: Task, sees: (task: Task) 
     complete &&= found.every((task) => task !== null)
     level = found.filter((task) => task !== null)
   }
-  return { records: records.sort(inOrder), complete }
+  return { records: await withOrders(parts, records), complete }
+}
+
+/** What operators ordered meanwhile of whoever works here, in its place. */
+async function withOrders(parts: Parts, records: readonly AuditEntry[]): Promise<AuditEntry[]> {
+  const facts = new StoryFacts()
+  for (const record of records) facts.take(record)
+  const orders = (await parts.ledger.recentOrders()).map(readEntry).filter((order) => facts.concerns(order))
+  return [...records, ...orders].sort(inOrder)
 }
 
 const readEntry = (text: string) => JSON.parse(text) as AuditEntry

@@ -16,8 +16,8 @@ export function createTimelineStore(redis: Connection, tag: string, run: RunScri
     },
     findSecrets: (tasks, digests) => findSecrets(redis, tag, tasks, digests),
     async noteRecords(records, gaps) {
-      const limits = [bounds.perTask, bounds.claimedPerTask, bounds.recent, bounds.recentClaimed]
-      const flat = records.flatMap(({ task, claimed, text }) => [task ?? '', claimed ? 'claimed' : 'records', text])
+      const limits = [bounds.perTask, bounds.claimedPerTask, bounds.recent, bounds.recentClaimed, bounds.orders]
+      const flat = records.flatMap(({ task, kind, text }) => [task ?? '', kind, text])
       await run('note-records', JSON.stringify(limits), JSON.stringify(gaps), ...flat)
     },
     async readTimeline(task) {
@@ -37,6 +37,7 @@ export function createTimelineStore(redis: Connection, tag: string, run: RunScri
       const records = await orUnavailable(redis.lrange(`${tag}audit:${kind}`, skipped, skipped + limit - 1))
       return { records, from: place, next: records.length < limit ? null : place - records.length }
     },
+    recentOrders: async () => (await orUnavailable(redis.lrange(`${tag}audit:orders`, 0, -1))).reverse(),
     oldestRecent: async () => (await orUnavailable(redis.lrange(`${tag}audit:records`, -1, -1)))[0] ?? null,
   }
 }

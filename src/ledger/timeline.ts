@@ -3,8 +3,8 @@
 /** One audit record, shortened, as canonical text. */
 export interface MirroredRecord {
   readonly task: string | null
-  /** What a caller says of itself: bounded apart, so that it never pushes out what we did. */
-  readonly claimed: boolean
+  /** claimed: what a caller says of itself, bounded apart so that it never pushes out what we did. orders: operators'. */
+  readonly kind: 'records' | 'claimed' | 'orders'
   readonly text: string
 }
 
@@ -30,6 +30,7 @@ export const timelineBounds = {
   claimedPerTask: 200,
   recent: 5000,
   recentClaimed: 1000,
+  orders: 500,
   bytes: 2000,
 } as const
 
@@ -57,4 +58,6 @@ export interface TimelineStore {
   /** A page of the newest records of all programs on this ledger. `from`: a page's `next`. */
   readRecent(kind: 'records' | 'claimed', from: number | null, limit: number): Promise<RecentPage>
   oldestRecent(): Promise<string | null>
+  /** The newest orders of operators, oldest first: they name a target, not a task. */
+  recentOrders(): Promise<string[]>
 }
