@@ -54,9 +54,10 @@ const membersOf = (value: Json | undefined): Members =>
 
 /** What was decided about what; the whole typed input stays in the file. */
 function decisionOf(value: Json | undefined): Json {
-  const { id, effect, policies, reason, ttl_seconds, offer, input } = membersOf(value)
+  const { id, effect, policies, policySet, reason, ttl_seconds, offer, input } = membersOf(value)
   const { action, resource } = membersOf(input)
-  return { id, effect, policies, reason, ttl_seconds, offer: shorten(offer), action, resource: membersOf(resource).id }
+  const asked = { action, resource: membersOf(resource).id }
+  return { id, effect, policies, policySet, reason, ttl_seconds, offer: shorten(offer), ...asked }
 }
 
 /** Of a lease's immutable record what its owner may know of it. */

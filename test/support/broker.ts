@@ -57,6 +57,8 @@ export interface TestBroker {
   connectPatient(): Connection
   /** Everything on disk, in order. */
   records(): Promise<AuditRecord[]>
+  /** The folder of its chains; it goes with the broker. */
+  readonly auditFolder: string
   close(): Promise<void>
 }
 
@@ -131,6 +133,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
       return connection
     },
     records: () => readRecords(audit.directory),
+    auditFolder: join(folder, 'audit'),
     async close() {
       for (const connection of opened) connection.disconnect()
       await queue.close().catch(() => undefined)
