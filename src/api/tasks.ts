@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { credentialAnswer, credentialRequest } from './credentials.js'
+import { credentialAnswer, credentialRequest, dryRunAnswer } from './credentials.js'
 import * as fields from './fields.js'
 import { receipt } from './leases.js'
 
@@ -10,6 +10,8 @@ export const task = z.object({
   instance: z.string().nullable(),
   parent: z.string().nullable(),
   depth: z.int(),
+  /** The sub-agent that works on it under its parent's identity. */
+  agent: z.string().optional(),
   purpose: z.string(),
   state: z.enum(['open', 'ended']),
   outcome: z.string().nullable(),
@@ -24,6 +26,8 @@ export const openTaskRequest = z.strictObject({
   ttl_seconds: fields.ttlSeconds.optional(),
   /** Missing one ends the task as `abandoned`. */
   heartbeat_seconds: fields.heartbeatSeconds.optional(),
+  /** A child task: below the task that this delegation is of, and within its ceiling. */
+  delegation: fields.idOf('dlg').optional(),
   credentials: z.array(credentialRequest).min(1).max(20).optional(),
 })
 export type OpenTaskRequest = z.infer<typeof openTaskRequest>
@@ -34,6 +38,10 @@ export const openTaskAnswer = z.object({
   credentials: z.array(credentialAnswer).optional(),
 })
 export type OpenTaskAnswer = z.infer<typeof openTaskAnswer>
+
+/** `dry_run`: what would be decided of the credentials, in their order; no task is opened. */
+export const openTaskQuery = z.strictObject({ dry_run: z.enum(['true', 'false']).optional() })
+export const openTaskDryRun = z.object({ decisions: z.array(dryRunAnswer) })
 
 export const completeRequest = z.strictObject({ outcome: z.enum(['succeeded', 'failed', 'cancelled']).optional() })
 export const completeAnswer = z.object({ task, receipts: z.array(receipt) })

@@ -7,6 +7,7 @@ export type AuditEvent =
   | 'audit.healed'
   | 'task.opened'
   | 'task.ended'
+  | 'delegation.created'
   | 'decision.denied'
   | 'decision.approval_required'
   | 'request.refused'
@@ -29,6 +30,10 @@ export type AuditEvent =
   | 'ledger.replayed'
   | 'ledger.recovered'
   | 'orphan.found'
+  | 'approval.requested'
+  | 'approval.answered'
+  | 'approval.expired'
+  | 'approval.used'
   | 'tool.called'
 
 export interface AuditRecord {

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
 import { addAuditReading } from './audit-commands.js'
 import type { AddCommand } from './command-table.js'
+import { addPolicyTestCommands } from './policy-commands.js'
 import { addTokenCommands } from './token-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
@@ -124,6 +125,7 @@ function addPolicy(root: Command, add: AddCommand): void {
         (await import('../admin/policy.js')).runPolicySchema(inConfig(options, io), io.output),
     ),
   )
+  addPolicyTestCommands(policy, add)
 }
 
 function addAudit(root: Command, add: AddCommand): void {

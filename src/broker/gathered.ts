@@ -2,8 +2,12 @@
 // another may have ended.
 import type { StoredRecord } from '../audit/read-records.js'
 import type { AttributeValue } from '../identity/principal.js'
+import type { Delegation } from '../ledger/delegation.js'
 import type { Lock } from '../ledger/lock.js'
-import type { LostTask } from '../ledger/restoration.js'
+import { chainMembers } from '../ledger/replies.js'
+import type { LostApproval, LostTask } from '../ledger/restoration.js'
+import { GatheredApprovals } from './gathered-approvals.js'
+import { delegationOf } from './gathered-delegation.js'
 import { type GatheredEnding, type GatheredLease, LeaseRecords } from './gathered-lease.js'
 import { type GatheredOrder, lockOf, orderOf } from './gathered-orders.js'
 
@@ -13,15 +17,18 @@ export class Gathered {
   readonly #leases = new Map<string, LeaseRecords>()
   readonly #tasks = new Map<string, Mutable<LostTask>>()
   readonly #taskEnds = new Map<string, string>()
+  readonly #delegations = new Map<string, Delegation>()
   readonly #locks = new Map<string, Lock>()
   readonly #orders = new Map<string, GatheredOrder>()
   readonly #unlocked = new Set<string>()
+  readonly #approvals = new GatheredApprovals()
   /** Incarnations that were written for → when last said, in order of time. */
   readonly incarnations = new Map<string, string>()
   records = 0
 
   take(record: StoredRecord): void {
     this.records++
+    this.#approvals.take(record)
     switch (record.event) {
       case 'broker.started':
       case 'ledger.replayed':
@@ -33,6 +40,9 @@ export class Gathered {
         break
       case 'task.ended':
         this.#taskEnds.set(String(record.task), String(record.outcome))
+        break
+      case 'delegation.created':
+        this.#delegations.set(String(record.delegation), delegationOf(record))
         break
       case 'lock.set':
         this.#locks.set(String(record.lock), lockOf(record))
@@ -63,6 +73,12 @@ export class Gathered {
     for (const task of this.#tasks.values()) yield { ...task, outcome: this.#taskEnds.get(task.id) ?? null }
   }
 
+  /** Each with the task that it opened, whichever instance opened that. */
+  *delegations(): Generator<Delegation> {
+    const opened = new Map([...this.#tasks.values()].map(({ id, record }) => [record.delegation, id]))
+    for (const one of this.#delegations.values()) yield { ...one, opened: opened.get(one.id) ?? null }
+  }
+
   /** Ends of tasks, whoever opened them: task → outcome. */
   get taskEnds(): ReadonlyMap<string, string> {
     return this.#taskEnds
@@ -80,6 +96,11 @@ export class Gathered {
   /** Operators' orders over many leases, those of locks among them. */
   orders(): Iterable<GatheredOrder> {
     return this.#orders.values()
+  }
+
+  /** What people were asked, with whatever became of it. */
+  approvals(): Iterable<LostApproval> {
+    return this.#approvals.approvals(this.#taskEnds)
   }
 
   #noteIncarnation(incarnation: string, time: string): void {
@@ -107,6 +128,8 @@ export class Gathered {
         purpose: parts.purpose,
         // A task that came back without its pin would be anybody's who has the token.
         ...(typeof record.pinned_to === 'string' ? { jkt: record.pinned_to } : {}),
+        // And one without its ceiling could do all that its principals may.
+        ...chainMembers(parts),
       },
       openedAt: Date.parse(String(record.opened_at ?? record.time)),
       expiresAt: Date.parse(String(record.expires_at)),
@@ -117,7 +140,7 @@ export class Gathered {
   }
 
   #takeLease(record: StoredRecord): void {
-    if (typeof record.lease !== 'string') return
+    if (typeof record.lease !== 'string' || record.event.startsWith('approval.')) return
     const entry = this.#leases.get(record.lease) ?? new LeaseRecords()
     entry.take(record.lease, record)
     this.#leases.set(record.lease, entry)

@@ -2,27 +2,35 @@
 import type { CredentialRequest } from '../api/credentials.js'
 import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
-import { createId } from '../core/ids.js'
 import { fillRecipe } from '../grants/recipe.js'
-import type { Task } from '../ledger/task.js'
+import type { Approval } from '../ledger/approval.js'
+import type { Holder, Task } from '../ledger/task.js'
+import type { JsonObject } from '../providers/provider.js'
+import { boundOf } from './approval-bound.js'
+import { askApproval } from './ask-approval.js'
 import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
+import { draftTask } from './draft-task.js'
 import { endTask } from './end-task.js'
 import { checkAnswering } from './enter-provider.js'
 import { type Exchanged, exchange } from './exchange.js'
-import { holdersOf, withHeld } from './holders.js'
+import { withHeld } from './holders.js'
+import { noteDenial } from './look.js'
 import type { Caller, Parts } from './parts.js'
+import { recordOpened } from './record-opened.js'
 import { refusalOf, refuse } from './refusal.js'
+import { takeDelegation } from './take-delegation.js'
+import { notFound } from './task-access.js'
 import { createTaskToken } from './task-token.js'
 import { decisionView } from './views.js'
 import type { Idempotency } from './wanted.js'
-
-const defaultTaskSeconds = 3600
 
 export interface OpenedTask {
   readonly task: Task
   readonly taskToken: string
   readonly credentials: readonly Exchanged[]
+  /** What people have to agree to first, one per credential that wants it; then nothing was minted. */
+  readonly approvals: readonly Approval[]
 }
 
 /**
@@ -35,20 +43,25 @@ export async function openTask(
   request: OpenTaskRequest,
   idempotency: Idempotency | null,
 ): Promise<OpenedTask> {
-  const wanted = (request.credentials ?? []).map((credential) => ({
-    credential,
-    asked: resolveAsked(parts, credential),
-  }))
-  const draft = draftTask(parts, caller, request)
-  await checkAllPermitted(parts, caller, draft, wanted)
-  checkFillable(draft, wanted)
+  const wanted = (request.credentials ?? []).map((credential) => {
+    const asked = resolveAsked(parts, credential)
+    // An approval is for one task, and there is none yet.
+    if (credential.approval_id) throw notFound('approval')
+    return { credential, asked }
+  })
+  const parent = await takeDelegation(parts, caller, request.delegation)
+  const draft = draftTask(parts, caller, request, parent)
+  const decided = await decideAll(parts, caller, draft, wanted, parent?.chain ?? [])
+  const recipes = fillAll(draft, wanted)
   for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
   const task = await writeTask(parts, caller, draft, request, wanted, idempotency)
   try {
+    const approvals = await askAll(parts, caller, task, wanted, decided, recipes, parent?.chain ?? [])
     const credentials: Exchanged[] = []
-    for (const { credential } of wanted) credentials.push(await exchange(parts, caller, task.id, credential, null))
+    for (const { credential } of approvals.length > 0 ? [] : wanted)
+      credentials.push(await exchange(parts, caller, task.id, credential, null))
     if (request.heartbeat_seconds !== undefined) await parts.ledger.beat(task.id)
-    return { task, taskToken: await createTaskToken(parts, task), credentials }
+    return { task, taskToken: await createTaskToken(parts, task), credentials, approvals }
   } catch (error) {
     // The caller is told why it has no credentials; should the end fail too, the task is still due.
     await endTask(parts, task.id, 'failed', 'broker', caller.requestId).catch((ending: unknown) =>
@@ -58,51 +71,45 @@ export async function openTask(
   }
 }
 
-function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task {
-  const { principal } = caller
-  const { limits } = parts.rules()
-  const now = parts.clock.now()
-  const id = createId('task', now)
-  const ttlSeconds = Math.min(request.ttl_seconds ?? defaultTaskSeconds, limits.task.ttl)
-  return {
-    id,
-    principal: principal.id,
-    account: principal.account,
-    instance: principal.instance,
-    ...(principal.jkt === undefined ? {} : { jkt: principal.jkt }),
-    attributes: principal.attributes,
-    holders: holdersOf(principal, limits.account.memory),
-    chain: [id],
-    parent: null,
-    depth: 0,
-    purpose: request.purpose,
-    state: 'open',
-    outcome: null,
-    openedAt: now,
-    expiresAt: now + ttlSeconds * 1000,
-    endedAt: null,
-    activeLeases: 0,
-  }
+/** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
+function fillAll(draft: Task, wanted: readonly { asked: Asked }[]): JsonObject[] {
+  return wanted.map(({ asked }) => {
+    const { grant, resource, declared } = asked
+    return fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
+  })
 }
 
-/** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
-function checkFillable(draft: Task, wanted: readonly { asked: Asked }[]): void {
-  for (const { asked } of wanted) {
-    const { grant, resource, declared } = asked
-    fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
+/** Asks for the approvals that are wanted, in the task that was opened for them. */
+async function askAll(
+  parts: Parts,
+  caller: Caller,
+  task: Task,
+  wanted: readonly { asked: Asked }[],
+  decided: readonly Decided[],
+  recipes: readonly JsonObject[],
+  ancestors: readonly Task[],
+): Promise<Approval[]> {
+  const approvals: Approval[] = []
+  for (const [i, { asked }] of wanted.entries()) {
+    const [one, recipe] = [decided[i], recipes[i]]
+    if (one?.verdict.effect !== 'approval_required' || recipe === undefined) continue
+    const bound = boundOf(asked, task, recipe, one)
+    approvals.push(await askApproval(parts, caller, task, ancestors, bound, one))
   }
+  return approvals
 }
 
 /** Decides every credential as if those before it were held. Any denial → 403 with all `decisions`, and no task. */
-async function checkAllPermitted(
+export async function decideAll(
   parts: Parts,
   caller: Caller,
   draft: Task,
   wanted: readonly { credential: CredentialRequest; asked: Asked }[],
-): Promise<void> {
-  if (wanted.length === 0) return
+  ancestors: readonly Task[],
+): Promise<readonly Decided[]> {
+  if (wanted.length === 0) return []
   // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
-  await countRequest(parts, draft)
+  await countRequest(parts, draft.holders)
   const look = await parts.ledger.lookHolders(draft.holders)
   let holders = look.holders
   const decided: Decided[] = []
@@ -110,25 +117,27 @@ async function checkAllPermitted(
     const task = {
       openedAt: look.now,
       expiresAt: look.now + (draft.expiresAt - draft.openedAt),
-      depth: 0,
+      depth: draft.depth,
       activeLeases: i,
+      ...(draft.ceiling === undefined ? {} : { ceiling: draft.ceiling }),
     }
-    decided.push(decide(parts, caller, asked, { now: look.now, task, holders }))
+    decided.push(decide(parts, caller, asked, { now: look.now, task, holders, ancestors }))
     holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: asked.ttlSeconds })
   }
+  // A denial says more than a missing approval: nothing an approver could do would help, so nobody is asked.
+  const first = decided.find((one) => one.verdict.effect === 'deny')
+  if (!first) return decided
   const refused = decided.filter((one) => one.verdict.effect !== 'permit')
-  // A denial says more than a missing approval: nothing an approver could do would help.
-  const first = refused.find((one) => one.verdict.effect === 'deny') ?? refused[0]
-  if (!first) return
   await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
-  if (first.verdict.effect === 'deny') await parts.ledger.noteDenial(draft.holders.map((holder) => holder.id))
+  await noteDenial(parts, caller, draft.holders)
   const { code, detail, members } = refusalOf(first, first.input)
   throw new BrokerError(code, detail, {
     members: { ...members, decisions: decided.map((one) => decisionView(one.decision)) },
   })
 }
 
-async function countRequest(parts: Parts, { holders }: Task): Promise<void> {
+/** Counts one of the account's requests. Throws `rate`. */
+export async function countRequest(parts: Parts, holders: readonly Holder[]): Promise<void> {
   const account = holders.find((holder) => holder.kind === 'account')
   if (!account) throw new BrokerError('internal', 'a task without an account')
   const wait = await parts.ledger.countRequest(account.id, parts.rules().limits.account.requests_per_minute)
@@ -180,36 +189,6 @@ async function writeTask(
   return task
 }
 
-async function recordOpened(
-  parts: Parts,
-  caller: Caller,
-  task: Task,
-  request: OpenTaskRequest,
-  idempotency: Idempotency | null,
-): Promise<void> {
-  await parts.audit.append({
-    event: 'task.opened',
-    principal: task.principal,
-    account: task.account,
-    task: task.id,
-    request_id: caller.requestId,
-    instance_of: task.instance,
-    ...(task.jkt === undefined ? {} : { pinned_to: task.jkt }),
-    token_sha256: caller.principal.tokenSha256,
-    purpose: request.purpose,
-    attributes: task.attributes,
-    opened_at: new Date(task.openedAt).toISOString(),
-    expires_at: new Date(task.expiresAt).toISOString(),
-    // Enough to write the task again into a ledger that lost it (recovery).
-    holders: task.holders.map(({ id, kind, windowMs }) => [id, kind, windowMs]),
-    chain: task.chain,
-    parent: task.parent,
-    depth: task.depth,
-    ...(request.heartbeat_seconds === undefined ? {} : { heartbeat_seconds: request.heartbeat_seconds }),
-    ...(idempotency ? { idempotency: { ...idempotency } } : {}),
-  })
-}
-
 function notOpened(
   answer: Exclude<Awaited<ReturnType<Parts['ledger']['openTask']>>, { outcome: 'ok' }>,
   idempotency: Idempotency | null,
@@ -220,6 +199,16 @@ function notOpened(
           members: { task: { id: answer.task } },
         })
       : new BrokerError('idempotency_mismatch', 'this Idempotency-Key was used with another request')
+  }
+  switch (answer.outcome) {
+    case 'closed':
+      return new BrokerError('task_closed', 'the task that this delegation is of has ended')
+    case 'no_delegation':
+      return notFound('delegation')
+    case 'opened':
+      return new BrokerError('already_issued', `this delegation already opened ${answer.task}`, {
+        members: { task: { id: answer.task } },
+      })
   }
   const { retryAfterSeconds } = answer
   if (answer.outcome === 'rate') return rateExceeded(retryAfterSeconds)

@@ -4,7 +4,9 @@ import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
 import { type AuditList, auditList, type auditQuery, type Timeline, timelineAnswer } from '../api/audit.js'
 import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
+import { type DelegationAnswer, delegationAnswer, type delegationRequest } from '../api/delegations.js'
 import { type EventsAnswer, type EventsRequest, eventsAnswer } from '../api/events.js'
+import { type GrantList, grantList, type grantQuery } from '../api/grants.js'
 import {
   type Lease,
   lease,
@@ -30,6 +32,7 @@ import {
   heartbeatAnswer,
   type OpenTaskAnswer,
   openTaskAnswer,
+  openTaskDryRun,
   type openTaskRequest,
   type Task,
   task,
@@ -52,10 +55,12 @@ export type TaskFilter = Paged<z.input<typeof taskQuery>>
 export type LeaseSearch = Paged<z.input<typeof leaseQuery>>
 export type OrderRevocation = z.input<typeof revocationRequest>
 export type SetLock = z.input<typeof lockRequest>
+export type Delegate = z.input<typeof delegationRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
 export type ToolCalls = EventsRequest['events']
 export type AuditSearch = Paged<z.input<typeof auditQuery>>
 export type DryRun = z.infer<typeof dryRunAnswer>
+export type GrantFilter = Paged<z.input<typeof grantQuery>>
 
 export interface BrokerClientOptions {
   /** https, or http on loopback. A path in front is kept. */
@@ -90,8 +95,14 @@ export interface BrokerClient {
     request: RequestCredential,
     options?: MintOptions & TaskAuth,
   ): Promise<CredentialAnswer>
+  /** What would be decided of a task's credentials, in their order; opens none. */
+  dryRunTask(request: OpenTask): Promise<DryRun[]>
+  /** What may be asked for; with a resource also whether we may. */
+  listGrants(filter?: GrantFilter): Promise<GrantList>
   /** What would be decided; mints nothing. */
   dryRunCredential(taskId: string, request: RequestCredential, auth?: TaskAuth): Promise<DryRun>
+  /** Hands a part of what the task may do to one delegate, for one child task. */
+  delegateTask(taskId: string, request: Delegate, auth?: TaskAuth): Promise<DelegationAnswer>
   /** Ends the task and all below it; idempotent. Waits up to `waitSeconds` (at most 60) for receipts. */
   completeTask(
     taskId: string,
@@ -192,12 +203,26 @@ function taskCalls(call: Caller) {
         body: request,
         headers: { ...mintHeaders(options), ...besideSubject(options) },
       }),
+    dryRunTask: async (request: OpenTask) => {
+      const query = { dry_run: 'true' }
+      return (await call({ method: 'POST', path: ['tasks'], expect: openTaskDryRun, query, body: request })).decisions
+    },
+    listGrants: (filter: GrantFilter = {}) =>
+      call({ method: 'GET', path: ['grants'], expect: grantList, query: filter as Query }),
     dryRunCredential: (taskId: string, request: RequestCredential, auth: TaskAuth = {}) =>
       call({
         method: 'POST',
         path: ['tasks', taskId, 'credentials'],
         query: { dry_run: 'true' },
         expect: dryRunAnswer,
+        body: request,
+        headers: besideSubject(auth),
+      }),
+    delegateTask: (taskId: string, request: Delegate, auth: TaskAuth = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'delegations'],
+        expect: delegationAnswer,
         body: request,
         headers: besideSubject(auth),
       }),

@@ -3,6 +3,7 @@
 
 import { type Clock, toTimestamp } from '../core/clock.js'
 import type { SettingProblem } from '../core/settings.js'
+import { minTtlSeconds as floors } from './floors.js'
 import {
   type Guarantees,
   type Handle,
@@ -33,7 +34,7 @@ export interface SignedJwtParts {
   reservedAudiences: readonly string[]
 }
 
-const minTtlSeconds = 1
+const minTtlSeconds = floors.jwt
 
 /** A provider named `name`; it calls nobody, so it has nothing to close and no connection to break. */
 export function createSignedJwtProvider(name: string, config: SignedJwtConfig, parts: SignedJwtParts): Provider {
@@ -180,12 +181,14 @@ function claimsOf(lease: LeaseToIssue, recipe: SignedJwtRecipe, issuer: string, 
 
 /** RFC 8693 section 4.1: the outermost actor is the one who acts now, those within it acted before. */
 function actorsOf(chain: LeaseToIssue['chain']): JsonObject {
-  return [...chain]
-    .reverse()
-    .reduce<JsonObject>(
-      (within, { principal }) => (within.sub === undefined ? { sub: principal } : { sub: principal, act: within }),
-      {},
-    )
+  return [...chain].reverse().reduce<JsonObject>(
+    (within, { principal, agent }) => ({
+      sub: principal,
+      ...(agent === undefined ? {} : { agent }),
+      ...(within.sub === undefined ? {} : { act: within }),
+    }),
+    {},
+  )
 }
 
 function parseHandle(handle: Handle): { jti: string; exp: number; verifiedBy: 'introspection' | 'offline' } {
