@@ -1,6 +1,7 @@
 // One decision: policies over the verified caller, the declared action, the resource, and what task, session and account hold.
 import { createId } from '../core/ids.js'
 import type { HolderLook } from '../ledger/ledger.js'
+import type { CountRange } from '../policy/count-cuts.js'
 import type { Decision, DecisionInput, Verdict } from '../policy/decision.js'
 import type { Asked } from './asked.js'
 import { holdingsOf, isEscalation } from './holders.js'
@@ -23,6 +24,8 @@ export interface Decided {
   readonly verdict: Verdict
   /** The full typed input, for the audit: with it and the policy set the decision can be made again (I10). */
   readonly input: DecisionInput
+  /** How many leases there may be for it to be decided alike; a reservation asks. */
+  readonly counts: readonly CountRange[]
 }
 
 /** Decides; never throws on a denial. `world` is what a later reservation must still find. */
@@ -61,5 +64,5 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     policySet: policy.hash,
   }
   parts.metrics.decisions.inc({ effect: decision.effect })
-  return { decision, verdict, input }
+  return { decision, verdict, input, counts: verdict.effect === 'permit' ? policy.countRanges(input) : [] }
 }

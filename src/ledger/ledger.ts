@@ -41,6 +41,8 @@ export interface Reservation {
   readonly record: LeaseRecord
   readonly holders: readonly Holder[]
   readonly versions: readonly string[]
+  /** Counts of live leases that the decision rests on: each has to be within its bounds, both of which count. */
+  readonly counts?: readonly { readonly of: 'task' | Holder['kind']; readonly min: number; readonly max: number }[]
   readonly ttlSeconds: number
   /** How long the provider's call may take; the lease is looked after that long plus a margin from now. */
   readonly providerTimeoutMs: number

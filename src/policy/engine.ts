@@ -12,6 +12,7 @@ import {
   requestContext,
   resourceEntity,
 } from './cedar-request.js'
+import { type CountRange, rangesOf } from './count-cuts.js'
 import type { DecisionInput, DenyReason, Offer, OfferBounds, Resource, Verdict } from './decision.js'
 import type { Groups } from './groups.js'
 import { chooseOffer } from './offers.js'
@@ -32,6 +33,8 @@ export interface PolicyEngine {
   /** SHA-256 of the set that decides here. */
   readonly hash: string
   decide(input: DecisionInput, bounds: OfferBounds): Verdict
+  /** Within which counts of leases this input is decided alike: what a reservation has to find them within. */
+  countRanges(input: DecisionInput): CountRange[]
   permitsOperator(
     principal: Principal,
     operateAction: string,
@@ -74,6 +77,18 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
       ])
       if (answer.effect !== 'permit') return deny(answer.effect, answer.policies)
       return verdictOf(answer.policies, offers, bounds)
+    },
+    countRanges(input) {
+      const grant = actions.get(input.action)
+      if (grant === undefined) return []
+      const member = groups.groupsOf(input.principal)
+      const { cuts } = sliceFor(input.principal, member, [input.action, grant.access])
+      const { task, session, account } = input
+      return rangesOf(cuts, {
+        task: task.activeLeases,
+        session: session.activeLeases,
+        account: account.activeLeases,
+      })
     },
     permitsOperator(principal, operateAction, target, about = {}) {
       if (principal.use !== 'operator') return { permit: false, policies: [], error: false }
