@@ -48,9 +48,10 @@ function printRaces({ seed, brokers, results, passed }: Races): string {
   const lines = results.map((one) => {
     const outcomes = Object.entries(one.outcomes).sort(([a], [b]) => (a < b ? 1 : -1))
     const counts = outcomes.map(([outcome, count]) => `${outcome} ${count.toLocaleString('en-US')}`).join(', ')
+    const again = one.repeated > 0 ? `; ${one.repeated} run again after a 503` : ''
     const exact = one.rounds - one.faultyRounds
     const decided = `${one.decisionsPerRequest.toFixed(2)} decisions a request`
-    return `  ${one.name.padEnd(width)}  ${`${exact} of ${one.rounds}`.padStart(12)}  ${counts}; ${decided}; ${one.seconds.toFixed(0)} s`
+    return `  ${one.name.padEnd(width)}  ${`${exact} of ${one.rounds}`.padStart(12)}  ${counts}; ${decided}; ${one.seconds.toFixed(0)} s${again}`
   })
   const faults = results.flatMap(({ name, faults }) => faults.map((fault) => `  ${name}: ${fault}`))
   const head = `\n  rounds in which exactly the allowed set was issued (${brokers} broker processes, seed ${seed})\n`

@@ -29,6 +29,8 @@ export interface Scenario {
   /** Of `rounds` asked for, how many this one runs. */
   share(rounds: number): number
   round(account: string, requests: number, random: Random): Round
+  /** What was issued though it must not be, whatever else went wrong; null when nothing was. */
+  excess(round: Round, outcomes: Outcomes): string | null
   /** What is wrong with what was issued; null when it is exactly the allowed set. */
   fault(round: Round, outcomes: Outcomes): string | null
 }
@@ -59,19 +61,30 @@ const exactly = (what: string, issued: number, allowed: number): string | null =
   issued === allowed ? null : `${issued} ${what} issued, exactly ${allowed} allowed`
 
 /** `allowed` in each group of requests that the rule counts together. */
-const counted = (group: (round: Round, request: RaceRequest) => unknown, allowed: number): Scenario['fault'] => {
-  return (round, outcomes) => {
-    const groups = new Map<unknown, string[]>()
+function counted(
+  groupOf: (round: Round, request: RaceRequest) => unknown,
+  allowed: number,
+): Pick<Scenario, 'excess' | 'fault'> {
+  const groups = (round: Round, outcomes: Outcomes) => {
+    const found = new Map<unknown, string[]>()
     for (const [i, request] of round.requests.entries()) {
-      const key = group(round, request)
-      groups.set(key, [...(groups.get(key) ?? []), outcomes[i] ?? 'missing'])
+      const key = groupOf(round, request)
+      found.set(key, [...(found.get(key) ?? []), outcomes[i] ?? 'missing'])
     }
-    for (const own of groups.values()) {
-      const fault = exactly('of one group', issuedOf(own), Math.min(allowed, own.length))
-      if (fault !== null) return fault
-    }
-    return notDenied(outcomes)
+    return [...found.values()].map((own) => ({ issued: issuedOf(own), allowed: Math.min(allowed, own.length) }))
   }
+  const describe = (one: { issued: number; allowed: number } | undefined) =>
+    one === undefined ? null : exactly('of one group', one.issued, one.allowed)
+  return {
+    excess: (round, outcomes) => describe(groups(round, outcomes).find((one) => one.issued > one.allowed)),
+    fault: (round, outcomes) =>
+      describe(groups(round, outcomes).find((one) => one.issued !== one.allowed)) ?? notDenied(outcomes),
+  }
+}
+
+function bothIssued({ requests }: Round, outcomes: Outcomes): string | null {
+  const kinds = new Set(requests.flatMap(({ action }, i) => (outcomes[i] === 'issued' ? [action] : [])))
+  return kinds.size > 1 ? `both ${[...kinds].join(' and ')} issued` : null
 }
 
 const tenth = (rounds: number) => Math.ceil(rounds / 10)
@@ -84,12 +97,12 @@ export const scenarios: readonly Scenario[] = [
       tasks: tasksOfOneSession(account),
       requests: asking(random, requests, ['deploy.run', 'database.migrate'], 3),
     }),
-    fault: ({ requests }, outcomes) => {
-      const kinds = new Set(requests.flatMap(({ action }, i) => (outcomes[i] === 'issued' ? [action] : [])))
-      if (kinds.size > 1) return `both ${[...kinds].join(' and ')} issued`
-      const [kind] = kinds
-      const allowed = requests.filter(({ action }) => action === kind).length
-      return exactly(kind ?? 'of either', issuedOf(outcomes), Math.max(1, allowed)) ?? notDenied(outcomes)
+    excess: bothIssued,
+    fault: (round, outcomes) => {
+      const kind = round.requests[outcomes.indexOf('issued')]?.action ?? 'of either'
+      const allowed = round.requests.filter(({ action }) => action === kind).length
+      const wrong = exactly(kind, issuedOf(outcomes), Math.max(1, allowed))
+      return bothIssued(round, outcomes) ?? wrong ?? notDenied(outcomes)
     },
   },
   {
@@ -99,7 +112,7 @@ export const scenarios: readonly Scenario[] = [
       tasks: tasksOfTwoSessions(account),
       requests: asking(random, requests, ['key.rotate', 'key.export'], 3),
     }),
-    fault: counted(() => 'account', 1),
+    ...counted(() => 'account', 1),
   },
   {
     name: 'three leases of an account, over two sessions',
@@ -108,7 +121,7 @@ export const scenarios: readonly Scenario[] = [
       tasks: tasksOfTwoSessions(account),
       requests: asking(random, requests, ['report.read'], 1),
     }),
-    fault: counted(() => 'account', 3),
+    ...counted(() => 'account', 3),
   },
   {
     name: 'two leases of each of two sessions',
@@ -117,7 +130,7 @@ export const scenarios: readonly Scenario[] = [
       tasks: tasksOfTwoSessions(account),
       requests: asking(random, requests, ['log.read'], 1),
     }),
-    fault: counted(({ tasks }, { task }) => tasks[task]?.instance, 2),
+    ...counted(({ tasks }, { task }) => tasks[task]?.instance, 2),
   },
   {
     name: 'one lease of each of four tasks',
@@ -126,6 +139,6 @@ export const scenarios: readonly Scenario[] = [
       tasks: tasksOfOneSession(account),
       requests: asking(random, requests, ['trace.read'], 1),
     }),
-    fault: counted((_, { task }) => task, 1),
+    ...counted((_, { task }) => task, 1),
   },
 ]

@@ -2,9 +2,11 @@
 import { createId } from '../core/ids.js'
 import type { HolderLook } from '../ledger/ledger.js'
 import type { CountRange } from '../policy/count-cuts.js'
-import type { Decision, DecisionInput, Verdict } from '../policy/decision.js'
+import type { Decision, DecisionInput, OfferBounds, Verdict } from '../policy/decision.js'
+import type { PolicyEngine } from '../policy/engine.js'
 import type { Asked } from './asked.js'
-import { holdingsOf, isEscalation } from './holders.js'
+import { type Escalation, escalationOf } from './escalation.js'
+import { holdingsOf } from './holders.js'
 import type { Caller, Parts } from './parts.js'
 
 /** The state of the world as the ledger's one look gave it. */
@@ -26,6 +28,10 @@ export interface Decided {
   readonly input: DecisionInput
   /** How many leases there may be for it to be decided alike; a reservation asks. */
   readonly counts: readonly CountRange[]
+  /** As what the session remembers the lifetime; a later one that is longer is an escalation. */
+  readonly rememberedTtlSeconds: number
+  /** Whether this goes beyond what the session had before, and beyond which lease. */
+  readonly escalation: Escalation | null
 }
 
 /** Decides; never throws on a denial. `world` is what a later reservation must still find. */
@@ -33,7 +39,7 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
   const { policy } = parts.rules()
   const { grant, resource, declared, ttlSeconds } = asked
   const { principal } = caller
-  const input: DecisionInput = {
+  const base: DecisionInput = {
     principal,
     action: grant.action,
     resource,
@@ -47,16 +53,20 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     session: holdingsOf(world.holders, 'session'),
     account: holdingsOf(world.holders, 'account'),
     recentDenials: Math.max(0, ...world.holders.map((look) => look.recentDenials)),
-    escalation: isEscalation(world.holders, { access: grant.access, resource, ttlSeconds }),
+    escalation: false,
     binding: principal.binding,
     now: world.now,
   }
-  const verdict = policy.decide(input, {
-    ttlSeconds: Math.min(ttlSeconds, Math.floor((world.task.expiresAt - world.now) / 1000)),
+  const leftSeconds = Math.floor((world.task.expiresAt - world.now) / 1000)
+  const bounds: OfferBounds = {
+    ttlSeconds: Math.min(ttlSeconds, leftSeconds),
     minTtlSeconds: asked.guarantees.minTtlSeconds,
     binding: principal.binding,
     require: grant.require,
-  })
+  }
+  const { input, verdict, escalation } = decideStepwise(policy, base, bounds, (lifetime) =>
+    escalationOf(world.holders, { access: grant.access, resource, ttlSeconds: lifetime }),
+  )
   const decision: Decision = {
     id: createId('dec', parts.clock.now()),
     effect: verdict.effect,
@@ -64,5 +74,46 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     policySet: policy.hash,
   }
   parts.metrics.decisions.inc({ effect: decision.effect })
-  return { decision, verdict, input, counts: verdict.effect === 'permit' ? policy.countRanges(input) : [] }
+  return {
+    decision,
+    verdict,
+    input,
+    counts: verdict.effect === 'permit' ? policy.countRanges(input) : [],
+    rememberedTtlSeconds: rememberedTtl(lifetimeOf(verdict, bounds), leftSeconds, ttlSeconds),
+    escalation,
+  }
+}
+
+/**
+ * How long a credential would live is known only once the policies have narrowed it: whether that is an escalation is asked
+ * of what they would give, not of what was asked for, and then it is decided as one. Otherwise whoever once asks for an hour
+ * and is given a minute could have an hour of anything later on, unseen.
+ */
+function decideStepwise(
+  policy: PolicyEngine,
+  base: DecisionInput,
+  bounds: OfferBounds,
+  beyond: (lifetimeSeconds: number) => Escalation | null,
+): { input: DecisionInput; verdict: Verdict; escalation: Escalation | null } {
+  const asEscalation = (escalation: Escalation) => {
+    const input = { ...base, escalation: true }
+    return { input, verdict: policy.decide(input, bounds), escalation }
+  }
+  const byClass = beyond(0)
+  if (byClass !== null) return asEscalation(byClass)
+  const verdict = policy.decide(base, bounds)
+  const byLifetime = beyond(lifetimeOf(verdict, bounds))
+  return byLifetime === null ? { input: base, verdict, escalation: null } : asEscalation(byLifetime)
+}
+
+/** Of a denial: what was asked for. */
+const lifetimeOf = (verdict: Verdict, bounds: OfferBounds) =>
+  'ttlSeconds' in verdict ? verdict.ttlSeconds : bounds.ttlSeconds
+
+/**
+ * What only the task's end cut short is remembered by the whole minute: by the second, each request of a task near its end
+ * would be something new that was granted, and a reason to decide everybody else's again.
+ */
+function rememberedTtl(seconds: number, leftSeconds: number, askedSeconds: number): number {
+  return seconds < leftSeconds ? seconds : Math.min(askedSeconds, Math.ceil(seconds / 60) * 60)
 }

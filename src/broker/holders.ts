@@ -62,32 +62,3 @@ export function sensitivityOf(resource: Resource): string | null {
   const value = resource.attributes.sensitivity
   return typeof value === 'string' ? value : null
 }
-
-const accessOrder: readonly string[] = ['read', 'write', 'deploy', 'admin']
-const sensitivityOrder: readonly string[] = ['low', 'medium', 'high', 'critical']
-
-/**
- * Whether this asks for more than the session had before: a higher access class, a more sensitive resource, a longer
- * lifetime (I9). These orders serve this question alone: no class implies another. False on a session's first request.
- */
-export function isEscalation(
-  looks: readonly HolderLook[],
-  asked: { access: Access; resource: Resource; ttlSeconds: number },
-): boolean {
-  const sessions = looks.filter((look) => look.kind === 'session')
-  if (sessions.every((look) => look.granted.length === 0)) return false
-  const access = sessions.flatMap((look) => look.grantedAccess.map((name) => accessOrder.indexOf(name)))
-  if (accessOrder.indexOf(asked.access) > Math.max(-1, ...access)) return true
-  if (asked.ttlSeconds > Math.max(0, ...sessions.flatMap((look) => look.grantedTtls))) return true
-  return isMoreSensitive(
-    sensitivityOf(asked.resource),
-    sessions.flatMap((look) => look.grantedSensitivities),
-  )
-}
-
-function isMoreSensitive(asked: string | null, had: readonly string[]): boolean {
-  if (asked === null || had.includes(asked)) return false
-  const rank = sensitivityOrder.indexOf(asked)
-  // A value outside the order that the session never had counts as higher: better one approval too many.
-  return rank === -1 || rank > Math.max(-1, ...had.map((name) => sensitivityOrder.indexOf(name)))
-}

@@ -113,8 +113,9 @@ async function checkAllPermitted(
       depth: 0,
       activeLeases: i,
     }
-    decided.push(decide(parts, caller, asked, { now: look.now, task, holders }))
-    holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: asked.ttlSeconds })
+    const one = decide(parts, caller, asked, { now: look.now, task, holders })
+    decided.push(one)
+    holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: one.rememberedTtlSeconds })
   }
   const refused = decided.filter((one) => one.verdict.effect !== 'permit')
   // A denial says more than a missing approval: nothing an approver could do would help.

@@ -49,7 +49,7 @@ function leaseToIssue(caller: Caller, { asked, leaseId }: Wanted, { now, task }:
 
 function recordOf(
   { asked }: Wanted,
-  { task, holders }: Look,
+  { task }: Look,
   decided: Decided,
   recipe: JsonObject,
   toIssue: Prepared['toIssue'],
@@ -59,7 +59,7 @@ function recordOf(
   const { revocation, sessions, propagationSeconds } = provider.guarantees(recipe)
   const sensitivity = sensitivityOf(resource)
   const capacity = provider.capacity?.(recipe)
-  const last = holders.find((holder) => holder.kind === 'session')?.lastLease
+  const follows = decided.escalation?.follows
   return {
     task: task.id,
     chain: task.chain,
@@ -76,10 +76,10 @@ function recordOf(
     ...(propagationSeconds > 0 ? { propagation: propagationSeconds } : {}),
     mark: provider.plan(toIssue, recipe),
     ...(capacity ? { capacity: capacity.key } : {}),
-    ttl: asked.ttlSeconds,
+    ttl: decided.rememberedTtlSeconds,
     policies: decided.decision.policies,
     decision: decided.decision.id,
     request: caller.requestId,
-    ...(decided.input.escalation && last ? { follows: last } : {}),
+    ...(follows ? { follows } : {}),
   }
 }

@@ -77,6 +77,7 @@ end
 for _, holder in ipairs(a.holders) do
   local h = T .. 'h:' .. holder[1]
   count_new(holder[1], rec, a.lease, now)
+  if holder[2] == 'session' then name_newest(h, rec, a.lease) end
   local idle = math.max(2 * DAY, holder[3]) + expires - now
   keep(h, idle)
   keep(h .. ':g', idle)
