@@ -13,11 +13,8 @@ import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import type { HolderLook } from '../../../src/ledger/ledger.js'
 import { createRestoration } from '../../../src/ledger/restoration.js'
 import type { Resource } from '../../../src/policy/decision.js'
-import { createPolicyEngine } from '../../../src/policy/engine.js'
-import { createGroups } from '../../../src/policy/groups.js'
-import { parsePolicySet } from '../../../src/policy/policy-set.js'
-import { generateSchema } from '../../../src/policy/schema.js'
 import { openTestLedger } from '../../support/ledger.js'
+import { underPolicies } from '../../support/other-policies.js'
 import { startTestRedis } from '../../support/redis.js'
 import { asking, refusalOf, type Story, startStory } from '../../support/story.js'
 
@@ -170,21 +167,6 @@ describe('the orders', () => {
   })
 })
 
-/** The story's broker under other policies. */
-async function under(text: string): Promise<Parts> {
-  const rules = story.parts.rules()
-  const { grants } = rules.catalogue
-  const schema = generateSchema({
-    issuers: { ci: { use: 'workload', attributes: {} } },
-    grants,
-    resources: rules.catalogue.resources,
-  })
-  const groups = createGroups({ approvers: [] })
-  const policySet = await parsePolicySet({ 'escalation.cedar': text }, { schema, groups: groups.names })
-  const policy = createPolicyEngine({ policySet, grants, groups })
-  return { ...story.parts, rules: () => ({ ...rules, policy }) }
-}
-
 const readAndWrite = 'action in [Action::"read", Action::"write"]'
 
 describe('under policies', () => {
@@ -192,8 +174,11 @@ describe('under policies', () => {
     await exchange(parts, caller, (await story.task(caller)).id, asking(over), null)
 
   test('that forbid it the session keeps what it may have, and gets no more', async () => {
-    const parts = await under(`@id("may") permit (principal, ${readAndWrite}, resource is Repo);
-      @id("no-more") forbid (principal, ${readAndWrite}, resource) when { context.escalation };`)
+    const parts = await underPolicies(
+      story.parts,
+      `@id("may") permit (principal, ${readAndWrite}, resource is Repo);
+      @id("no-more") forbid (principal, ${readAndWrite}, resource) when { context.escalation };`,
+    )
     const caller = story.caller()
     await buy(parts, caller, { ttl_seconds: 30 })
     await buy(parts, caller, { ttl_seconds: 30 })
@@ -211,9 +196,11 @@ describe('under policies', () => {
   })
 
   test('that want approval for it: for the escalation alone', async () => {
-    const parts =
-      await under(`@id("may") permit (principal, ${readAndWrite}, resource is Repo) when { !context.escalation };
-      @id("asked") @approval("approvers:1") permit (principal, ${readAndWrite}, resource is Repo) when { context.escalation };`)
+    const parts = await underPolicies(
+      story.parts,
+      `@id("may") permit (principal, ${readAndWrite}, resource is Repo) when { !context.escalation };
+      @id("asked") @approval("approvers:1") permit (principal, ${readAndWrite}, resource is Repo) when { context.escalation };`,
+    )
     const caller = story.caller()
     await buy(parts, caller, { ttl_seconds: 30 })
     const answer = await buy(parts, caller, { action: 'repo.write', ttl_seconds: 30 }).then(
@@ -225,10 +212,12 @@ describe('under policies', () => {
   })
 
   test('that narrow the lifetime: what was given counts, not what was asked for', async () => {
-    const parts =
-      await under(`@id("may") @max_ttl("20s") permit (principal, action == Action::"repo.read", resource is Repo);
+    const parts = await underPolicies(
+      story.parts,
+      `@id("may") @max_ttl("20s") permit (principal, action == Action::"repo.read", resource is Repo);
       @id("wide") permit (principal, action == Action::"offline.read", resource is Repo);
-      @id("wide-too") permit (principal, action == Action::"token.read", resource is Repo);`)
+      @id("wide-too") permit (principal, action == Action::"token.read", resource is Repo);`,
+    )
     const caller = story.caller()
     const narrowed = await buy(parts, caller, { ttl_seconds: 300 })
     expect(narrowed.lease.record.ttl).toBe(20)
