@@ -19,7 +19,12 @@ export async function dryRun(
   const look = await lookAt(parts, caller, taskId, { idempotencyKey: null, counted: true })
   if (!look.chainOpen) throw new BrokerError('task_closed', `${taskId} has ended`)
   const task = { ...look.task, expiresAt: look.chainExpiresAt }
-  const decided = decide(parts, caller, asked, { now: look.now, task, holders: look.holders })
+  const decided = decide(parts, caller, asked, {
+    now: look.now,
+    task,
+    holders: look.holders,
+    ancestors: look.ancestors,
+  })
   if (decided.verdict.effect !== 'permit') throw await refuse(parts, caller, taskId, decided)
   return { decision: decided.decision, ttlSeconds: decided.verdict.ttlSeconds }
 }

@@ -41,7 +41,8 @@ export const taskRoutes: Route[] = [
     answer: api.openTaskAnswer,
     async run({ parts, identity, body, headers }) {
       const caller = callerOf(identity)
-      const scope = `${caller.principal.account}\0${caller.principal.instance ?? ''}`
+      const { account, instance, delegation } = caller.principal
+      const scope = [account, instance ?? '', ...(delegation === undefined ? [] : [delegation])].join('\0')
       const opened = await openTask(parts, caller, body, readIdempotency(headers, scope, body))
       return {
         status: 201,

@@ -1,6 +1,8 @@
 // What the stories need of the state. `redis-ledger.ts` keeps it; ledger.md beside the design says why it is so.
 // Every method may throw BrokerError `ledger_unavailable`.
 import type { AttributeValue } from '../identity/principal.js'
+import type { Access } from '../policy/decision.js'
+import type { DelegationStore } from './delegation-store.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
 import type { Holder, Task } from './task.js'
@@ -30,6 +32,8 @@ export interface Look {
   /** Redis's time: the ledger's clock. */
   readonly now: number
   readonly task: Task
+  /** From the parent up to the root; each is judged too (I7). */
+  readonly ancestors: readonly Task[]
   /** Epoch milliseconds: the nearest deadline on the chain. */
   readonly chainExpiresAt: number
   readonly chainOpen: boolean
@@ -43,8 +47,8 @@ export interface Reservation {
   readonly record: LeaseRecord
   readonly holders: readonly Holder[]
   readonly versions: readonly string[]
-  /** Counts of live leases that the decision rests on: each has to be within its bounds, both of which count. */
-  readonly counts?: readonly { readonly of: 'task' | Holder['kind']; readonly min: number; readonly max: number }[]
+  /** Counts of live leases that the decision rests on, of `task` or a holder's id: each within its bounds, which both count. */
+  readonly counts?: readonly { readonly of: string; readonly min: number; readonly max: number }[] | undefined
   readonly ttlSeconds: number
   /** How long the provider's call may take; the lease is looked after that long plus a margin from now. */
   readonly providerTimeoutMs: number
@@ -89,6 +93,10 @@ export type OpenTaskAnswer =
   | { readonly outcome: 'ok'; readonly task: Task }
   | { readonly outcome: 'again'; readonly task: string; readonly bodySha256: string }
   | { readonly outcome: 'rate' | 'quota' | 'rolled_back'; readonly retryAfterSeconds: number }
+  /** The chain above is closed, or the delegation is not there (any more). */
+  | { readonly outcome: 'closed' | 'no_delegation' }
+  /** The delegation has opened this task. */
+  | { readonly outcome: 'opened'; readonly task: string }
 
 export interface Ending {
   readonly reason: EndReason
@@ -111,6 +119,14 @@ export interface DueLease {
   readonly waitingMs: number
 }
 
+/** A lease whose end is ordered, and was not before: what its record says. */
+export interface OrderedLease {
+  readonly id: string
+  readonly principal: string
+  readonly account: string
+  readonly task: string
+}
+
 export type ClaimAnswer =
   | {
       readonly outcome: 'ok'
@@ -131,6 +147,11 @@ export interface Settlement {
   readonly owed?: boolean
   /** It was no attempt: the provider was not asked, or the work was handed back. */
   readonly uncounted?: boolean
+}
+
+export interface LeaseRef {
+  readonly id: string
+  readonly access: Access
 }
 
 export interface LeaseMatch {
@@ -194,7 +215,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger {
+export interface Ledger extends DelegationStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>
@@ -221,7 +242,7 @@ export interface Ledger {
   /** `locks`: what an operator may have locked meanwhile. */
   activate(lease: string, activation: Activation, locks: readonly string[]): Promise<ActivateAnswer>
   // The way back.
-  endLeases(leases: readonly string[], ending: Ending): Promise<DueLease[]>
+  endLeases(leases: readonly string[], ending: Ending): Promise<{ due: DueLease[]; ordered: OrderedLease[] }>
   /** `ended`: its end is still to be carried through, by this caller. `outcome`: the first one stands. */
   endTask(task: string, outcome: string): Promise<{ ended: boolean; outcome: string; children: string[] } | 'not_found'>
   leasesOfTask(task: string): Promise<string[]>
@@ -252,6 +273,8 @@ export interface Ledger {
   ): Promise<{ leases: Lease[]; cursor: string | null }>
   /** Every lease that may be alive and matches, in pages; one that is live throughout is never passed over, and may come twice. */
   liveLeases(match: LeaseMatch, providers: readonly string[]): AsyncIterable<Lease[]>
+  /** The same, of which no more is told than an order needs. */
+  liveRefs(match: LeaseMatch, providers: readonly string[]): AsyncIterable<LeaseRef[]>
   openTasksOf(holder: string): Promise<string[]>
   openTasks(offset: number, limit: number): Promise<string[]>
   // Operators' orders.

@@ -40,6 +40,9 @@ const scriptNames = [
   'counts',
   'take-bulk',
   'keep-order',
+  'scan-live',
+  'create-delegation',
+  'restore-delegation',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

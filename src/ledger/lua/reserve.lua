@@ -27,21 +27,21 @@ if closed then return { 'closed', closed } end
 local locked = locked_target(a.locks)
 if locked then return { 'locked', locked } end
 local live = {}
-local sums = { task = tonumber(redis.call('HGET', task, 'live')), account = 0, session = 0 }
+local counts = { task = tonumber(redis.call('HGET', task, 'live')) }
 for i, holder in ipairs(a.holders) do
   local h = redis.call('HMGET', T .. 'h:' .. holder[1], 'v', 'live')
   if (h[1] or '0') ~= a.versions[i] then return { 'version' } end
   live[i] = tonumber(h[2] or 0)
-  sums[holder[2]] = sums[holder[2]] + live[i]
+  counts[holder[1]] = live[i]
 end
 -- `v` does not rise with every lease: what was decided by how many there are is looked at by itself.
 for _, count in ipairs(a.counts) do
-  if sums[count.of] < count.min or sums[count.of] > count.max then return { 'version' } end
+  if counts[count.of] < count.min or counts[count.of] > count.max then return { 'version' } end
 end
 
 local expires = math.min(now + a.ttlMs, nearest)
 local retry = math.max(1, math.ceil((expires - now) / 1000))
-if sums.task >= a.limits.task then return { 'quota', 'limits.task.active_leases', retry } end
+if counts.task >= a.limits.task then return { 'quota', 'limits.task.active_leases', retry } end
 for i, holder in ipairs(a.holders) do
   if holder[2] == 'account' and live[i] >= a.limits.account then
     return { 'quota', 'limits.account.active_leases', retry }
