@@ -1,4 +1,5 @@
-// `npm run races`: simultaneous requests that may not be held together, a thousand rounds by default.
+// `npm run races`: simultaneous requests that may not be held together, a thousand rounds by default; in every other round half
+// of the tasks are children of the others.
 import { randomInt } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'

@@ -1,6 +1,8 @@
 // One broker of the races: the product as composed for `serve`, without its HTTP. The parent tells it what to ask for and at
 // which moment; tokens are left out, so the callers are made up here. `program.js CONFIG`.
 import type { CredentialRequest } from '../../src/api/credentials.js'
+import type { DelegationRequest } from '../../src/api/delegations.js'
+import { delegate } from '../../src/broker/delegate.js'
 import { exchange } from '../../src/broker/exchange.js'
 import { openTask } from '../../src/broker/open-task.js'
 import type { Caller, Parts } from '../../src/broker/parts.js'
@@ -8,7 +10,7 @@ import { compose } from '../../src/compose.js'
 import { loadConfig } from '../../src/config/load.js'
 import { BrokerError } from '../../src/core/errors.js'
 import { issuerName } from './race-config.js'
-import type { RaceCaller } from './scenarios.js'
+import type { RaceCaller, Round } from './scenarios.js'
 
 export interface Entry {
   readonly caller: RaceCaller
@@ -19,7 +21,7 @@ export interface Entry {
 
 /** What the parent may ask for. `at`: epoch milliseconds, when all brokers begin. */
 export type Order =
-  | { readonly id: number; readonly what: 'open'; readonly callers: readonly RaceCaller[] }
+  | { readonly id: number; readonly what: 'open'; readonly round: Round }
   | { readonly id: number; readonly what: 'race'; readonly at: number; readonly entries: readonly Entry[] }
   | { readonly id: number; readonly what: 'held'; readonly tasks: readonly string[] }
   | { readonly id: number; readonly what: 'decisions' }
@@ -49,11 +51,7 @@ function callerOf({ account, subject, instance }: RaceCaller): Caller {
 async function carryOut(parts: Parts, order: Order): Promise<unknown> {
   switch (order.what) {
     case 'open':
-      return await Promise.all(
-        order.callers.map(
-          async (caller) => (await openTask(parts, callerOf(caller), { purpose: 'a race' }, null)).task.id,
-        ),
-      )
+      return await openAll(parts, order.round)
     case 'race':
       await new Promise((resolve) => setTimeout(resolve, order.at - Date.now()))
       return await Promise.all(order.entries.map((entry) => ask(parts, entry)))
@@ -65,6 +63,32 @@ async function carryOut(parts: Parts, order: Order): Promise<unknown> {
     case 'decisions':
       return (await parts.metrics.decisions.get()).values.reduce((sum, { value }) => sum + value, 0)
   }
+}
+
+/** Roots before their children. */
+async function openAll(parts: Parts, { tasks, requests }: Round): Promise<string[]> {
+  const pairs = new Map(requests.map(({ action, resource }) => [`${action} ${resource}`, { action, resource }]))
+  const ceiling = [...pairs.values()]
+  const opened: string[] = []
+  for (const { parent, ...caller } of tasks) {
+    const delegation = parent === null ? null : await handOn(parts, tasks[parent], opened[parent], caller, ceiling)
+    const request = { purpose: 'a race', ...(delegation === null ? {} : { delegation }) }
+    opened.push((await openTask(parts, callerOf(caller), request, null)).task.id)
+  }
+  return opened
+}
+
+async function handOn(
+  parts: Parts,
+  owner: RaceCaller | undefined,
+  id: string | undefined,
+  { subject, instance }: RaceCaller,
+  ceiling: DelegationRequest['ceiling'],
+): Promise<string> {
+  const task = id === undefined ? null : await parts.ledger.findTask(id)
+  if (owner === undefined || task === null) throw new Error('a child before its parent')
+  const request = { delegate: { issuer: issuerName, subject, instance }, ceiling, ttl_seconds: 60 }
+  return (await delegate(parts, callerOf(owner), task, request)).delegation.id
 }
 
 async function ask(parts: Parts, { caller, task, action, resource }: Entry): Promise<string> {

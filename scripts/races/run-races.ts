@@ -79,7 +79,7 @@ async function runScenario(scenario: Scenario, brokers: readonly BrokerProcess[]
   const [startedAt, decidedBefore] = [performance.now(), await decisions(brokers)]
   for (let i = 0; i < rounds; i++) {
     const account = `${scenarios.indexOf(scenario)}-${i + repeated}`
-    const round = scenario.round(account, options.requests, random)
+    const round = scenario.round(account, options.requests, random, i % 2 === 1)
     const { answers, fault } = await runRound(scenario, round, brokers, i)
     if (answers.some((one) => outOfOrder.has(one)) && scenario.excess(round, answers) === null) {
       if (++repeated > 3 + rounds / 100) throw new Error(`the brokers are not in order: ${answers.join(', ')}`)
@@ -111,7 +111,7 @@ async function runScenario(scenario: Scenario, brokers: readonly BrokerProcess[]
 async function runRound(scenario: Scenario, round: Round, brokers: readonly BrokerProcess[], number: number) {
   const opener = brokers[number % brokers.length]
   if (opener === undefined) throw new Error('races need a broker')
-  const tasks = await opener.ask<string[]>({ what: 'open', callers: round.tasks })
+  const tasks = await opener.ask<string[]>({ what: 'open', round })
   const entries = round.requests.flatMap(({ task, action, resource }) => {
     const [caller, id] = [round.tasks[task], tasks[task]]
     return caller && id ? [{ caller, task: id, action, resource }] : []

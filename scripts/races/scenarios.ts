@@ -8,6 +8,11 @@ export interface RaceCaller {
   readonly instance: string | null
 }
 
+export interface RaceTask extends RaceCaller {
+  /** Which of the round's tasks it is a child of: its owner handed on all that the round asks for. Null for a root. */
+  readonly parent: number | null
+}
+
 export interface RaceRequest {
   /** Which of the round's tasks. */
   readonly task: number
@@ -16,8 +21,7 @@ export interface RaceRequest {
 }
 
 export interface Round {
-  /** Who opens each task. */
-  readonly tasks: readonly RaceCaller[]
+  readonly tasks: readonly RaceTask[]
   readonly requests: readonly RaceRequest[]
 }
 
@@ -28,18 +32,37 @@ export interface Scenario {
   readonly name: string
   /** Of `rounds` asked for, how many this one runs. */
   share(rounds: number): number
-  round(account: string, requests: number, random: Random): Round
+  /** `isChain`: two of the four tasks are children of the others, of another account; they count against both. */
+  round(account: string, requests: number, random: Random, isChain: boolean): Round
   /** What was issued though it must not be, whatever else went wrong; null when nothing was. */
   excess(round: Round, outcomes: Outcomes): string | null
   /** What is wrong with what was issued; null when it is exactly the allowed set. */
   fault(round: Round, outcomes: Outcomes): string | null
 }
 
-const tasksOfOneSession = (account: string): RaceCaller[] =>
-  ['main', 'main', 'fix', 'fix'].map((branch) => ({ account, subject: `${account}:ref:${branch}`, instance: null }))
+const tasksOfOneSession = (account: string, isChain: boolean): RaceTask[] =>
+  fourTasks(account, isChain, [
+    { branch: 'main', instance: null },
+    { branch: 'fix', instance: null },
+  ])
 
-const tasksOfTwoSessions = (account: string): RaceCaller[] =>
-  ['run-1', 'run-1', 'run-2', 'run-2'].map((instance) => ({ account, subject: `${account}:ref:main`, instance }))
+const tasksOfTwoSessions = (account: string, isChain: boolean): RaceTask[] =>
+  fourTasks(account, isChain, [
+    { branch: 'main', instance: 'run-1' },
+    { branch: 'main', instance: 'run-2' },
+  ])
+
+/** Two of each; of a chain the latter two are their delegates', each in the session that its run is for its own account. */
+const fourTasks = (
+  account: string,
+  isChain: boolean,
+  both: readonly { branch: string; instance: string | null }[],
+): RaceTask[] =>
+  [...both, ...both].map(({ branch, instance }, i) => {
+    const isChild = isChain && i >= both.length
+    const own = isChild ? `${account}-delegate` : account
+    return { account: own, subject: `${own}:ref:${branch}`, instance, parent: isChild ? i - both.length : null }
+  })
 
 const asking = (random: Random, requests: number, kinds: readonly [string, ...string[]], resources: number) =>
   Array.from({ length: requests }, (): RaceRequest => {
@@ -93,8 +116,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'deploy or database write, never both, in a session',
     share: (rounds) => rounds,
-    round: (account, requests, random) => ({
-      tasks: tasksOfOneSession(account),
+    round: (account, requests, random, isChain) => ({
+      tasks: tasksOfOneSession(account, isChain),
       requests: asking(random, requests, ['deploy.run', 'database.migrate'], 3),
     }),
     excess: bothIssued,
@@ -108,8 +131,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'one key of an account, over two sessions',
     share: tenth,
-    round: (account, requests, random) => ({
-      tasks: tasksOfTwoSessions(account),
+    round: (account, requests, random, isChain) => ({
+      tasks: tasksOfTwoSessions(account, isChain),
       requests: asking(random, requests, ['key.rotate', 'key.export'], 3),
     }),
     ...counted(() => 'account', 1),
@@ -117,8 +140,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'three leases of an account, over two sessions',
     share: tenth,
-    round: (account, requests, random) => ({
-      tasks: tasksOfTwoSessions(account),
+    round: (account, requests, random, isChain) => ({
+      tasks: tasksOfTwoSessions(account, isChain),
       requests: asking(random, requests, ['report.read'], 1),
     }),
     ...counted(() => 'account', 3),
@@ -126,8 +149,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'two leases of each of two sessions',
     share: tenth,
-    round: (account, requests, random) => ({
-      tasks: tasksOfTwoSessions(account),
+    round: (account, requests, random, isChain) => ({
+      tasks: tasksOfTwoSessions(account, isChain),
       requests: asking(random, requests, ['log.read'], 1),
     }),
     ...counted(({ tasks }, { task }) => tasks[task]?.instance, 2),
@@ -135,8 +158,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'one lease of each of four tasks',
     share: tenth,
-    round: (account, requests, random) => ({
-      tasks: tasksOfOneSession(account),
+    round: (account, requests, random, isChain) => ({
+      tasks: tasksOfOneSession(account, isChain),
       requests: asking(random, requests, ['trace.read'], 1),
     }),
     ...counted((_, { task }) => task, 1),
