@@ -17,6 +17,8 @@ export interface Look {
   readonly bare: Load
   /** Scripts that Redis ran for one look: its round trips. */
   readonly callsPerLook: number
+  /** How long Redis itself works on one look. */
+  readonly redisMicroseconds: number
 }
 
 const leases = 1000
@@ -37,6 +39,8 @@ export async function measureLook(redisUrl: string, turns: number): Promise<Look
     const look = () => ledger.look(deepest.id, 'k'.repeat(43), { account: accountOf(deepest), perMinute: 1e9 })
     for (let i = 0; i < 200; i++) await Promise.all([look(), bareCall()])
     const before = await scriptsRun(redis)
+    for (let i = 0; i < turns; i++) await look()
+    const after = await scriptsRun(redis)
     const [looks, bares]: [number[], number[]] = [[], []]
     const startedAt = performance.now()
     for (let i = 0; i < turns; i++) {
@@ -44,8 +48,10 @@ export async function measureLook(redisUrl: string, turns: number): Promise<Look
       bares.push(await timed(bareCall))
     }
     const seconds = (performance.now() - startedAt) / 1000
-    const callsPerLook = ((await scriptsRun(redis)) - before - turns) / turns
-    return { leases, look: summarise(looks, seconds), bare: summarise(bares, seconds), callsPerLook }
+    const callsPerLook = (after.calls - before.calls) / turns
+    const redisMicroseconds = (after.microseconds - before.microseconds) / turns
+    const times = { look: summarise(looks, seconds), bare: summarise(bares, seconds) }
+    return { leases, ...times, callsPerLook, redisMicroseconds }
   } finally {
     await deleteByPrefix(redis, settings.prefix)
     await ledger.close()
@@ -100,8 +106,9 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start
 }
 
-async function scriptsRun(redis: Connection): Promise<number> {
+async function scriptsRun(redis: Connection): Promise<{ calls: number; microseconds: number }> {
   const text = String(await redis.info('commandstats'))
-  const calls = [...text.matchAll(/^cmdstat_eval(?:sha)?:calls=(\d+)/gm)]
-  return calls.reduce((sum, [, count]) => sum + Number(count), 0)
+  const lines = [...text.matchAll(/^cmdstat_eval(?:sha)?:calls=(\d+),usec=(\d+)/gm)]
+  const sum = (of: 1 | 2) => lines.reduce((total, line) => total + Number(line[of]), 0)
+  return { calls: sum(1), microseconds: sum(2) }
 }

@@ -122,7 +122,7 @@ export function holderLookOf(reply: Reply, now: number): HolderLook {
 function newestOf(fields: Fields): Record<string, string> {
   const newest: Record<string, string> = Object.create(null) as Record<string, string>
   for (const [name, leases] of Object.entries(fields)) {
-    if (name.startsWith('w:')) newest[name.slice(2)] = leases.split(' ')[0] ?? ''
+    if (name.startsWith('w:')) newest[name.slice(2)] = `lease_${leases.split(' ')[0]}`
   }
   return newest
 }

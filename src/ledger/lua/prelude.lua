@@ -21,28 +21,33 @@ local function remembered(rec)
 end
 
 -- What an escalation can go beyond. `w:<member>` of a session names the newest two leases by which it had that: two, since
--- the newer may turn out to have never been minted.
+-- the newer may turn out to have never been minted. Without the prefix of their ids: past 64 bytes a value, Redis would
+-- keep the whole holder in a way that takes several times as much.
 local function surpassable(rec)
   local names = { 'w:c:' .. rec.access, 'w:t:' .. rec.ttl }
   if rec.sensitivity then names[3] = 'w:s:' .. rec.sensitivity end
   return names
 end
 
+local function bare_id(lease)
+  return (string.gsub(lease, '^lease_', ''))
+end
+
 local function name_newest(key, rec, lease)
-  local names, fields = surpassable(rec), {}
+  local names, fields, id = surpassable(rec), {}, bare_id(lease)
   for i, before in ipairs(redis.call('HMGET', key, unpack(names))) do
     fields[#fields + 1] = names[i]
-    fields[#fields + 1] = before and lease .. ' ' .. string.match(before, '^%S+') or lease
+    fields[#fields + 1] = before and id .. ' ' .. string.match(before, '^%S+') or id
   end
   redis.call('HSET', key, unpack(fields))
 end
 
 local function unname_newest(key, rec, lease)
-  local names = surpassable(rec)
+  local names, id = surpassable(rec), bare_id(lease)
   for i, newest in ipairs(redis.call('HMGET', key, unpack(names))) do
     local first, second = string.match(newest or '', '^(%S+) ?(%S*)$')
-    local left = first ~= lease and first or second
-    if first == lease or second == lease then
+    local left = first ~= id and first or second
+    if first == id or second == id then
       if left == '' then redis.call('HDEL', key, names[i]) else redis.call('HSET', key, names[i], left) end
     end
   end
