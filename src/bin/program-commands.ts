@@ -1,7 +1,9 @@
 // The programs, and the commands on files or on the broker's own host.
 import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
+import { addAuditReading } from './audit-commands.js'
 import type { AddCommand } from './command-table.js'
+import { addPolicyTestCommands } from './policy-commands.js'
 import { addTokenCommands } from './token-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
@@ -123,6 +125,7 @@ function addPolicy(root: Command, add: AddCommand): void {
         (await import('../admin/policy.js')).runPolicySchema(inConfig(options, io), io.output),
     ),
   )
+  addPolicyTestCommands(policy, add)
 }
 
 function addAudit(root: Command, add: AddCommand): void {
@@ -138,6 +141,7 @@ function addAudit(root: Command, add: AddCommand): void {
       (await import('./host-commands.js')).runAuditVerify(directory, publicKeys, { ...io, config }),
   )
   withConfig(verify).option('--public-keys <file>', "a JWKS with the audit's public keys")
+  addAuditReading(audit, add)
 }
 
 function addHostCommands(root: Command, add: AddCommand): void {

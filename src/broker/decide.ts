@@ -22,6 +22,8 @@ export interface World {
     readonly ceiling?: readonly CeilingPair[]
   }
   readonly holders: readonly HolderLook[]
+  /** The approval that the request names, once it is given. */
+  readonly approval?: DecisionInput['approval']
   /** From the parent up to the root: each is judged at every request, as its own principal (I7). */
   readonly ancestors: readonly Task[]
 }
@@ -71,7 +73,8 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     policySet: parts.rules().policy.hash,
   }
   parts.metrics.decisions.inc({ effect: decision.effect })
-  const counts = verdict.effect === 'permit' ? [own, ...above].flatMap((hop) => countsOf(parts, hop, world)) : []
+  // What wants approval is reserved, too, once it is given.
+  const counts = verdict.effect === 'deny' ? [] : [own, ...above].flatMap((hop) => countsOf(parts, hop, world))
   const rememberedTtlSeconds = rememberedTtl(verdict, asked, world)
   return {
     decision,
@@ -116,6 +119,7 @@ function decideHop(
     recentDenials: Math.max(0, ...holders.map((look) => look.recentDenials)),
     escalation: escalation !== null,
     binding: principal.binding,
+    ...(world.approval === undefined ? {} : { approval: world.approval }),
     now: world.now,
   }
   const verdict = parts.rules().policy.decide(input, {

@@ -2,7 +2,11 @@
 // it never repeats a call that mints: what a lost answer held was shown once and is gone.
 import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
+import { type AuditList, auditList, type auditQuery, type Timeline, timelineAnswer } from '../api/audit.js'
 import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
+import { type DelegationAnswer, delegationAnswer, type delegationRequest } from '../api/delegations.js'
+import { type EventsAnswer, type EventsRequest, eventsAnswer } from '../api/events.js'
+import { type GrantList, grantList, type grantQuery } from '../api/grants.js'
 import {
   type Lease,
   lease,
@@ -28,6 +32,7 @@ import {
   heartbeatAnswer,
   type OpenTaskAnswer,
   openTaskAnswer,
+  openTaskDryRun,
   type openTaskRequest,
   type Task,
   task,
@@ -50,8 +55,12 @@ export type TaskFilter = Paged<z.input<typeof taskQuery>>
 export type LeaseSearch = Paged<z.input<typeof leaseQuery>>
 export type OrderRevocation = z.input<typeof revocationRequest>
 export type SetLock = z.input<typeof lockRequest>
+export type Delegate = z.input<typeof delegationRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
+export type ToolCalls = EventsRequest['events']
+export type AuditSearch = Paged<z.input<typeof auditQuery>>
 export type DryRun = z.infer<typeof dryRunAnswer>
+export type GrantFilter = Paged<z.input<typeof grantQuery>>
 
 export interface BrokerClientOptions {
   /** https, or http on loopback. A path in front is kept. */
@@ -86,8 +95,14 @@ export interface BrokerClient {
     request: RequestCredential,
     options?: MintOptions & TaskAuth,
   ): Promise<CredentialAnswer>
+  /** What would be decided of a task's credentials, in their order; opens none. */
+  dryRunTask(request: OpenTask): Promise<DryRun[]>
+  /** What may be asked for; with a resource also whether we may. */
+  listGrants(filter?: GrantFilter): Promise<GrantList>
   /** What would be decided; mints nothing. */
   dryRunCredential(taskId: string, request: RequestCredential, auth?: TaskAuth): Promise<DryRun>
+  /** Hands a part of what the task may do to one delegate, for one child task. */
+  delegateTask(taskId: string, request: Delegate, auth?: TaskAuth): Promise<DelegationAnswer>
   /** Ends the task and all below it; idempotent. Waits up to `waitSeconds` (at most 60) for receipts. */
   completeTask(
     taskId: string,
@@ -95,6 +110,12 @@ export interface BrokerClient {
   ): Promise<CompleteAnswer>
   /** Shows that the work goes on, for a task opened with `heartbeat_seconds`. Takes the subject token: a task token only shrinks. */
   heartbeat(taskId: string, auth?: TaskAuth): Promise<HeartbeatAnswer>
+  /** Says what the task's work did: at most 100 tool calls. They stand on its timeline as claimed, without secrets. */
+  reportEvents(taskId: string, events: ToolCalls, auth?: TaskAuth): Promise<EventsAnswer>
+  /** The task and all below it as one story; the broker's copy is bounded, and says when it was cut. */
+  showTimeline(taskId: string, auth?: TaskAuth): Promise<Timeline>
+  /** The newest audit records of all brokers and workers; for operators. */
+  listAudit(search?: AuditSearch): Promise<AuditList>
   showTask(taskId: string, auth?: TaskAuth): Promise<Task>
   listTasks(filter?: TaskFilter): Promise<z.infer<typeof taskList>>
   showLease(leaseId: string, auth?: TaskAuth): Promise<Lease>
@@ -148,7 +169,14 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   }
 
   const identity = { whoami: () => call({ method: 'GET', path: ['whoami'], expect: whoami }) }
-  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call), ...identity }
+  return {
+    ...taskCalls(call),
+    ...timelineCalls(call),
+    ...leaseCalls(call),
+    ...operatorCalls(call),
+    ...lockCalls(call),
+    ...identity,
+  }
 }
 
 function checkIdentity({ tokenSource, certificate, dpop }: BrokerClientOptions, base: URL): void {
@@ -175,12 +203,26 @@ function taskCalls(call: Caller) {
         body: request,
         headers: { ...mintHeaders(options), ...besideSubject(options) },
       }),
+    dryRunTask: async (request: OpenTask) => {
+      const query = { dry_run: 'true' }
+      return (await call({ method: 'POST', path: ['tasks'], expect: openTaskDryRun, query, body: request })).decisions
+    },
+    listGrants: (filter: GrantFilter = {}) =>
+      call({ method: 'GET', path: ['grants'], expect: grantList, query: filter as Query }),
     dryRunCredential: (taskId: string, request: RequestCredential, auth: TaskAuth = {}) =>
       call({
         method: 'POST',
         path: ['tasks', taskId, 'credentials'],
         query: { dry_run: 'true' },
         expect: dryRunAnswer,
+        body: request,
+        headers: besideSubject(auth),
+      }),
+    delegateTask: (taskId: string, request: Delegate, auth: TaskAuth = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'delegations'],
+        expect: delegationAnswer,
         body: request,
         headers: besideSubject(auth),
       }),
@@ -204,6 +246,23 @@ function taskCalls(call: Caller) {
       call({ method: 'GET', path: ['tasks', taskId], expect: task, taskToken: auth.taskToken }),
     listTasks: (filter: TaskFilter = {}) =>
       call({ method: 'GET', path: ['tasks'], expect: taskList, query: filter as Query }),
+  }
+}
+
+function timelineCalls(call: Caller) {
+  return {
+    reportEvents: (taskId: string, events: ToolCalls, auth: TaskAuth = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'events'],
+        expect: eventsAnswer,
+        body: { events },
+        taskToken: auth.taskToken,
+      }),
+    showTimeline: (taskId: string, auth: TaskAuth = {}) =>
+      call({ method: 'GET', path: ['tasks', taskId, 'timeline'], expect: timelineAnswer, taskToken: auth.taskToken }),
+    listAudit: (search: AuditSearch = {}) =>
+      call({ method: 'GET', path: ['audit'], expect: auditList, query: search as Query }),
   }
 }
 

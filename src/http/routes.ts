@@ -1,7 +1,9 @@
 // The whole API on one screen, and the source of /openapi.json. What a route does stands in the file of its first segment.
+import { approvalRoutes } from './approvals.js'
 import { credentialRoutes } from './credentials.js'
 import { delegationRoutes } from './delegations.js'
 import { discoveryRoutes } from './discovery.js'
+import { grantRoutes } from './grants.js'
 import { type Condition, healthRoutes } from './health.js'
 import { leaseRoutes } from './leases.js'
 import { lockRoutes } from './locks.js'
@@ -10,6 +12,7 @@ import { openApiDocument } from './openapi.js'
 import { revocationRoutes } from './revocations.js'
 import { type Route, route } from './route.js'
 import { taskRoutes } from './tasks.js'
+import { timelineRoutes } from './timeline.js'
 import { whoamiRoutes } from './whoami.js'
 
 export interface Surroundings {
@@ -27,10 +30,13 @@ export function allRoutes(around: Surroundings): Route[] {
   const routes = [
     ...taskRoutes, //        POST /v1/tasks · GET /v1/tasks · GET /v1/tasks/:id · POST /v1/tasks/:id/{complete,heartbeat}
     ...credentialRoutes, //  POST /v1/tasks/:id/credentials
+    ...grantRoutes, //       GET /v1/grants
     ...delegationRoutes, //  POST /v1/tasks/:id/delegations
     ...leaseRoutes, //       GET /v1/leases · GET|DELETE /v1/leases/:id · POST /v1/leases/:id/retry|abandon
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id
     ...lockRoutes, //        POST|GET /v1/locks · DELETE /v1/locks/:id
+    ...approvalRoutes, //    GET /v1/approvals · GET /v1/approvals/:id · POST /v1/approvals/:id/approve|deny
+    ...timelineRoutes, //    POST /v1/tasks/:id/events · GET /v1/tasks/:id/timeline · GET /v1/audit
     ...oauthRoutes, //       POST /oauth/introspect
     ...whoamiRoutes, //      GET /v1/whoami
     ...discoveryRoutes(around.documents),

@@ -43,6 +43,14 @@ const scriptNames = [
   'scan-live',
   'create-delegation',
   'restore-delegation',
+  'ask-approval',
+  'answer-approval',
+  'expire-approval',
+  'restore-approval',
+  'count-events',
+  'give-back-events',
+  'note-secrets',
+  'note-records',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -36,6 +36,8 @@ export interface PolicyEngine {
   decide(input: DecisionInput, bounds: OfferBounds): Verdict
   /** Within which counts of leases this input is decided alike: what a reservation has to find them within. */
   countRanges(input: DecisionInput): CountRange[]
+  /** The groups that this principal is in now, sorted. */
+  groupsOf(principal: Pick<Principal, 'id' | 'issuer' | 'attributes'>): string[]
   permitsOperator(
     principal: Principal,
     operateAction: string,
@@ -69,6 +71,7 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
 
   return {
     hash: policySet.hash,
+    groupsOf: (principal) => groups.groupsOf(principal),
     decide(input, bounds) {
       const grant = actions.get(input.action)
       const wrong = input.principal.use !== 'workload' || grant?.resourceType !== input.resource.type

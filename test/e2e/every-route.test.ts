@@ -51,6 +51,8 @@ interface Row {
   readonly nobody: string
   readonly workload?: string
   readonly taskToken: string
+  /** A task token after its task's end, where that is another answer. */
+  readonly ended?: string
   /** The `action` in the audit of an operator's refusal. */
   readonly action?: string
 }
@@ -71,6 +73,15 @@ const rows: Record<string, Row> = {
     nobody: denied,
     taskToken: strange,
   },
+  'POST /v1/tasks/:id/events': {
+    ...onTask('/events'),
+    body: { events: [{ type: 'tool_call', tool: 'psql', outcome: 'ok' }] },
+    nobody: denied,
+    taskToken: '200',
+    ended: '409 task_closed',
+  },
+  'GET /v1/tasks/:id/timeline': { ...onTask('/timeline'), nobody: absent, taskToken: '200' },
+  'GET /v1/audit': { ...forOperators('operate.audit') },
   'GET /v1/leases': { ...forOperators('operate.view') },
   'GET /v1/leases/:id': { ...onLease(), nobody: absent, taskToken: '200' },
   'DELETE /v1/leases/:id': { ...onLease(), nobody: denied, taskToken: '200' },
@@ -81,7 +92,20 @@ const rows: Record<string, Row> = {
   'POST /v1/locks': { body: order, ...forOperators('operate.lock') },
   'GET /v1/locks': { ...forOperators('operate.view') },
   'DELETE /v1/locks/:id': { path: () => `/v1/locks/lock_${unknown}`, ...forOperators('operate.unlock') },
+  'GET /v1/approvals': { nobody: denied, taskToken: strange, action: 'operate.view' },
+  'GET /v1/approvals/:id': { path: () => `/v1/approvals/appr_${unknown}`, nobody: absent, taskToken: absent },
+  'POST /v1/approvals/:id/approve': {
+    path: () => `/v1/approvals/appr_${unknown}/approve`,
+    body: { reason: 'x' },
+    ...forOperators('operate.approve'),
+  },
+  'POST /v1/approvals/:id/deny': {
+    path: () => `/v1/approvals/appr_${unknown}/deny`,
+    body: { reason: 'x' },
+    ...forOperators('operate.approve'),
+  },
   'POST /oauth/introspect': { form: () => ({ token: bought.secret }), nobody: '200', taskToken: strange },
+  'GET /v1/grants': { nobody: denied, taskToken: strange },
   'GET /v1/whoami': { nobody: '200', taskToken: strange },
 }
 const table = Object.entries(rows)
@@ -177,7 +201,8 @@ describe('a task token', () => {
     expect(completed.body.receipts).toMatchObject([{ lease_id: lease, outcome: 'confirmed' }])
     const before = stack.auditRecords().filter((record) => record.lease === lease).length
     for (const [name, row] of table) {
-      expect([name, said(await send(name, row, own.token, { task: own.id, lease }))]).toEqual([name, row.taskToken])
+      const expected = row.ended ?? row.taskToken
+      expect([name, said(await send(name, row, own.token, { task: own.id, lease }))]).toEqual([name, expected])
     }
     const again = await stack.call('POST', `${own.path}/complete`, { token: own.token, body: { outcome: 'failed' } })
     expect(again.body).toEqual(completed.body)
