@@ -5,7 +5,7 @@ import type { CeilingPair } from '../ledger/delegation.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import type { DecisionInput, Verdict } from '../policy/decision.js'
-import type { Escalation } from './escalation.js'
+import type { Escalation } from './holders.js'
 
 /** One principal of the chain, and what was decided for it. */
 export interface Hop {

@@ -25,7 +25,7 @@ export interface HolderLook {
   readonly grantedSensitivities: readonly string[]
   readonly grantedTtls: readonly number[]
   /** The newest lease by which a session had `c:<access>`, `s:<sensitivity>` or `t:<seconds>`. */
-  readonly grantedBy: Readonly<Record<string, string>>
+  readonly grantedBy?: Readonly<Record<string, string>>
   readonly recentDenials: number
   /** The lease granted last to this holder. */
   readonly lastLease: string | null
