@@ -1,9 +1,10 @@
 // `policy check`: policies that can never apply to anything of this configuration, and names in conditions that nothing has.
 // Cedar's validator knows types; whether anybody is in a group, or anything has that value, only the configuration does.
-import { type PolicyJson, policyToJson } from './cedar.js'
+import type { PolicyJson } from './cedar.js'
 import { testsOf } from './conditions.js'
 import { literalsIn, literalsOf } from './literals.js'
 import type { Policy } from './policy.js'
+import { jsonOf } from './policy-json.js'
 import { conjunctsOf } from './policy-parts.js'
 import type { PolicyProblem, PolicySet } from './policy-set.js'
 import type { Doubt, ReachFacts } from './reach-facts.js'
@@ -13,9 +14,8 @@ import { operateActions } from './schema.js'
 /** Warnings in the order of the set. */
 export function checkReach(set: PolicySet, facts: ReachFacts): PolicyProblem[] {
   return set.policies.flatMap((policy) => {
-    const answer = policyToJson(policy.text)
-    if (answer.type === 'failure') return []
-    const { json } = answer
+    const json = jsonOf(policy)
+    if (json === null) return []
     const scope = policy.effect === 'permit' ? scopeDoubts(policy, json, facts) : []
     return [...scope, ...nameDoubts(policy, json, facts)].map((doubt) => problemAt(policy, doubt))
   })

@@ -1,15 +1,29 @@
 // `policy check`: permits that change nothing, because an unconditional forbid takes all that they match or another permit gives
 // it on terms as easy. Told by the text alone: what is not found here may still be so.
 import { canonicalJson, type Json } from '../core/canonical-json.js'
-import { type PolicyJson, policyToJson } from './cedar.js'
+import type { PolicyJson } from './cedar.js'
 import type { Offer } from './decision.js'
 import type { Policy } from './policy.js'
+import { jsonOf } from './policy-json.js'
 import { conjunctsOf } from './policy-parts.js'
 import type { PolicyProblem, PolicySet } from './policy-set.js'
 
+/** A scope as it is compared: each pair of policies is, so nothing is computed then. */
+interface Scope {
+  readonly op: string
+  /** In one spelling. */
+  readonly whole: string
+  readonly entity: string
+  readonly entityType: string | undefined
+  /** Of `is … in …`. */
+  readonly within: string | null
+}
+
 interface Shape {
   readonly policy: Policy
-  readonly json: PolicyJson
+  readonly index: number
+  readonly principal: Scope
+  readonly resource: Scope
   /** Every condition that must hold, in one spelling. */
   readonly conditions: ReadonlySet<string>
 }
@@ -19,45 +33,63 @@ export function checkShadows(set: PolicySet, accessOf: ReadonlyMap<string, strin
   const shapes = set.policies.flatMap(shapeOf)
   const byAction = new Map<string, Shape[]>()
   for (const shape of shapes) {
-    for (const name of shape.policy.actions ?? ['*']) byAction.set(name, [...(byAction.get(name) ?? []), shape])
+    for (const name of shape.policy.actions ?? ['*']) {
+      const sharing = byAction.get(name)
+      if (sharing === undefined) byAction.set(name, [shape])
+      else sharing.push(shape)
+    }
   }
   return shapes.flatMap((shape): PolicyProblem[] => {
     if (shape.policy.effect !== 'permit') return []
     const first = shape.policy.actions?.[0]
     const names = first === undefined ? ['*'] : [first, accessOf.get(first) ?? '', '*']
     const rivals = names.flatMap((name) => byAction.get(name) ?? [])
-    const found = rivals.find((rival) => rival !== shape && isShadowedBy(shape, rival, accessOf, shapes))
+    const found = rivals.find((rival) => rival !== shape && isShadowedBy(shape, rival, accessOf))
     if (found === undefined) return []
     const { file, line } = shape.policy
     return [{ file, line, column: 1, message: messageOf(shape.policy, found.policy) }]
   })
 }
 
-function shapeOf(policy: Policy): Shape[] {
-  const answer = policyToJson(policy.text)
-  if (answer.type === 'failure') return []
-  const conditions = new Set(conjunctsOf(answer.json).map((body) => canonicalJson(body as unknown as Json)))
-  return [{ policy, json: answer.json, conditions }]
+function shapeOf(policy: Policy, index: number): Shape[] {
+  const json = jsonOf(policy)
+  if (json === null) return []
+  const conditions = new Set(conjunctsOf(json).map((body) => canonicalJson(body as unknown as Json)))
+  const { principal, resource } = json
+  return [{ policy, index, principal: scopeOf(principal), resource: scopeOf(resource), conditions }]
+}
+
+function scopeOf(constraint: PolicyJson['principal']): Scope {
+  const { op, entity, entity_type: type, in: within } = constraint as Constraint
+  const spelled = (value: unknown) => canonicalJson((value ?? null) as Json)
+  return {
+    op,
+    whole: spelled(constraint),
+    entity: spelled(entity),
+    entityType: type ?? typeOf(entity),
+    within: within === undefined ? null : spelled(within.entity),
+  }
 }
 
 type Access = ReadonlyMap<string, string>
 
-function isShadowedBy(shape: Shape, rival: Shape, accessOf: Access, order: readonly Shape[]): boolean {
+function isShadowedBy(shape: Shape, rival: Shape, accessOf: Access): boolean {
   if (!covers(rival, shape, accessOf)) return false
   if (rival.policy.effect === 'forbid') return true
   if (!isAsEasy(rival.policy.offer, shape.policy.offer)) return false
   // Of two that are the same the earlier one stays.
   const isSame = covers(shape, rival, accessOf) && isAsEasy(shape.policy.offer, rival.policy.offer)
-  return !isSame || order.indexOf(rival) < order.indexOf(shape)
+  return !isSame || rival.index < shape.index
 }
 
 /** Whether `wide` matches every request that `narrow` matches. */
 function covers(wide: Shape, narrow: Shape, accessOf: Access): boolean {
+  if (wide.conditions.size > narrow.conditions.size) return false
+  for (const condition of wide.conditions) if (!narrow.conditions.has(condition)) return false
   return (
-    coversActions(wide.policy.actions, narrow.policy.actions, accessOf) &&
-    coversScope(wide.json.principal, narrow.json.principal) &&
-    coversScope(wide.json.resource, narrow.json.resource) &&
-    [...wide.conditions].every((condition) => narrow.conditions.has(condition))
+    coversScope(wide.principal, narrow.principal) &&
+    coversScope(wide.resource, narrow.resource) &&
+    coversActions(wide.policy.actions, narrow.policy.actions, accessOf)
   )
 }
 
@@ -73,22 +105,17 @@ interface Constraint {
   readonly in?: { readonly entity?: unknown }
 }
 
-function coversScope(one: PolicyJson['principal'], other: PolicyJson['principal']): boolean {
-  const [wide, narrow] = [one as Constraint, other as Constraint]
-  if (wide.op === 'All' || isSame(wide, narrow)) return true
-  if (wide.op === 'is' && wide.in === undefined) {
-    const { entity, entity_type: type } = narrow
-    return (
-      (narrow.op === 'is' && type === wide.entity_type) || (narrow.op === '==' && typeOf(entity) === wide.entity_type)
-    )
-  }
-  return wide.op === 'in' && narrow.op === 'is' && narrow.in !== undefined && isSame(wide.entity, narrow.in.entity)
+function coversScope(wide: Scope, narrow: Scope): boolean {
+  if (wide.op === 'All' || wide.whole === narrow.whole) return true
+  const isTyped = narrow.op === 'is' || narrow.op === '=='
+  if (wide.op === 'is' && wide.within === null) return isTyped && narrow.entityType === wide.entityType
+  return wide.op === 'in' && narrow.op === 'is' && narrow.within === wide.entity
 }
 
-const isSame = (one: unknown, other: unknown) => canonicalJson(one as Json) === canonicalJson(other as Json)
-
-const typeOf = (entity: unknown) =>
-  (entity as { type?: string; __entity?: { type: string } }).__entity?.type ?? (entity as { type?: string }).type
+const typeOf = (entity: unknown) => {
+  const uid = entity as { type?: string; __entity?: { type: string } } | undefined
+  return uid?.__entity?.type ?? uid?.type
+}
 
 /** Whoever could take the second could take the first, and would get as much. */
 function isAsEasy(first: Offer, second: Offer): boolean {
