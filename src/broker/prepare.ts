@@ -81,5 +81,7 @@ function recordOf(
     decision: decided.decision.id,
     request: caller.requestId,
     ...(decided.input.escalation && last ? { follows: last } : {}),
+    ...(Object.keys(asked.declared).length > 0 ? { declared: asked.declared } : {}),
+    ...(caller.principal.binding === 'none' ? {} : { binding: caller.principal.binding }),
   }
 }

@@ -1,4 +1,5 @@
 // A lease: the record of one issued credential, from reservation to receipt.
+import type { Binding } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
 import type { Mark, RevocationClass } from '../providers/provider.js'
 
@@ -62,6 +63,10 @@ export interface LeaseRecord {
   readonly decision: string
   readonly request: string
   readonly follows?: string
+  /** Only where not empty: what the caller declared, for the lease to be decided again. */
+  readonly declared?: Readonly<Record<string, string | number | boolean>>
+  /** Only where not `none`. */
+  readonly binding?: Binding
 }
 
 export interface Lease {

@@ -10,6 +10,7 @@ import type * as L from './ledger.js'
 import { createOnce } from './once.js'
 import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
+import { createRulesStore } from './rules-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
 import { createSettledWaiter } from './settled-waiter.js'
 import { createSight } from './sight.js'
@@ -46,6 +47,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
     ...createSight(redis, tag, run),
+    ...createRulesStore(redis, tag, run),
     ...health(parts, tag),
   }
 }

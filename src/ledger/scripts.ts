@@ -40,6 +40,11 @@ const scriptNames = [
   'counts',
   'take-bulk',
   'keep-order',
+  'adopt-rules',
+  'begin-redecision',
+  'keep-redecision',
+  'end-redecision',
+  'release-redecision',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

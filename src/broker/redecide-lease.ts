@@ -1,0 +1,165 @@
+// One live lease, decided again: the request as it was made (what was declared, for how long, the binding, whether it was an
+// escalation, the verified attributes) in the world as it is now (policies, groups, resources, what else is held).
+import { BrokerError } from '../core/errors.js'
+import { checkContext, type Declared } from '../grants/catalogue.js'
+import type { Grant } from '../grants/grant.js'
+import type { Principal } from '../identity/principal.js'
+import type { RequirementDigests } from '../identity/requirements.js'
+import { issuerOf, type Lease } from '../ledger/lease.js'
+import type { CountedLook } from '../ledger/rules-change.js'
+import type { Task } from '../ledger/task.js'
+import type { DecisionInput, DenyReason, Resource, Verdict } from '../policy/decision.js'
+import { approvalStands } from './approval-stands.js'
+import { holdingsOf } from './holders.js'
+import { lessLease } from './less-lease.js'
+import type { Parts, Rules } from './parts.js'
+
+export type NoLonger =
+  | DenyReason
+  | 'binding_required'
+  | 'approval_required'
+  | 'unknown_action'
+  | 'unknown_resource'
+  | 'invalid_context'
+  | 'issuer_removed'
+  | 'issuer_require'
+
+/** Why a lease is no longer permitted. */
+export interface Objection {
+  readonly reason: NoLonger
+  /** The policies that decided; empty where it is not for a policy. */
+  readonly policies: readonly string[]
+  /** Whose place in the chain it was refused at: the lease's own principal, or an ancestor's. */
+  readonly principal: string
+  readonly input: DecisionInput | null
+}
+
+/** What a lease is judged in. */
+export interface LeaseContext {
+  readonly now: number
+  /** Its own task first, up to the root. */
+  readonly chain: readonly Task[]
+  readonly looks: readonly CountedLook[]
+  /** What issuers required when leases were judged last; null: not known. */
+  readonly requiredBefore: RequirementDigests | null
+}
+
+/** Null: it stands. Pure, but for the policies' own evaluation. */
+export function findObjection(
+  parts: Pick<Parts, 'providers'>,
+  rules: Rules,
+  lease: Lease,
+  context: LeaseContext,
+): Objection | null {
+  const { record } = lease
+  const say = (reason: NoLonger, principal = record.principal): Objection => ({
+    reason,
+    principal,
+    policies: [],
+    input: null,
+  })
+  for (const task of context.chain) {
+    const { principal: id, attributes } = task
+    const recorded = { issuer: issuerOf(id), subject: subjectOf(id), attributes }
+    const unmet = rules.requirements.findUnmet(recorded, context.requiredBefore)
+    if (unmet !== null) return say(unmet, id)
+  }
+  const asked = resolveRecorded(rules, lease)
+  if ('reason' in asked) return say(asked.reason)
+  const looks = context.looks.map((look) => lessLease(look, lease))
+  for (const task of context.chain) {
+    const found = objectionAt(parts, rules, lease, asked, task, { ...context, looks })
+    if (found !== null) return found
+  }
+  return null
+}
+
+interface Recorded {
+  readonly grant: Grant
+  readonly resource: Resource
+  readonly declared: Declared
+}
+
+/** What was asked for, by the catalogue as it is now. */
+function resolveRecorded({ catalogue }: Rules, { record }: Lease): Recorded | { reason: NoLonger } {
+  try {
+    const grant = catalogue.resolveGrant(record.action)
+    const resource = catalogue.resolveResource(record.resource, grant)
+    return { grant, resource, declared: checkContext(grant, record.declared ?? {}) }
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error
+    if (error.code === 'unknown_action' || error.code === 'unknown_resource') return { reason: error.code }
+    if (error.code === 'invalid_request') return { reason: 'invalid_context' }
+    throw error
+  }
+}
+
+/** The decision at one place of the chain: each ancestor is judged as principal too (I7). */
+function objectionAt(
+  parts: Pick<Parts, 'providers'>,
+  rules: Rules,
+  lease: Lease,
+  { grant, resource, declared }: Recorded,
+  task: Task,
+  { now, chain, looks }: Pick<LeaseContext, 'now' | 'chain' | 'looks'>,
+): Objection | null {
+  const { record } = lease
+  const own = chain[0] ?? task
+  const binding = record.binding ?? 'none'
+  const principal = principalOf(task, binding)
+  const ttlSeconds = Math.min(record.ttl, grant.ttl.maxSeconds, rules.limits.lease.ttl)
+  const input: DecisionInput = {
+    principal,
+    action: grant.action,
+    resource,
+    requestedTtlSeconds: ttlSeconds,
+    declared,
+    task: {
+      ageSeconds: Math.max(0, Math.floor((now - own.openedAt) / 1000)),
+      depth: own.depth,
+      activeLeases: Math.max(0, own.activeLeases - 1),
+    },
+    session: holdingsOf(looks, 'session'),
+    account: holdingsOf(looks, 'account'),
+    recentDenials: Math.max(0, ...looks.map((look) => look.recentDenials)),
+    // Only an escalation has a lease that it goes beyond.
+    escalation: record.follows !== undefined,
+    binding,
+    now,
+  }
+  const verdict = rules.policy.decide(input, {
+    ttlSeconds,
+    minTtlSeconds: parts.providers.get(grant.provider)?.guarantees(grant.recipe).minTtlSeconds ?? 1,
+    binding,
+    require: grant.require,
+  })
+  const reason = objectionIn(verdict, lease, now)
+  return reason === null ? null : { reason, policies: verdict.policies, principal: principal.id, input }
+}
+
+function objectionIn(verdict: Verdict, { record, issuedAt }: Lease, now: number): NoLonger | null {
+  if (verdict.effect === 'deny') return verdict.code === 'denied' ? verdict.reason : verdict.code
+  if (verdict.effect === 'approval_required' && !approvalStands(record, verdict)) return 'approval_required'
+  // What is left of a lease that may live less long now; one that is not issued yet has its whole life before it.
+  return issuedAt !== null && issuedAt + verdict.ttlSeconds * 1000 < now ? 'lifetime' : null
+}
+
+const subjectOf = (principal: string) => principal.slice(issuerOf(principal).length + 1)
+
+/** The opener as its task's record has it. */
+function principalOf(task: Task, binding: Principal['binding']): Principal {
+  return {
+    id: task.principal,
+    issuer: issuerOf(task.principal),
+    subject: subjectOf(task.principal),
+    use: 'workload',
+    attributes: task.attributes,
+    account: task.account,
+    instance: task.instance,
+    sessionSeconds: 0,
+    binding,
+    person: null,
+    tokenSha256: '',
+    tokenExpiresAt: 0,
+  }
+}
