@@ -44,13 +44,16 @@ export async function redecide(
   const work = new Work(parts, rules, turn, rightOfWay)
   const kept = setInterval(() => void work.keep(), 2000)
   kept.unref()
-  const giveBack = () => work.giveBack()
-  stopped.addEventListener('abort', giveBack)
+  const stop = () => work.stop()
+  stopped.addEventListener('abort', stop)
   try {
+    if (stopped.aborted) stop()
     return await work.run()
   } finally {
     clearInterval(kept)
-    stopped.removeEventListener('abort', giveBack)
+    stopped.removeEventListener('abort', stop)
+    // Given back, so that another need not wait until the turn ends by itself.
+    if (stopped.aborted) await parts.ledger.endRedecision(turn, 'due', { live: 0, doomed: 0 }, '')
   }
 }
 
@@ -74,11 +77,8 @@ class Work {
     if (!isOurs) this.#over = true
   }
 
-  giveBack(): void {
+  stop(): void {
     this.#over = true
-    this.#parts.ledger
-      .endRedecision(this.#turn, 'due', { live: 0, doomed: 0 }, '')
-      .catch((error: unknown) => this.#parts.log.debug({ err: error }, 'a turn ends by itself'))
   }
 
   async run(): Promise<Redecided> {
