@@ -13,6 +13,7 @@ import { type IssuerEvents, unwatched } from './identity/issuer-sight.js'
 import { clientFacts, createIssuers } from './identity/issuers.js'
 import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
+import { keepPolicySet } from './policy/kept-sets.js'
 import { readPolicyFiles } from './policy/policy-files.js'
 import type { Logger } from './telemetry/logger.js'
 
@@ -21,6 +22,8 @@ export interface RuleSet {
   readonly issuers: IssuerPool
   /** Told to anybody at /.well-known/hallpass. */
   readonly clientFacts: ReturnType<typeof clientFacts>
+  /** Keeps the policy set beside the audit, where whoever makes a decision again finds it. Throws the file system's error. */
+  keepPolicies(): Promise<void>
 }
 
 /** Throws ConfigError or PolicySetError, each naming file and line. */
@@ -49,6 +52,7 @@ export async function composeRules(
     rules: { catalogue, policy, limits: settings.limits, taskTokenRequired: (issuer) => requiring.has(issuer) },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
     clientFacts: clientFacts(settings.issuers, settings.issuer),
+    keepPolicies: () => keepPolicySet(settings.audit.directory, policySet),
   }
 }
 

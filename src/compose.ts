@@ -119,6 +119,7 @@ async function composeOn(
   const parts = surroundEffects(plain, surround)
   const memoryMs = current.rules.limits.account.memory * 1000
   opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs }), (one) => one.stop())
+  await current.keepPolicies()
   await audit.append({
     event: 'broker.started',
     program,
@@ -196,6 +197,8 @@ function watchRulesOf({ file, settings }: LoadedConfig, parts: Parts, take: (fre
   return watchRules(file, settings.policies, {
     async take(next) {
       const fresh = await composeRules(next, file, parts.clock, parts.log, countIssuerEvents(parts.metrics))
+      // Before anything is decided by it, and not taken when it cannot be kept.
+      await fresh.keepPolicies()
       take(fresh)
       const policy_set = fresh.rules.policy.hash
       parts.log.info({ policy_set }, 'policies, catalogue and issuers were loaded anew')

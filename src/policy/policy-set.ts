@@ -33,11 +33,14 @@ export interface PolicySet {
 }
 
 export interface PolicyRules {
-  /** The generated Cedar schema. */
-  readonly schema: string
+  /** The generated Cedar schema; null for a set that was validated when it was taken into force (I10). */
+  readonly schema: string | null
   /** Names of `groups:`. */
-  readonly groups: ReadonlySet<string>
+  readonly groups: Pick<ReadonlySet<string>, 'has'>
 }
+
+/** For a kept set: the schema and the groups of its day are not kept, and it was held against them then. */
+export const asTakenThen: PolicyRules = { schema: null, groups: { has: () => true } }
 
 interface Source {
   readonly file: string
@@ -72,7 +75,7 @@ export async function parsePolicySet(files: Readonly<Record<string, string>>, ru
   const read = await readSources(sources, rules.groups, problems)
   checkIds(read, problems)
   const warnings: PolicyProblem[] = []
-  if (problems.length === 0) await validateSources(read, rules.schema, problems, warnings)
+  if (problems.length === 0 && rules.schema !== null) await validateSources(read, rules.schema, problems, warnings)
   if (problems.length > 0) throw new PolicySetError(inOrder(problems))
   return {
     hash: sha256Hex(canonicalJson(files)),
@@ -84,7 +87,7 @@ export async function parsePolicySet(files: Readonly<Record<string, string>>, ru
 
 async function readSources(
   sources: readonly Source[],
-  groups: ReadonlySet<string>,
+  groups: PolicyRules['groups'],
   problems: PolicyProblem[],
 ): Promise<{ policy: Policy; source: Source }[]> {
   const read: { policy: Policy; source: Source }[] = []
