@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Rules } from './broker/parts.js'
+import { schemaInputOf } from './config/cross-checks.js'
 import { loadConfig } from './config/load.js'
-import { loadPolicies } from './config/load-policies.js'
+import { loadPolicies, policyRulesOf } from './config/load-policies.js'
 import type { Settings } from './config/schema.js'
 import type { Clock } from './core/clock.js'
 import { createCatalogue } from './grants/catalogue.js'
@@ -15,6 +16,7 @@ import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
 import { keepPolicySet } from './policy/kept-sets.js'
 import { readPolicyFiles } from './policy/policy-files.js'
+import { parsePolicySet } from './policy/policy-set.js'
 import type { Logger } from './telemetry/logger.js'
 
 export interface RuleSet {
@@ -49,7 +51,17 @@ export async function composeRules(
     Object.entries(settings.issuers).flatMap(([name, one]) => (one.task_token === 'required' ? [name] : [])),
   )
   return {
-    rules: { catalogue, policy, limits: settings.limits, taskTokenRequired: (issuer) => requiring.has(issuer) },
+    rules: {
+      catalogue,
+      policy,
+      limits: settings.limits,
+      taskTokenRequired: (issuer) => requiring.has(issuer),
+      issuerTypes: schemaInputOf(settings).issuers,
+      async tryPolicies(files) {
+        const candidate = await parsePolicySet(files, policyRulesOf(settings))
+        return createPolicyEngine({ policySet: candidate, grants: settings.grants, groups })
+      },
+    },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
     clientFacts: clientFacts(settings.issuers, settings.issuer),
     keepPolicies: () => keepPolicySet(settings.audit.directory, policySet),

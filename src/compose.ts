@@ -109,6 +109,7 @@ async function composeOn(
     ledger: tellingTime(state.ledger, ledgerClock.setTo),
     sealing: createSealing(settings.keys.sealing, settings.issuer),
     audit,
+    auditDirectory: directory,
     queue: state.queue,
     keyset,
     clock,

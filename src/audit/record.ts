@@ -29,6 +29,7 @@ export type AuditEvent =
   | 'ledger.replayed'
   | 'ledger.recovered'
   | 'orphan.found'
+  | 'policy.simulated'
 
 export interface AuditRecord {
   readonly event: AuditEvent

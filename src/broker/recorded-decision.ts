@@ -93,6 +93,9 @@ const decision = z.looseObject({
   standing: standing.optional(),
 })
 
+/** Bytes that every record with a decision holds. */
+export const decisionNeedle = '"decision":{'
+
 export type DecisionReading = RecordedDecision | 'none' | 'unreadable'
 
 /** The decision in a record: `none` where it tells of none, `unreadable` where one stands there that has not its form. */
