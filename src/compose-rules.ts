@@ -16,7 +16,7 @@ import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
 import { keepPolicySet } from './policy/kept-sets.js'
 import { readPolicyFiles } from './policy/policy-files.js'
-import { parsePolicySet } from './policy/policy-set.js'
+import { besideRequests, parsePolicySet } from './policy/policy-set.js'
 import type { Logger } from './telemetry/logger.js'
 
 export interface RuleSet {
@@ -58,8 +58,8 @@ export async function composeRules(
       taskTokenRequired: (issuer) => requiring.has(issuer),
       issuerTypes: schemaInputOf(settings).issuers,
       async tryPolicies(files) {
-        const candidate = await parsePolicySet(files, policyRulesOf(settings))
-        return createPolicyEngine({ policySet: candidate, grants: settings.grants, groups })
+        const candidate = await parsePolicySet(files, policyRulesOf(settings), besideRequests)
+        return createPolicyEngine({ policySet: candidate, grants: {}, groups })
       },
     },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
