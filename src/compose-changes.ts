@@ -32,7 +32,13 @@ export class RulesInForce {
     return watchRules(file, settings.policies, {
       load: async (next) => {
         const fresh = await composeRules(next, file, parts.clock, parts.log, countIssuerEvents(parts.metrics))
-        return { take: () => this.#take(fresh, parts), drop: () => fresh.issuers.close() }
+        const drop = () => fresh.issuers.close()
+        // Before anything is decided by it, and not taken when it cannot be kept.
+        await fresh.keepPolicies().catch((error: unknown) => {
+          drop()
+          throw error
+        })
+        return { take: () => this.#take(fresh, parts), drop }
       },
       refused: (error) => this.#refuse(error, parts),
     })

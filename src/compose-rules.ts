@@ -2,7 +2,8 @@
 import { dirname, resolve } from 'node:path'
 import type { Rules } from './broker/parts.js'
 import { hashRules } from './compose-rules-hash.js'
-import { loadPolicies } from './config/load-policies.js'
+import { schemaInputOf } from './config/cross-checks.js'
+import { loadPolicies, policyRulesOf } from './config/load-policies.js'
 import type { Settings } from './config/schema.js'
 import type { Clock } from './core/clock.js'
 import { createCatalogue } from './grants/catalogue.js'
@@ -12,6 +13,8 @@ import { clientFacts, createIssuers } from './identity/issuers.js'
 import { createRequirements } from './identity/requirements.js'
 import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
+import { keepPolicySet } from './policy/kept-sets.js'
+import { besideRequests, parsePolicySet } from './policy/policy-set.js'
 import type { Logger } from './telemetry/logger.js'
 
 export interface RuleSet {
@@ -19,6 +22,8 @@ export interface RuleSet {
   readonly issuers: IssuerPool
   /** Told to anybody at /.well-known/hallpass. */
   readonly clientFacts: ReturnType<typeof clientFacts>
+  /** Keeps the policy set beside the audit, where whoever makes a decision again finds it. Throws the file system's error. */
+  keepPolicies(): Promise<void>
 }
 
 /** Throws ConfigError or PolicySetError, each naming file and line. */
@@ -53,9 +58,15 @@ export async function composeRules(
       change: changeLimitsOf(settings),
       earlier: [],
       taskTokenRequired: (issuer) => requiring.has(issuer),
+      issuerTypes: schemaInputOf(settings).issuers,
+      async tryPolicies(files) {
+        const candidate = await parsePolicySet(files, policyRulesOf(settings), besideRequests)
+        return createPolicyEngine({ policySet: candidate, grants: {}, groups })
+      },
     },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
     clientFacts: clientFacts(settings.issuers, settings.issuer),
+    keepPolicies: () => keepPolicySet(settings.audit.directory, policySet),
   }
 }
 

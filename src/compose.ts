@@ -109,6 +109,7 @@ async function composeOn(
     ledger: tellingTime(state.ledger, ledgerClock.setTo),
     sealing: createSealing(settings.keys.sealing, settings.issuer),
     audit,
+    auditDirectory: directory,
     queue: state.queue,
     keyset,
     clock,
@@ -119,6 +120,7 @@ async function composeOn(
   const parts = surroundEffects(plain, surround)
   const memoryMs = inForce.current.rules.limits.account.memory * 1000
   opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs }), (one) => one.stop())
+  await inForce.current.keepPolicies()
   await audit.append({
     event: 'broker.started',
     program,

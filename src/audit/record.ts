@@ -33,6 +33,7 @@ export type AuditEvent =
   | 'ledger.replayed'
   | 'ledger.recovered'
   | 'orphan.found'
+  | 'policy.simulated'
 
 export interface AuditRecord {
   readonly event: AuditEvent

@@ -1,7 +1,7 @@
 // One decision: policies over the verified caller, the declared action, the resource, and what task, session and account hold.
 import { createId } from '../core/ids.js'
 import type { HolderLook } from '../ledger/ledger.js'
-import type { Decision, DecisionInput, Verdict } from '../policy/decision.js'
+import type { Decision, DecisionInput, OfferBounds, Standing, Verdict } from '../policy/decision.js'
 import type { Asked } from './asked.js'
 import { holdingsOf, isEscalation } from './holders.js'
 import type { Caller, Parts } from './parts.js'
@@ -23,6 +23,8 @@ export interface Decided {
   readonly verdict: Verdict
   /** The full typed input, for the audit: with it and the policy set the decision can be made again (I10). */
   readonly input: DecisionInput
+  readonly bounds: OfferBounds
+  readonly standing: Standing
 }
 
 /** Decides; never throws on a denial. `world` is what a later reservation must still find. */
@@ -48,12 +50,14 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     binding: principal.binding,
     now: world.now,
   }
-  const verdict = policy.decide(input, {
+  const bounds: OfferBounds = {
     ttlSeconds: Math.min(ttlSeconds, Math.floor((world.task.expiresAt - world.now) / 1000)),
     minTtlSeconds: asked.guarantees.minTtlSeconds,
     binding: principal.binding,
     require: grant.require,
-  })
+  }
+  const standing = policy.standingOf(input)
+  const verdict = policy.decideAs(standing, input, bounds)
   const decision: Decision = {
     id: createId('dec', parts.clock.now()),
     effect: verdict.effect,
@@ -61,5 +65,5 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     policySet: policy.hash,
   }
   parts.metrics.decisions.inc({ effect: decision.effect })
-  return { decision, verdict, input }
+  return { decision, verdict, input, bounds, standing }
 }

@@ -8,6 +8,7 @@ import type { Requirements } from '../identity/requirements.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Sealing } from '../ledger/sealing.js'
 import type { PolicyEngine } from '../policy/engine.js'
+import type { IssuerTypes } from '../policy/schema.js'
 import type { Breakers } from '../providers/breaker.js'
 import type { Provider } from '../providers/provider.js'
 import type { RevocationQueue } from '../queue/revocation-queue.js'
@@ -37,6 +38,10 @@ export interface Rules {
   readonly limits: Limits
   /** Whether this issuer's workloads also show the task token on every call on a task. */
   taskTokenRequired(issuer: string): boolean
+  /** What each issuer's tokens give, by its name. */
+  readonly issuerTypes: Readonly<Record<string, IssuerTypes>>
+  /** An engine over other policies, by path, validated as at load; nothing is taken into force. Throws PolicySetError. */
+  tryPolicies(files: Readonly<Record<string, string>>): Promise<PolicyEngine>
 }
 
 export interface Parts {
@@ -46,6 +51,8 @@ export interface Parts {
   readonly ledger: Ledger
   readonly sealing: Sealing
   readonly audit: AuditSink
+  /** Where the audit's chains and the policy sets that they name lie. */
+  readonly auditDirectory: string
   readonly queue: RevocationQueue
   readonly keyset: Keyset
   readonly clock: Clock

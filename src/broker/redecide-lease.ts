@@ -10,6 +10,7 @@ import type { CountedLook } from '../ledger/rules-change.js'
 import type { Task } from '../ledger/task.js'
 import type { DecisionInput, DenyReason, Resource, Verdict } from '../policy/decision.js'
 import { approvalStands } from './approval-stands.js'
+import type { Decided } from './decide.js'
 import { holdingsOf } from './holders.js'
 import { lessLease } from './less-lease.js'
 import type { Parts, Rules } from './parts.js'
@@ -31,7 +32,8 @@ export interface Objection {
   readonly policies: readonly string[]
   /** Whose place in the chain it was refused at: the lease's own principal, or an ancestor's. */
   readonly principal: string
-  readonly input: DecisionInput | null
+  /** All that it rests on; null where no policy was asked. */
+  readonly decided: Omit<Decided, 'decision'> | null
 }
 
 /** What a lease is judged in. */
@@ -56,7 +58,7 @@ export function findObjection(
     reason,
     principal,
     policies: [],
-    input: null,
+    decided: null,
   })
   for (const task of context.chain) {
     const { principal: id, attributes } = task
@@ -127,14 +129,17 @@ function objectionAt(
     binding,
     now,
   }
-  const verdict = rules.policy.decide(input, {
+  const bounds = {
     ttlSeconds,
     minTtlSeconds: parts.providers.get(grant.provider)?.guarantees(grant.recipe).minTtlSeconds ?? 1,
     binding,
     require: grant.require,
-  })
+  }
+  const standing = rules.policy.standingOf(input)
+  const verdict = rules.policy.decideAs(standing, input, bounds)
   const reason = objectionIn(verdict, lease, now)
-  return reason === null ? null : { reason, policies: verdict.policies, principal: principal.id, input }
+  if (reason === null) return null
+  return { reason, policies: verdict.policies, principal: principal.id, decided: { verdict, input, bounds, standing } }
 }
 
 function objectionIn(verdict: Verdict, { record, issuedAt }: Lease, now: number): NoLonger | null {

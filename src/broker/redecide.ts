@@ -1,6 +1,5 @@
 // When the rules change: every live lease is decided again, and what is no longer permitted is ended, the most privileged first.
 // First all are judged, then some are ended: a set that would end many waits for an operator's word.
-import type { Json } from '../core/canonical-json.js'
 import { createId } from '../core/ids.js'
 import type { RequirementDigests } from '../identity/requirements.js'
 import type { Lease } from '../ledger/lease.js'
@@ -11,6 +10,7 @@ import { endLeases } from './end-leases.js'
 import { type Doomed, type JudgeOptions, judgePage } from './judge-live.js'
 import type { Parts, Rules } from './parts.js'
 import { recordEnding } from './records.js'
+import { decisionRecord } from './refusal.js'
 import { RightOfWay } from './right-of-way.js'
 
 export interface Redecided {
@@ -208,6 +208,12 @@ async function endDoomed(parts: Parts, rules: Rules, page: readonly Doomed[]): P
 async function recordRedecided(parts: Parts, rules: Rules, lease: Lease, why: Doomed | undefined): Promise<void> {
   if (why === undefined) return
   const { record } = lease
+  const decision = {
+    id: createId('dec', parts.clock.now()),
+    effect: why.decided?.verdict.effect ?? 'deny',
+    policies: why.policies,
+    policySet: rules.policy.hash,
+  }
   await parts.audit
     .append({
       event: 'lease.redecided',
@@ -218,15 +224,8 @@ async function recordRedecided(parts: Parts, rules: Rules, lease: Lease, why: Do
       reason: why.reason,
       policies: why.policies,
       rules: rules.hash,
-      decision: {
-        id: createId('dec', parts.clock.now()),
-        effect: why.reason === 'approval_required' ? why.reason : 'deny',
-        policies: why.policies,
-        policySet: rules.policy.hash,
-        reason: why.reason,
-        judged: why.principal,
-        ...(why.input === null ? {} : { input: why.input as unknown as Json }),
-      },
+      judged: why.principal,
+      ...(why.decided === null ? {} : { decision: decisionRecord({ ...why.decided, decision }) }),
     })
     .catch((error: unknown) => parts.log.error({ err: error, lease: lease.id }, 'a changed decision was not recorded'))
 }

@@ -30,15 +30,20 @@ export async function refuse(
   return error
 }
 
-/** The decision as the audit keeps it: with the whole typed input. */
+/** The decision as the audit keeps it: with all that it was made of, so that it can be made again (recorded-decision.ts). */
 export function decisionRecord(decided: Decided): Json {
   const { principal, ...input } = decided.input
+  const { bounds, standing } = decided
   const { verdict, decision } = decided
   return {
     ...decision,
     ...('reason' in verdict ? { reason: verdict.reason } : {}),
     ...('offer' in verdict ? { offer: verdict.offer as unknown as Json, ttl_seconds: verdict.ttlSeconds } : {}),
+    ...('approvals' in verdict ? { approvals: verdict.approvals as unknown as Json } : {}),
+    ...(verdict.effect === 'deny' ? { code: verdict.code } : {}),
     input: { ...input, principal } as unknown as Json,
+    bounds: bounds as unknown as Json,
+    standing: standing as unknown as Json,
   }
 }
 

@@ -80,6 +80,7 @@ type OperateAction =
   | 'operate.unlock'
   | 'operate.retry'
   | 'operate.abandon'
+  | 'operate.simulate'
   | 'operate.audit'
 
 /** What an operator's call is about, as policies see it; null is the whole Broker. */

@@ -6,6 +6,7 @@ import { leaseRoutes } from './leases.js'
 import { lockRoutes } from './locks.js'
 import { oauthRoutes } from './oauth.js'
 import { openApiDocument } from './openapi.js'
+import { policyRoutes } from './policy.js'
 import { revocationRoutes } from './revocations.js'
 import { type Route, route } from './route.js'
 import { taskRoutes } from './tasks.js'
@@ -31,6 +32,7 @@ export function allRoutes(around: Surroundings): Route[] {
     ...lockRoutes, //        POST|GET /v1/locks · DELETE /v1/locks/:id
     ...oauthRoutes, //       POST /oauth/introspect
     ...whoamiRoutes, //      GET /v1/whoami
+    ...policyRoutes, //      POST /v1/policy/simulate
     ...discoveryRoutes(around.documents),
     ...healthRoutes(around.condition, around.version),
   ]

@@ -12,7 +12,7 @@ import {
   requestContext,
   resourceEntity,
 } from './cedar-request.js'
-import type { DecisionInput, DenyReason, Offer, OfferBounds, Resource, Verdict } from './decision.js'
+import type { DecisionInput, DenyReason, Offer, OfferBounds, Resource, Standing, Verdict } from './decision.js'
 import type { Groups } from './groups.js'
 import { chooseOffer } from './offers.js'
 import { principalKeys } from './policy.js'
@@ -32,6 +32,10 @@ export interface PolicyEngine {
   /** SHA-256 of the set that decides here. */
   readonly hash: string
   decide(input: DecisionInput, bounds: OfferBounds): Verdict
+  /** What this configuration adds to the input: the principal's groups and the action's access class. */
+  standingOf(input: Pick<DecisionInput, 'principal' | 'action' | 'resource'>): Standing
+  /** The same decision with a standing that is given: as recorded, for replay and simulation. */
+  decideAs(standing: Standing, input: DecisionInput, bounds: OfferBounds): Verdict
   permitsOperator(
     principal: Principal,
     operateAction: string,
@@ -59,22 +63,28 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
   const sliceFor = (principal: Principal, member: readonly string[], actionKeys: readonly string[]): Slice =>
     index.find(actionKeys, principalKeys(principalType(principal), principal.id, principal.issuer, member))
 
+  const standingOf: PolicyEngine['standingOf'] = ({ principal, action, resource }) => {
+    const grant = actions.get(action)
+    const access = grant?.resourceType === resource.type ? grant.access : null
+    return { groups: groups.groupsOf(principal), access }
+  }
+  const decideAs: PolicyEngine['decideAs'] = ({ groups: member, access }, input, bounds) => {
+    if (access === null || input.principal.use !== 'workload') return deny('no_permit', [])
+    const slice = sliceFor(input.principal, member, [input.action, access])
+    const answer = evaluate(slice, requestContext(input, slice), [
+      principalEntity(input.principal, member, slice),
+      actionEntity(input.action, access),
+      resourceEntity(input.resource, slice),
+    ])
+    if (answer.effect !== 'permit') return deny(answer.effect, answer.policies)
+    return verdictOf(answer.policies, offers, bounds)
+  }
+
   return {
     hash: policySet.hash,
-    decide(input, bounds) {
-      const grant = actions.get(input.action)
-      const wrong = input.principal.use !== 'workload' || grant?.resourceType !== input.resource.type
-      if (grant === undefined || wrong) return deny('no_permit', [])
-      const member = groups.groupsOf(input.principal)
-      const slice = sliceFor(input.principal, member, [input.action, grant.access])
-      const answer = evaluate(slice, requestContext(input, slice), [
-        principalEntity(input.principal, member, slice),
-        actionEntity(input.action, grant.access),
-        resourceEntity(input.resource, slice),
-      ])
-      if (answer.effect !== 'permit') return deny(answer.effect, answer.policies)
-      return verdictOf(answer.policies, offers, bounds)
-    },
+    decide: (input, bounds) => decideAs(standingOf(input), input, bounds),
+    standingOf,
+    decideAs,
     permitsOperator(principal, operateAction, target, about = {}) {
       if (principal.use !== 'operator') return { permit: false, policies: [], error: false }
       const member = groups.groupsOf(principal)

@@ -38,7 +38,7 @@ const obligations = ['max_ttl', 'approval', 'binding']
 export function readPolicy(
   json: PolicyJson,
   source: { text: string; file: string; line: number },
-  groups: ReadonlySet<string>,
+  groups: Pick<ReadonlySet<string>, 'has'>,
 ): PolicyReading {
   const faults: PolicyFault[] = []
   const refuse = (near: string, message: string) => faults.push({ near, message })
@@ -71,7 +71,7 @@ export function readPolicy(
 function readOffer(
   policy: string,
   annotations: Readonly<Record<string, string | null>>,
-  groups: ReadonlySet<string>,
+  groups: Pick<ReadonlySet<string>, 'has'>,
   refuse: (near: string, message: string) => void,
 ): Offer {
   const text = (name: string) => (Object.hasOwn(annotations, name) ? (annotations[name] ?? '') : null)

@@ -38,6 +38,7 @@ afterAll(async () => {
 })
 
 const unknown = '0'.repeat(26)
+const simulated = { request: { ...report, principal: { issuer: 'ci', subject: 'x' } } }
 const order = { target: { all: true }, reason: 'mine now' }
 const denied = '403 not_permitted'
 const absent = '404 not_found'
@@ -77,6 +78,7 @@ const rows: Record<string, Row> = {
   'DELETE /v1/locks/:id': { path: () => `/v1/locks/lock_${unknown}`, ...forOperators('operate.unlock') },
   'POST /oauth/introspect': { form: () => ({ token: bought.secret }), nobody: '200', taskToken: strange },
   'GET /v1/whoami': { nobody: '200', taskToken: strange },
+  'POST /v1/policy/simulate': { body: simulated, ...forOperators('operate.simulate') },
 }
 const table = Object.entries(rows)
 

@@ -115,6 +115,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
     ledger,
     sealing: createSealing(new Secret(sealingKey), storyIssuer),
     audit: switchable(audit, auditSwitch),
+    auditDirectory: join(folder, 'audit'),
     queue,
     keyset,
     clock,

@@ -98,7 +98,7 @@ describe('the order', () => {
       reason: 'forbidden' as const,
       policies: [],
       principal: '',
-      input: null,
+      decided: null,
     })
     const mixed = [
       one('read-critical', 'read', 'critical'),
