@@ -40,6 +40,7 @@ const scriptNames = [
   'counts',
   'take-bulk',
   'keep-order',
+  'scan-live',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]
