@@ -7,6 +7,7 @@ import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../c
 import type { AddCommand } from './command-table.js'
 import { addLoginCommands } from './login-commands.js'
 import { addOperatorCommands } from './operator-commands.js'
+import { addPlanCommands } from './plan-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
 
@@ -17,6 +18,7 @@ export function addClientCommands(root: Command, add: AddCommand): void {
   addLease(root, add)
   addOperatorCommands(root, add)
   addLoginCommands(root, add)
+  addPlanCommands(root, add)
 }
 
 function addCredentialOptions(command: Command): Command {

@@ -1,12 +1,20 @@
 // What an exchange would be answered, without one: decided on the same look, nothing reserved, nothing minted.
 import type { CredentialRequest } from '../api/credentials.js'
+import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import type { Decision } from '../policy/decision.js'
 import { resolveAsked } from './asked.js'
 import { decide } from './decide.js'
+import { checkUnlocked, requestTargets } from './locked-by.js'
 import { lookAt } from './look.js'
+import { checkAllPermitted, draftTask } from './open-task.js'
 import type { Caller, Parts } from './parts.js'
 import { refuse } from './refusal.js'
+
+export interface DryRun {
+  readonly decision: Decision
+  readonly ttlSeconds: number | null
+}
 
 /** Throws what the exchange would throw up to the decision; a denial is the same 403. */
 export async function dryRun(
@@ -14,12 +22,27 @@ export async function dryRun(
   caller: Caller,
   taskId: string,
   request: CredentialRequest,
-): Promise<{ decision: Decision; ttlSeconds: number }> {
+): Promise<DryRun> {
   const asked = resolveAsked(parts, request)
   const look = await lookAt(parts, caller, taskId, { idempotencyKey: null, counted: true })
   if (!look.chainOpen) throw new BrokerError('task_closed', `${taskId} has ended`)
+  await checkUnlocked(parts, requestTargets(caller, asked, look.task.chain))
   const task = { ...look.task, expiresAt: look.chainExpiresAt }
   const decided = decide(parts, caller, asked, { now: look.now, task, holders: look.holders })
   if (decided.verdict.effect !== 'permit') throw await refuse(parts, caller, taskId, decided)
   return { decision: decided.decision, ttlSeconds: decided.verdict.ttlSeconds }
+}
+
+/** The same of a task that would be opened with these credentials; none is. Throws what opening would, up to the decisions. */
+export async function dryRunOpening(parts: Parts, caller: Caller, request: OpenTaskRequest): Promise<DryRun[]> {
+  const wanted = (request.credentials ?? []).map((credential) => ({
+    credential,
+    asked: resolveAsked(parts, credential),
+  }))
+  for (const { asked } of wanted) await checkUnlocked(parts, requestTargets(caller, asked, []))
+  const decided = await checkAllPermitted(parts, caller, draftTask(parts, caller, request), wanted)
+  return decided.map(({ decision, verdict }) => ({
+    decision,
+    ttlSeconds: 'ttlSeconds' in verdict ? verdict.ttlSeconds : null,
+  }))
 }

@@ -4,7 +4,7 @@ import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import { fillRecipe } from '../grants/recipe.js'
-import type { Task } from '../ledger/task.js'
+import type { Holder, Task } from '../ledger/task.js'
 import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { endTask } from './end-task.js'
@@ -58,7 +58,7 @@ export async function openTask(
   }
 }
 
-function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task {
+export function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task {
   const { principal } = caller
   const { limits } = parts.rules()
   const now = parts.clock.now()
@@ -94,15 +94,15 @@ function checkFillable(draft: Task, wanted: readonly { asked: Asked }[]): void {
 }
 
 /** Decides every credential as if those before it were held. Any denial → 403 with all `decisions`, and no task. */
-async function checkAllPermitted(
+export async function checkAllPermitted(
   parts: Parts,
   caller: Caller,
   draft: Task,
   wanted: readonly { credential: CredentialRequest; asked: Asked }[],
-): Promise<void> {
-  if (wanted.length === 0) return
+): Promise<readonly Decided[]> {
+  if (wanted.length === 0) return []
   // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
-  await countRequest(parts, draft)
+  await countRequest(parts, draft.holders)
   const look = await parts.ledger.lookHolders(draft.holders)
   let holders = look.holders
   const decided: Decided[] = []
@@ -119,7 +119,7 @@ async function checkAllPermitted(
   const refused = decided.filter((one) => one.verdict.effect !== 'permit')
   // A denial says more than a missing approval: nothing an approver could do would help.
   const first = refused.find((one) => one.verdict.effect === 'deny') ?? refused[0]
-  if (!first) return
+  if (!first) return decided
   await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
   if (first.verdict.effect === 'deny') await parts.ledger.noteDenial(draft.holders.map((holder) => holder.id))
   const { code, detail, members } = refusalOf(first, first.input)
@@ -128,7 +128,8 @@ async function checkAllPermitted(
   })
 }
 
-async function countRequest(parts: Parts, { holders }: Task): Promise<void> {
+/** Counts one of the account's requests. Throws `rate`. */
+export async function countRequest(parts: Parts, holders: readonly Holder[]): Promise<void> {
   const account = holders.find((holder) => holder.kind === 'account')
   if (!account) throw new BrokerError('internal', 'a task without an account')
   const wait = await parts.ledger.countRequest(account.id, parts.rules().limits.account.requests_per_minute)

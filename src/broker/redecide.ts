@@ -198,10 +198,10 @@ async function endDoomed(parts: Parts, rules: Rules, page: readonly Doomed[]): P
   await Promise.all(fresh.map((lease) => recordRedecided(parts, rules, lease, why.get(lease.id))))
   const rank = accessRanks.indexOf(page[0]?.access ?? 'admin')
   const ids = fresh.map(({ id }) => id)
-  await endLeases(parts, ids, ending, rank)
-  for (const lease of fresh) parts.metrics.leasesRedecided.inc({ reason: why.get(lease.id)?.reason ?? 'no_permit' })
-  await recordEnding(parts, fresh, ending, null)
-  return fresh.length
+  const ordered = await endLeases(parts, ids, ending, rank)
+  for (const { id } of ordered) parts.metrics.leasesRedecided.inc({ reason: why.get(id)?.reason ?? 'no_permit' })
+  await recordEnding(parts, ordered, ending, null)
+  return ordered.length
 }
 
 /** With the whole typed input: the decision can be made again (I10). When the audit is down the end goes on all the same (I4). */

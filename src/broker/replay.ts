@@ -50,7 +50,7 @@ export async function replay(parts: ReplayParts, gathered: Gathered, extent: Ext
   }
   for (const { lease, ending, ended } of gathered.foreignEnds()) {
     if (ended) await endAgain(parts, lease, ending, done)
-    else if (ending) done.ended += (await parts.ledger.endLeases([lease], ending)).length
+    else if (ending) done.ended += (await parts.ledger.endLeases([lease], ending)).due.length
   }
   for (const [task, outcome] of gathered.taskEnds) await parts.ledger.endTask(task, outcome)
   // Orders last: they are due at once, and reach what is in the ledger by then.
@@ -77,7 +77,7 @@ async function restore(parts: ReplayParts, lease: GatheredLease, now: number, { 
   if (failed) return
   if (retried && (await parts.ledger.retryLease(lost.id)).outcome === 'ok') done.ended++
   const order: Ending | null = retried ? { ...(ending ?? unsaid), forced: true } : ending
-  if (order) done.ended += (await parts.ledger.endLeases([lost.id], order)).length
+  if (order) done.ended += (await parts.ledger.endLeases([lost.id], order)).due.length
 }
 
 async function remember(parts: ReplayParts, lease: GatheredLease, now: number, extent: Extent, done: Replayed) {
@@ -100,6 +100,6 @@ const unsaid: GatheredEnding = { reason: 'revoked', actor: 'replay' }
  */
 async function endAgain(parts: ReplayParts, lease: string, ending: GatheredEnding | null, done: Replayed) {
   if ((await parts.restoration.restoreEnd(lease)) === 'over') return true
-  done.ended += (await parts.ledger.endLeases([lease], ending ?? unsaid)).length
+  done.ended += (await parts.ledger.endLeases([lease], ending ?? unsaid)).due.length
   return false
 }

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
 import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
+import { type GrantList, grantList, type grantQuery } from '../api/grants.js'
 import {
   type Lease,
   lease,
@@ -28,6 +29,7 @@ import {
   heartbeatAnswer,
   type OpenTaskAnswer,
   openTaskAnswer,
+  openTaskDryRun,
   type openTaskRequest,
   type Task,
   task,
@@ -52,6 +54,7 @@ export type OrderRevocation = z.input<typeof revocationRequest>
 export type SetLock = z.input<typeof lockRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
 export type DryRun = z.infer<typeof dryRunAnswer>
+export type GrantFilter = Paged<z.input<typeof grantQuery>>
 
 export interface BrokerClientOptions {
   /** https, or http on loopback. A path in front is kept. */
@@ -86,6 +89,10 @@ export interface BrokerClient {
     request: RequestCredential,
     options?: MintOptions & TaskAuth,
   ): Promise<CredentialAnswer>
+  /** What would be decided of a task's credentials, in their order; opens none. */
+  dryRunTask(request: OpenTask): Promise<DryRun[]>
+  /** What may be asked for; with a resource also whether we may. */
+  listGrants(filter?: GrantFilter): Promise<GrantList>
   /** What would be decided; mints nothing. */
   dryRunCredential(taskId: string, request: RequestCredential, auth?: TaskAuth): Promise<DryRun>
   /** Ends the task and all below it; idempotent. Waits up to `waitSeconds` (at most 60) for receipts. */
@@ -175,6 +182,12 @@ function taskCalls(call: Caller) {
         body: request,
         headers: { ...mintHeaders(options), ...besideSubject(options) },
       }),
+    dryRunTask: async (request: OpenTask) => {
+      const query = { dry_run: 'true' }
+      return (await call({ method: 'POST', path: ['tasks'], expect: openTaskDryRun, query, body: request })).decisions
+    },
+    listGrants: (filter: GrantFilter = {}) =>
+      call({ method: 'GET', path: ['grants'], expect: grantList, query: filter as Query }),
     dryRunCredential: (taskId: string, request: RequestCredential, auth: TaskAuth = {}) =>
       call({
         method: 'POST',

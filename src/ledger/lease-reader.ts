@@ -1,12 +1,14 @@
 // Reading leases and tasks: by id, by task, and pages of all that may be alive.
 import { invalidField } from '../core/errors.js'
 import type { AttributeValue } from '../identity/principal.js'
+import type { Access } from '../policy/decision.js'
 import type { Connection } from './connection.js'
 import { holderId } from './keys.js'
 import { isEnded, issuerOf, type Lease, lockTargets } from './lease.js'
-import type { LeaseMatch } from './ledger.js'
+import type { LeaseMatch, LeaseRef } from './ledger.js'
 import { leaseOf, type TaskRecord, taskOf } from './replies.js'
 import type { RunScript } from './scripts.js'
+import { storedFingerprint, storedMembers } from './stored-lease.js'
 import { orUnavailable } from './unavailable.js'
 
 export function createLeaseReader(redis: Connection, tag: string, run: RunScript) {
@@ -39,7 +41,45 @@ export function createLeaseReader(redis: Connection, tag: string, run: RunScript
       scanLeases({ redis, tag, findLeases }, match, providers, cursor, limit),
     liveLeases: (match: LeaseMatch, providers: readonly string[]) =>
       liveLeases({ redis, tag, findLeases }, match, providers),
+    liveRefs: (match: LeaseMatch, providers: readonly string[]) =>
+      // A lease does not repeat its principal's attributes: its task has to be read.
+      match.attributes === undefined
+        ? liveRefs(run, match, providers)
+        : refsOf(liveLeases({ redis, tag, findLeases }, match, providers)),
   }
+}
+
+async function* refsOf(pages: AsyncIterable<Lease[]>): AsyncGenerator<LeaseRef[]> {
+  for await (const page of pages) yield page.map(({ id, record }) => ({ id, access: record.access }))
+}
+
+/** Whole steps of ZSCAN, as `liveLeases`, matched where they lie. */
+async function* liveRefs(run: RunScript, match: LeaseMatch, providers: readonly string[]): AsyncGenerator<LeaseRef[]> {
+  const { session, fingerprint, provider, principal, account, action, resource, attributes: _, ...rest } = match
+  const wanted = JSON.stringify({
+    ...rest,
+    ...(session === undefined ? {} : { session: holderId('session', session) }),
+    ...(fingerprint === undefined ? {} : { fingerprint: storedFingerprint(fingerprint) }),
+    record: storedMembers(given({ principal, account, action, resource })),
+  })
+  for (const name of providers) {
+    if (provider !== undefined && provider !== name) continue
+    let place = '0'
+    do {
+      const [next, ...found] = (await run('scan-live', name, place, wanted)) as [string, ...string[]]
+      if (found.length > 0) yield refsFrom(found)
+      place = next
+    } while (place !== '0')
+  }
+}
+
+const given = (members: Readonly<Record<string, string | undefined>>) =>
+  Object.fromEntries(Object.entries(members).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+
+function refsFrom(found: readonly string[]): LeaseRef[] {
+  const refs: LeaseRef[] = []
+  for (let i = 0; i + 1 < found.length; i += 2) refs.push({ id: found[i] ?? '', access: found[i + 1] as Access })
+  return refs
 }
 
 interface Scan {

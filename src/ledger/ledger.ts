@@ -1,6 +1,7 @@
 // What the stories need of the state. `redis-ledger.ts` keeps it; ledger.md beside the design says why it is so.
 // Every method may throw BrokerError `ledger_unavailable`.
 import type { AttributeValue } from '../identity/principal.js'
+import type { Access } from '../policy/decision.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
 import type { RulesStore } from './rules-change.js'
@@ -108,6 +109,14 @@ export interface DueLease {
   readonly waitingMs: number
 }
 
+/** A lease whose end is ordered, and was not before: what its record says. */
+export interface OrderedLease {
+  readonly id: string
+  readonly principal: string
+  readonly account: string
+  readonly task: string
+}
+
 export type ClaimAnswer =
   | {
       readonly outcome: 'ok'
@@ -128,6 +137,11 @@ export interface Settlement {
   readonly owed?: boolean
   /** It was no attempt: the provider was not asked, or the work was handed back. */
   readonly uncounted?: boolean
+}
+
+export interface LeaseRef {
+  readonly id: string
+  readonly access: Access
 }
 
 export interface LeaseMatch {
@@ -218,7 +232,7 @@ export interface Ledger extends RulesStore {
   /** `locks`: what an operator may have locked meanwhile. */
   activate(lease: string, activation: Activation, locks: readonly string[]): Promise<ActivateAnswer>
   // The way back.
-  endLeases(leases: readonly string[], ending: Ending): Promise<DueLease[]>
+  endLeases(leases: readonly string[], ending: Ending): Promise<{ due: DueLease[]; ordered: OrderedLease[] }>
   /** `ended`: its end is still to be carried through, by this caller. `outcome`: the first one stands. */
   endTask(task: string, outcome: string): Promise<{ ended: boolean; outcome: string; children: string[] } | 'not_found'>
   leasesOfTask(task: string): Promise<string[]>
@@ -249,6 +263,8 @@ export interface Ledger extends RulesStore {
   ): Promise<{ leases: Lease[]; cursor: string | null }>
   /** Every lease that may be alive and matches, in pages; one that is live throughout is never passed over, and may come twice. */
   liveLeases(match: LeaseMatch, providers: readonly string[]): AsyncIterable<Lease[]>
+  /** The same, of which no more is told than an order needs. */
+  liveRefs(match: LeaseMatch, providers: readonly string[]): AsyncIterable<LeaseRef[]>
   openTasksOf(holder: string): Promise<string[]>
   openTasks(offset: number, limit: number): Promise<string[]>
   // Operators' orders.

@@ -211,13 +211,17 @@ const dueLeases = (reply: Reply): L.DueLease[] =>
 function wayBack(run: RunScript, prefix: string) {
   return {
     async endLeases(leases: readonly string[], ending: L.Ending) {
-      const due: L.DueLease[] = []
+      const ended: { due: L.DueLease[]; ordered: L.OrderedLease[] } = { due: [], ordered: [] }
       // 50 at a time: a longer script would hold up everybody else's Redis calls.
       for (let i = 0; i < leases.length; i += 50) {
         const page = { ...ending, leases: leases.slice(i, i + 50) }
-        due.push(...dueLeases(await run('end-leases', JSON.stringify(page))))
+        const [due, ordered] = (await run('end-leases', JSON.stringify(page))) as [Reply, string[][]]
+        ended.due.push(...dueLeases(due))
+        for (const [id = '', principal = '', account = '', task = ''] of ordered) {
+          ended.ordered.push({ id, principal, account, task })
+        }
       }
-      return due
+      return ended
     },
     async endTask(task: string, outcome: string) {
       const [first, ended, ...children] = (await run('end-task', task, outcome)) as [string | number, ...string[]]

@@ -45,6 +45,7 @@ const scriptNames = [
   'keep-redecision',
   'end-redecision',
   'release-redecision',
+  'scan-live',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -1,0 +1,67 @@
+// `hallpass policy …` beyond check and schema: commands on files.
+import { type Command, Option } from 'commander'
+import { UsageError } from '../cli/exit-codes.js'
+import type { AddCommand, Story } from './command-table.js'
+
+interface TestOptions {
+  config: string
+  watch?: boolean
+  coverageMin?: string
+}
+
+const withConfig = (command: Command) =>
+  command.addOption(
+    new Option('--config <file>', 'the configuration').env('HALLPASS_CONFIG').default('./hallpass.yaml'),
+  )
+
+export function addPolicyTestCommands(policy: Command, add: AddCommand): void {
+  const test = add(
+    policy,
+    'test [path]',
+    {
+      summary: 'run the *.tests.yaml beside the policies: 0 all as expected, 1 not, 2 a test cannot be read',
+      examples: [
+        'hallpass policy test --config hallpass.yaml',
+        'hallpass policy test policies/deploy.tests.yaml --watch',
+        'hallpass policy test --coverage-min 100 --output json',
+      ],
+    },
+    runTest,
+  )
+  withConfig(test)
+    .option('--watch', 'run again on each change, until Ctrl-C')
+    .option('--coverage-min <percent>', 'fail when fewer of the policies are determined by a case')
+}
+
+const runTest: Story<TestOptions> = async (io, [path], { config, watch, coverageMin }) => {
+  const { runPolicyTest, watchPolicyTest } = await import('../admin/policy-test.js')
+  const command = { config, env: io.environment, path, coverageMin: percentOf(coverageMin) }
+  try {
+    if (watch !== true) return await runPolicyTest(command, io.output)
+  } catch (error) {
+    throw await asUsage(error)
+  }
+  const ending = new AbortController()
+  const end = () => ending.abort()
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  for (const signal of signals) io.signals.on(signal, end)
+  try {
+    return await watchPolicyTest(command, io.output, ending.signal)
+  } finally {
+    for (const signal of signals) io.signals.off(signal, end)
+  }
+}
+
+/** What cannot be read is how it was called: 1 is for a case that fails. */
+async function asUsage(error: unknown): Promise<unknown> {
+  const { ConfigError } = await import('../config/problems.js')
+  const { PolicySetError } = await import('../policy/policy-set.js')
+  const isUnreadable = error instanceof ConfigError || error instanceof PolicySetError
+  return isUnreadable ? new UsageError(error.message) : error
+}
+
+function percentOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^[0-9]{1,3}$/.test(text) && Number(text) <= 100) return Number(text)
+  throw new UsageError(`--coverage-min: expected a whole number from 0 to 100, not "${text}"`)
+}
