@@ -61,6 +61,7 @@ export interface TestBroker {
   connectPatient(): Connection
   /** What the operator changes on disk, and the broker loads: its configuration, its policies. */
   changeRules(edit: RulesEdit): Promise<Rules>
+  readonly policyFile: string
   /** Everything on disk, in order. */
   records(): Promise<AuditRecord[]>
   close(): Promise<void>
@@ -135,6 +136,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
       opened.push(connection)
       return connection
     },
+    policyFile: join(folder, 'policies', 'main.cedar'),
     async changeRules(edit) {
       inForce = following(await composeRules(await editStoryRules(folder, edit), loaded.file, clock), inForce)
       return inForce.rules
