@@ -63,10 +63,10 @@ export async function loadStoryRules(folder: string, limits: string): Promise<Lo
   await mkdir(join(folder, 'policies'))
   await writeFile(file, config(limits))
   await writeFile(join(folder, 'policies', 'main.cedar'), policies)
-  return await loadConfig(file, environment)
+  return await loadConfig(file, storyEnvironment)
 }
 
-const environment = {
+export const storyEnvironment = {
   TEST_REDIS: 'redis://127.0.0.1:1',
   TEST_SEALING: Buffer.alloc(32, 7).toString('base64'),
 }
@@ -77,7 +77,7 @@ export async function editStoryRules(folder: string, edit: RulesEdit): Promise<S
     await writeFile(file, by(await readFile(file, 'utf8')))
   await rewrite(join(folder, 'hallpass.yaml'), edit.config)
   await rewrite(join(folder, 'policies', 'main.cedar'), edit.policies)
-  return (await loadConfig(join(folder, 'hallpass.yaml'), environment)).settings
+  return (await loadConfig(join(folder, 'hallpass.yaml'), storyEnvironment)).settings
 }
 
 /** A verified workload of the issuer `ci`; each name is an account of its own. */
