@@ -42,6 +42,7 @@ import type { ClientCertificateSource } from './client-certificate.js'
 import { ClientError } from './client-error.js'
 import { createDpopSender, type DpopKey, sendAsBearer } from './dpop.js'
 import { callHttp, type HttpCall, parseServiceUrl } from './http-json.js'
+import { type PolicyCalls, policyCalls } from './policy-calls.js'
 import type { SubjectTokenSource } from './subject-token-source.js'
 
 export type OpenTask = z.input<typeof openTaskRequest>
@@ -82,7 +83,7 @@ export interface MintOptions {
   idempotencyKey?: string | undefined
 }
 
-export interface BrokerClient {
+export interface BrokerClient extends PolicyCalls {
   openTask(request: OpenTask, options?: MintOptions): Promise<OpenTaskAnswer>
   requestCredential(
     taskId: string,
@@ -155,7 +156,14 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   }
 
   const identity = { whoami: () => call({ method: 'GET', path: ['whoami'], expect: whoami }) }
-  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call), ...identity }
+  return {
+    ...taskCalls(call),
+    ...leaseCalls(call),
+    ...operatorCalls(call),
+    ...lockCalls(call),
+    ...identity,
+    ...policyCalls(call),
+  }
 }
 
 function checkIdentity({ tokenSource, certificate, dpop }: BrokerClientOptions, base: URL): void {

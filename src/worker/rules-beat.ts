@@ -14,7 +14,6 @@ export function startRulesBeat(parts: Parts, program: string, judges: RightOfWay
   const beat = async () => {
     const { hash } = parts.rules()
     const { role, change } = await parts.ledger.adoptRules(program, hash)
-    parts.metrics.changeWaiting.set(change.state === 'waiting' ? change.doomed : 0)
     if (role === 'other' && told !== change.hash) {
       parts.log.warn({ rules: hash, in_force: change.hash }, 'other programs decide by newer rules than this one')
     }
