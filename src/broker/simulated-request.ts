@@ -64,6 +64,8 @@ export function resolveSimulated(
       require: grant.require,
     },
     standing: { ...standing, groups: [...(request.principal.groups ?? standing.groups)].sort() },
+    above: [],
+    ceilings: [],
   }
 }
 

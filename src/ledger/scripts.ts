@@ -41,6 +41,8 @@ const scriptNames = [
   'take-bulk',
   'keep-order',
   'scan-live',
+  'create-delegation',
+  'restore-delegation',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]
