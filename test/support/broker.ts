@@ -65,7 +65,8 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
   const { redis, clock = systemClock, instance = 'one' } = settings
   const folder = await mkdtemp(join(tmpdir(), 'hallpass-broker-'))
   const loaded = await loadStoryRules(folder, settings.limits ?? '')
-  const { rules } = await composeRules(loaded.settings, loaded.file, clock)
+  const { rules, keepPolicies } = await composeRules(loaded.settings, loaded.file, clock)
+  await keepPolicies()
   await createMissingKeys(join(folder, 'keys'), systemClock)
   const keyset = await openFileKeyset({ directory: join(folder, 'keys') })
   const signCheckpoint = createCheckpointSigner(keyset, storyIssuer)
