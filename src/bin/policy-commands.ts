@@ -1,5 +1,6 @@
 // `hallpass policy …` beyond check and schema: commands on files.
 import { type Command, Option } from 'commander'
+import type { ExplainOptions } from '../admin/policy-explain.js'
 import { UsageError } from '../cli/exit-codes.js'
 import type { AddCommand, Story } from './command-table.js'
 
@@ -31,6 +32,42 @@ export function addPolicyTestCommands(policy: Command, add: AddCommand): void {
   withConfig(test)
     .option('--watch', 'run again on each change, until Ctrl-C')
     .option('--coverage-min <percent>', 'fail when fewer of the policies are determined by a case')
+  addExplain(policy, add)
+}
+
+const collect = (value: string, earlier: string[] = []) => [...earlier, value]
+
+function addExplain(policy: Command, add: AddCommand): void {
+  const explain = add(
+    policy,
+    'explain [decision]',
+    {
+      summary:
+        'say why it is decided so, or why a recorded decision was: policies, conditions, values, offers, lifetime',
+      examples: [
+        'hallpass policy explain --principal prod:spiffe://prod.acme.example/ns/ci/sa/deployer --action deploy.run --resource repo:acme/web',
+        'hallpass policy explain --principal ci:x --attribute repository=acme/web --action settings.read --resource repo:acme/web --ttl 1h',
+        'hallpass policy explain dec_01hzy3v5q8k2m4n6p8r0s2t4v6 --audit /var/lib/hallpass/audit',
+      ],
+    },
+    async (io, [decision], { config, audit, ...asked }: ExplainOptions & { config: string; audit?: string }) => {
+      const { runPolicyExplain } = await import('../admin/policy-explain.js')
+      return await runPolicyExplain({ config, env: io.environment, decision, audit, asked }, io.output)
+    },
+  )
+  withConfig(explain)
+    .option('--audit <directory>', "where the decision's record is (default: audit.directory of the configuration)")
+    .option('--principal <issuer:subject>', 'who asks')
+    .option('--attribute <k=v>', 'an attribute of the caller; each member of a set as one of its own', collect)
+    .option('--group <group>', "a group of the caller's, in place of those that the configuration gives", collect)
+    .option('--action <action>', 'what is asked')
+    .option('--resource <resource>', 'on what')
+    .option('--ttl <duration>', 'for how long (default: the grant says)')
+    .option('--context <k=v>', 'what is declared about the change; k:=1 and k:=true for what is not text', collect)
+    .option('--held <action=resource>', 'a lease that the session holds', collect)
+    .option('--granted <action=resource>', 'a lease that the session was granted before', collect)
+    .option('--binding <binding>', 'none, dpop or mtls')
+    .option('--depth <n>', "the task's depth; 0 is a root")
 }
 
 /** Against a running broker: changed rules that wait. */

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
 import type { AddCommand } from './command-table.js'
 import { addPolicyChangeCommands, addPolicyTestCommands } from './policy-commands.js'
+import { addReplayCommand, addSimulateCommand } from './simulate-commands.js'
 import { addTokenCommands } from './token-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
@@ -138,6 +139,7 @@ function addPolicy(root: Command, add: AddCommand): void {
   )
   addPolicyTestCommands(policy, add)
   addPolicyChangeCommands(policy, add)
+  addSimulateCommand(policy, add)
 }
 
 function addAudit(root: Command, add: AddCommand): void {
@@ -153,6 +155,7 @@ function addAudit(root: Command, add: AddCommand): void {
       (await import('./host-commands.js')).runAuditVerify(directory, publicKeys, { ...io, config }),
   )
   withConfig(verify).option('--public-keys <file>', "a JWKS with the audit's public keys")
+  addReplayCommand(audit, add)
 }
 
 function addHostCommands(root: Command, add: AddCommand): void {

@@ -1,9 +1,13 @@
 // One decision: policies over the verified caller, the declared action, the resource, and what task, session and account hold.
 import { createId } from '../core/ids.js'
+import type { Principal } from '../identity/principal.js'
+import type { CeilingPair } from '../ledger/delegation.js'
 import type { HolderLook } from '../ledger/ledger.js'
-import type { Decision, DecisionInput, OfferBounds, Standing, Verdict } from '../policy/decision.js'
+import type { Task } from '../ledger/task.js'
+import type { Decision, DecisionInput, OfferBounds, Verdict } from '../policy/decision.js'
 import type { Asked } from './asked.js'
-import { holdingsOf, isEscalation } from './holders.js'
+import { holdingsOf, isEscalation, ownHolders } from './holders.js'
+import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
 import type { Caller, Parts } from './parts.js'
 
 /** The state of the world as the ledger's one look gave it. */
@@ -14,8 +18,11 @@ export interface World {
     readonly expiresAt: number
     readonly depth: number
     readonly activeLeases: number
+    readonly ceiling?: readonly CeilingPair[]
   }
   readonly holders: readonly HolderLook[]
+  /** From the parent up to the root: each is judged at every request, as its own principal (I7). */
+  readonly ancestors: readonly Task[]
 }
 
 export interface Decided {
@@ -23,15 +30,38 @@ export interface Decided {
   readonly verdict: Verdict
   /** The full typed input, for the audit: with it and the policy set the decision can be made again (I10). */
   readonly input: DecisionInput
-  readonly bounds: OfferBounds
-  readonly standing: Standing
+  /** Whatever else the caller's own decision rested on. */
+  readonly own: Hop
+  /** What was decided of each ancestor, from the parent up. */
+  readonly above: readonly Hop[]
+  /** The ancestor whose denial it is; null where it is the caller's own, or none. */
+  readonly deniedBy: Hop | null
+  /** The ceilings of the chain: each of them bounds it. */
+  readonly ceilings: readonly (readonly CeilingPair[])[]
 }
 
-/** Decides; never throws on a denial. `world` is what a later reservation must still find. */
+/**
+ * Decides for the caller and for every ancestor; never throws on a denial. `world` is what a later reservation must still find.
+ */
 export function decide(parts: Parts, caller: Caller, asked: Asked, world: World): Decided {
-  const { policy } = parts.rules()
+  const own = decideHop(parts, caller.principal, null, asked, world)
+  const above = world.ancestors.map((task) => decideHop(parts, recordedPrincipal(task), task.id, asked, world))
+  const ceilings = [world.task, ...world.ancestors].flatMap(({ ceiling }) => (ceiling ? [ceiling] : []))
+  const { verdict, deniedBy } = joinHops(own.verdict, above, isOutside(ceilings, asked.grant.action, asked.resource.id))
+  const decision: Decision = {
+    id: createId('dec', parts.clock.now()),
+    effect: verdict.effect,
+    policies: verdict.policies,
+    policySet: parts.rules().policy.hash,
+  }
+  parts.metrics.decisions.inc({ effect: decision.effect })
+  return { decision, verdict, input: own.input, own, above, deniedBy, ceilings }
+}
+
+/** One hop: its own principal, and what its own session and account hold, over the same request in the same task. */
+function decideHop(parts: Parts, principal: Principal, task: string | null, asked: Asked, world: World): Hop {
   const { grant, resource, declared, ttlSeconds } = asked
-  const { principal } = caller
+  const holders = ownHolders(world.holders, principal)
   const input: DecisionInput = {
     principal,
     action: grant.action,
@@ -43,10 +73,10 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
       depth: world.task.depth,
       activeLeases: world.task.activeLeases,
     },
-    session: holdingsOf(world.holders, 'session'),
-    account: holdingsOf(world.holders, 'account'),
-    recentDenials: Math.max(0, ...world.holders.map((look) => look.recentDenials)),
-    escalation: isEscalation(world.holders, { access: grant.access, resource, ttlSeconds }),
+    session: holdingsOf(holders, 'session'),
+    account: holdingsOf(holders, 'account'),
+    recentDenials: Math.max(0, ...holders.map((look) => look.recentDenials)),
+    escalation: isEscalation(holders, { access: grant.access, resource, ttlSeconds }),
     binding: principal.binding,
     now: world.now,
   }
@@ -56,14 +86,7 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     binding: principal.binding,
     require: grant.require,
   }
+  const { policy } = parts.rules()
   const standing = policy.standingOf(input)
-  const verdict = policy.decideAs(standing, input, bounds)
-  const decision: Decision = {
-    id: createId('dec', parts.clock.now()),
-    effect: verdict.effect,
-    policies: verdict.policies,
-    policySet: policy.hash,
-  }
-  parts.metrics.decisions.inc({ effect: decision.effect })
-  return { decision, verdict, input, bounds, standing }
+  return { task, input, bounds, standing, verdict: policy.decideAs(standing, input, bounds) }
 }

@@ -5,11 +5,13 @@ import { BrokerError } from '../core/errors.js'
 import type { Decision } from '../policy/decision.js'
 import { resolveAsked } from './asked.js'
 import { decide } from './decide.js'
+import { draftTask } from './draft-task.js'
 import { checkUnlocked, requestTargets } from './locked-by.js'
 import { lookAt } from './look.js'
-import { checkAllPermitted, draftTask } from './open-task.js'
+import { checkAllPermitted } from './open-task.js'
 import type { Caller, Parts } from './parts.js'
 import { refuse } from './refusal.js'
+import { takeDelegation } from './take-delegation.js'
 
 export interface DryRun {
   readonly decision: Decision
@@ -28,7 +30,12 @@ export async function dryRun(
   if (!look.chainOpen) throw new BrokerError('task_closed', `${taskId} has ended`)
   await checkUnlocked(parts, requestTargets(caller, asked, look.task.chain))
   const task = { ...look.task, expiresAt: look.chainExpiresAt }
-  const decided = decide(parts, caller, asked, { now: look.now, task, holders: look.holders })
+  const decided = decide(parts, caller, asked, {
+    now: look.now,
+    task,
+    holders: look.holders,
+    ancestors: look.ancestors,
+  })
   if (decided.verdict.effect !== 'permit') throw await refuse(parts, caller, taskId, decided)
   return { decision: decided.decision, ttlSeconds: decided.verdict.ttlSeconds }
 }
@@ -39,8 +46,11 @@ export async function dryRunOpening(parts: Parts, caller: Caller, request: OpenT
     credential,
     asked: resolveAsked(parts, credential),
   }))
-  for (const { asked } of wanted) await checkUnlocked(parts, requestTargets(caller, asked, []))
-  const decided = await checkAllPermitted(parts, caller, draftTask(parts, caller, request), wanted)
+  const taken = await takeDelegation(parts, caller, request.delegation)
+  const above = taken?.chain ?? []
+  const chain = above.map((task) => task.id)
+  for (const { asked } of wanted) await checkUnlocked(parts, requestTargets(caller, asked, chain))
+  const decided = await checkAllPermitted(parts, caller, draftTask(parts, caller, request, taken), wanted, above)
   return decided.map(({ decision, verdict }) => ({
     decision,
     ttlSeconds: 'ttlSeconds' in verdict ? verdict.ttlSeconds : null,

@@ -2,14 +2,14 @@
 // is reserved, nothing is written down, and no denial counts against anybody.
 import type { Grant } from '../grants/grant.js'
 import { fillRecipe } from '../grants/recipe.js'
-import type { HolderLook } from '../ledger/ledger.js'
 import type { Resource } from '../policy/decision.js'
 import type { Asked } from './asked.js'
-import { decide } from './decide.js'
-import { holdersOf } from './holders.js'
+import { decide, type World } from './decide.js'
+import { draftTask } from './draft-task.js'
 import { requestTargets } from './locked-by.js'
 import { countRequest } from './open-task.js'
 import type { Caller, Parts } from './parts.js'
+import { takeDelegation } from './take-delegation.js'
 
 export type May = 'yes' | 'approval' | 'no'
 
@@ -20,15 +20,21 @@ export async function mayAsk(
   grants: readonly Grant[],
   resource: Resource,
 ): Promise<May[]> {
-  const holders = holdersOf(caller.principal, parts.rules().limits.account.memory)
-  await countRequest(parts, holders)
-  const look = await parts.ledger.lookHolders(holders)
+  const taken = await takeDelegation(parts, caller, undefined)
+  const draft = draftTask(parts, caller, { purpose: 'a plan' }, taken)
+  await countRequest(parts, draft.holders)
+  const { now, holders } = await parts.ledger.lookHolders(draft.holders)
+  const task = { ...draft, openedAt: now, expiresAt: now + draft.expiresAt - draft.openedAt }
+  const ancestors = taken?.chain ?? []
+  const chain = ancestors.map(({ id }) => id)
   const answers: May[] = []
   for (const grant of grants) {
     const asked = possibleRequests(grant).flatMap((context) => fillable(parts, grant, resource, context))
     const [first] = asked
-    const isLocked = first && (await parts.ledger.findLockOn(requestTargets(caller, first, [])))
-    answers.push(isLocked ? 'no' : best(asked.map((one) => mayOne(parts, caller, one, look))))
+    const isLocked = first && (await parts.ledger.findLockOn(requestTargets(caller, first, chain)))
+    answers.push(
+      isLocked ? 'no' : best(asked.map((one) => mayOne(parts, caller, one, { now, task, holders, ancestors }))),
+    )
   }
   return answers
 }
@@ -49,14 +55,8 @@ function fillable(parts: Parts, grant: Grant, resource: Resource, declared: Cont
   return ttlSeconds < guarantees.minTtlSeconds ? [] : [{ grant, resource, declared, provider, guarantees, ttlSeconds }]
 }
 
-function mayOne(
-  parts: Parts,
-  caller: Caller,
-  asked: Asked,
-  { now, holders }: { now: number; holders: readonly HolderLook[] },
-): May {
-  const task = { openedAt: now, expiresAt: now + parts.rules().limits.task.ttl * 1000, depth: 0, activeLeases: 0 }
-  const { effect } = decide(parts, caller, asked, { now, task, holders }).verdict
+function mayOne(parts: Parts, caller: Caller, asked: Asked, world: World): May {
+  const { effect } = decide(parts, caller, asked, world).verdict
   return effect === 'permit' ? 'yes' : effect === 'deny' ? 'no' : 'approval'
 }
 

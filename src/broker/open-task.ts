@@ -2,22 +2,24 @@
 import type { CredentialRequest } from '../api/credentials.js'
 import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
-import { createId } from '../core/ids.js'
 import { fillRecipe } from '../grants/recipe.js'
 import type { Holder, Task } from '../ledger/task.js'
 import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
+import { draftTask } from './draft-task.js'
 import { endTask } from './end-task.js'
 import { checkAnswering } from './enter-provider.js'
 import { type Exchanged, exchange } from './exchange.js'
-import { holdersOf, withHeld } from './holders.js'
+import { withHeld } from './holders.js'
+import { noteDenial } from './look.js'
 import type { Caller, Parts } from './parts.js'
+import { recordOpened } from './record-opened.js'
 import { refusalOf, refuse } from './refusal.js'
+import { takeDelegation } from './take-delegation.js'
+import { notFound } from './task-access.js'
 import { createTaskToken } from './task-token.js'
 import { decisionView } from './views.js'
 import type { Idempotency } from './wanted.js'
-
-const defaultTaskSeconds = 3600
 
 export interface OpenedTask {
   readonly task: Task
@@ -39,8 +41,9 @@ export async function openTask(
     credential,
     asked: resolveAsked(parts, credential),
   }))
-  const draft = draftTask(parts, caller, request)
-  await checkAllPermitted(parts, caller, draft, wanted)
+  const parent = await takeDelegation(parts, caller, request.delegation)
+  const draft = draftTask(parts, caller, request, parent)
+  await checkAllPermitted(parts, caller, draft, wanted, parent?.chain ?? [])
   checkFillable(draft, wanted)
   for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
   const task = await writeTask(parts, caller, draft, request, wanted, idempotency)
@@ -58,33 +61,6 @@ export async function openTask(
   }
 }
 
-export function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task {
-  const { principal } = caller
-  const { limits } = parts.rules()
-  const now = parts.clock.now()
-  const id = createId('task', now)
-  const ttlSeconds = Math.min(request.ttl_seconds ?? defaultTaskSeconds, limits.task.ttl)
-  return {
-    id,
-    principal: principal.id,
-    account: principal.account,
-    instance: principal.instance,
-    ...(principal.jkt === undefined ? {} : { jkt: principal.jkt }),
-    attributes: principal.attributes,
-    holders: holdersOf(principal, limits.account.memory),
-    chain: [id],
-    parent: null,
-    depth: 0,
-    purpose: request.purpose,
-    state: 'open',
-    outcome: null,
-    openedAt: now,
-    expiresAt: now + ttlSeconds * 1000,
-    endedAt: null,
-    activeLeases: 0,
-  }
-}
-
 /** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
 function checkFillable(draft: Task, wanted: readonly { asked: Asked }[]): void {
   for (const { asked } of wanted) {
@@ -99,6 +75,7 @@ export async function checkAllPermitted(
   caller: Caller,
   draft: Task,
   wanted: readonly { credential: CredentialRequest; asked: Asked }[],
+  ancestors: readonly Task[],
 ): Promise<readonly Decided[]> {
   if (wanted.length === 0) return []
   // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
@@ -110,10 +87,11 @@ export async function checkAllPermitted(
     const task = {
       openedAt: look.now,
       expiresAt: look.now + (draft.expiresAt - draft.openedAt),
-      depth: 0,
+      depth: draft.depth,
       activeLeases: i,
+      ...(draft.ceiling === undefined ? {} : { ceiling: draft.ceiling }),
     }
-    decided.push(decide(parts, caller, asked, { now: look.now, task, holders }))
+    decided.push(decide(parts, caller, asked, { now: look.now, task, holders, ancestors }))
     holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: asked.ttlSeconds })
   }
   const refused = decided.filter((one) => one.verdict.effect !== 'permit')
@@ -121,7 +99,7 @@ export async function checkAllPermitted(
   const first = refused.find((one) => one.verdict.effect === 'deny') ?? refused[0]
   if (!first) return decided
   await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
-  if (first.verdict.effect === 'deny') await parts.ledger.noteDenial(draft.holders.map((holder) => holder.id))
+  if (first.verdict.effect === 'deny') await noteDenial(parts, caller, draft.holders)
   const { code, detail, members } = refusalOf(first, first.input)
   throw new BrokerError(code, detail, {
     members: { ...members, decisions: decided.map((one) => decisionView(one.decision)) },
@@ -181,36 +159,6 @@ async function writeTask(
   return task
 }
 
-async function recordOpened(
-  parts: Parts,
-  caller: Caller,
-  task: Task,
-  request: OpenTaskRequest,
-  idempotency: Idempotency | null,
-): Promise<void> {
-  await parts.audit.append({
-    event: 'task.opened',
-    principal: task.principal,
-    account: task.account,
-    task: task.id,
-    request_id: caller.requestId,
-    instance_of: task.instance,
-    ...(task.jkt === undefined ? {} : { pinned_to: task.jkt }),
-    token_sha256: caller.principal.tokenSha256,
-    purpose: request.purpose,
-    attributes: task.attributes,
-    opened_at: new Date(task.openedAt).toISOString(),
-    expires_at: new Date(task.expiresAt).toISOString(),
-    // Enough to write the task again into a ledger that lost it (recovery).
-    holders: task.holders.map(({ id, kind, windowMs }) => [id, kind, windowMs]),
-    chain: task.chain,
-    parent: task.parent,
-    depth: task.depth,
-    ...(request.heartbeat_seconds === undefined ? {} : { heartbeat_seconds: request.heartbeat_seconds }),
-    ...(idempotency ? { idempotency: { ...idempotency } } : {}),
-  })
-}
-
 function notOpened(
   answer: Exclude<Awaited<ReturnType<Parts['ledger']['openTask']>>, { outcome: 'ok' }>,
   idempotency: Idempotency | null,
@@ -221,6 +169,16 @@ function notOpened(
           members: { task: { id: answer.task } },
         })
       : new BrokerError('idempotency_mismatch', 'this Idempotency-Key was used with another request')
+  }
+  switch (answer.outcome) {
+    case 'closed':
+      return new BrokerError('task_closed', 'the task that this delegation is of has ended')
+    case 'no_delegation':
+      return notFound('delegation')
+    case 'opened':
+      return new BrokerError('already_issued', `this delegation already opened ${answer.task}`, {
+        members: { task: { id: answer.task } },
+      })
   }
   const { retryAfterSeconds } = answer
   if (answer.outcome === 'rate') return rateExceeded(retryAfterSeconds)

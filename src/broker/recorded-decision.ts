@@ -1,6 +1,7 @@
 // A decision as the audit holds it (decisionRecord in refusal.ts), read back so that it can be made again (I10).
 import { z } from 'zod'
 import type { StoredRecord } from '../audit/read-records.js'
+import type { CeilingPair } from '../ledger/delegation.js'
 import type { DecisionInput, OfferBounds, Standing, Verdict } from '../policy/decision.js'
 
 export interface RecordedDecision {
@@ -21,11 +22,18 @@ export interface RecordedDecision {
   readonly resource: string
 }
 
-/** All that a decision is made of, beside the policies. */
-export interface DecisionBasis {
+/** What one hop of a chain is decided on, beside the policies. */
+interface HopBasis {
   readonly input: DecisionInput
   readonly bounds: OfferBounds
   readonly standing: Standing
+}
+
+/** All that a decision is made of, beside the policies. */
+export interface DecisionBasis extends HopBasis {
+  /** From the parent up: each is judged over the same request (I7). */
+  readonly above: readonly (HopBasis & { readonly task: string | null })[]
+  readonly ceilings: readonly (readonly CeilingPair[])[]
 }
 
 const texts = z.array(z.string())
@@ -44,7 +52,7 @@ const holdings = z.looseObject({
   grantedResources: texts,
 })
 // Loose: a later version's members are kept, since what decides reads them from the same input.
-const input = z.looseObject({
+const ofHop = {
   principal: z.looseObject({
     id: z.string(),
     issuer: z.string(),
@@ -53,16 +61,19 @@ const input = z.looseObject({
     attributes,
     account: z.string(),
   }),
-  action: z.string(),
-  resource: z.looseObject({ id: z.string(), type: z.string(), attributes }),
-  requestedTtlSeconds: seconds,
-  declared: z.record(z.string(), z.json()),
-  task: z.looseObject({ ageSeconds: z.number(), depth: z.number(), activeLeases: z.number() }),
   session: holdings,
   account: holdings,
   recentDenials: z.number(),
   escalation: z.boolean(),
   binding,
+}
+const input = z.looseObject({
+  ...ofHop,
+  action: z.string(),
+  resource: z.looseObject({ id: z.string(), type: z.string(), attributes }),
+  requestedTtlSeconds: seconds,
+  declared: z.record(z.string(), z.json()),
+  task: z.looseObject({ ageSeconds: z.number(), depth: z.number(), activeLeases: z.number() }),
   now: z.number(),
 })
 const bounds = z.looseObject({
@@ -91,6 +102,10 @@ const decision = z.looseObject({
   input,
   bounds: bounds.optional(),
   standing: standing.optional(),
+  ancestors: z
+    .array(z.looseObject({ task: z.string().nullable(), input: z.looseObject(ofHop), standing: standing.optional() }))
+    .default([]),
+  ceilings: z.array(z.array(z.tuple([z.string(), z.string()]))).default([]),
 })
 
 /** Bytes that every record with a decision holds. */
@@ -108,11 +123,7 @@ export function readDecision(record: StoredRecord): DecisionReading {
   const verdict = verdictOf(data)
   if (verdict === null) return 'unreadable'
   // Sound: the schemas above are the types' members that anything here or in the engine reads.
-  const typed = data as unknown as { input: DecisionInput } & Partial<DecisionBasis>
-  const basis =
-    typed.bounds === undefined || typed.standing === undefined
-      ? null
-      : { input: typed.input, bounds: typed.bounds, standing: typed.standing }
+  const typed = data as unknown as { input: DecisionInput }
   return {
     id: data.id,
     instance: record.instance,
@@ -121,12 +132,28 @@ export function readDecision(record: StoredRecord): DecisionReading {
     task: record.task ?? null,
     policySet: data.policySet,
     verdict,
-    basis,
+    basis: basisOf(data),
     principal: typed.input.principal.id,
     account: typed.input.principal.account,
     action: typed.input.action,
     resource: typed.input.resource.id,
   }
+}
+
+/** Null where a hop's groups or bounds were not kept. */
+function basisOf(data: z.output<typeof decision>): DecisionBasis | null {
+  // Sound, as above.
+  const own = data as unknown as Partial<HopBasis> & Pick<DecisionBasis, 'input' | 'ceilings'>
+  const { input: asked, bounds: allowed, standing: then, ceilings } = own
+  if (allowed === undefined || then === undefined) return null
+  const above = data.ancestors.flatMap((hop) => {
+    if (hop.standing === undefined) return []
+    const { task, standing: theirs } = hop
+    const theirInput = { ...asked, ...(hop.input as unknown as DecisionInput) }
+    return [{ task, input: theirInput, bounds: { ...allowed, binding: theirInput.binding }, standing: theirs }]
+  })
+  if (above.length < data.ancestors.length) return null
+  return { input: asked, bounds: allowed, standing: then, above, ceilings }
 }
 
 /** Null where members are missing that the effect has. */

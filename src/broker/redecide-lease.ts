@@ -11,7 +11,8 @@ import type { Task } from '../ledger/task.js'
 import type { DecisionInput, DenyReason, Resource, Verdict } from '../policy/decision.js'
 import { approvalStands } from './approval-stands.js'
 import type { Decided } from './decide.js'
-import { holdingsOf } from './holders.js'
+import { holdingsOf, isEscalation, ownHolders } from './holders.js'
+import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
 import { lessLease } from './less-lease.js'
 import type { Parts, Rules } from './parts.js'
 
@@ -69,11 +70,11 @@ export function findObjection(
   const asked = resolveRecorded(rules, lease)
   if ('reason' in asked) return say(asked.reason)
   const looks = context.looks.map((look) => lessLease(look, lease))
-  for (const task of context.chain) {
-    const found = objectionAt(parts, rules, lease, asked, task, { ...context, looks })
-    if (found !== null) return found
-  }
-  return null
+  const decided = decideRecorded(parts, rules, lease, asked, { ...context, looks })
+  const reason = objectionIn(decided.verdict, lease, context.now)
+  if (reason === null) return null
+  const principal = decided.deniedBy?.input.principal.id ?? record.principal
+  return { reason, policies: decided.verdict.policies, principal, decided }
 }
 
 interface Recorded {
@@ -96,19 +97,43 @@ function resolveRecorded({ catalogue }: Rules, { record }: Lease): Recorded | { 
   }
 }
 
-/** The decision at one place of the chain: each ancestor is judged as principal too (I7). */
-function objectionAt(
+type Place = Pick<LeaseContext, 'now' | 'chain' | 'looks'>
+
+/** For the caller and for every ancestor, each as its own principal, under every ceiling (I7). */
+function decideRecorded(
   parts: Pick<Parts, 'providers'>,
   rules: Rules,
   lease: Lease,
-  { grant, resource, declared }: Recorded,
-  task: Task,
-  { now, chain, looks }: Pick<LeaseContext, 'now' | 'chain' | 'looks'>,
-): Objection | null {
+  asked: Recorded,
+  place: Place,
+): Omit<Decided, 'decision'> {
+  const [task, ...ancestors] = place.chain
+  if (task === undefined) throw new Error(`${lease.id} has no task`)
   const { record } = lease
-  const own = chain[0] ?? task
-  const binding = record.binding ?? 'none'
-  const principal = principalOf(task, binding)
+  const recorded = { ...recordedPrincipal(task), binding: record.binding ?? 'none' }
+  // Only an escalation has a lease that it goes beyond.
+  const own = decideHop(parts, rules, record, asked, place, recorded, null, record.follows !== undefined)
+  const above = ancestors.map((one) =>
+    decideHop(parts, rules, record, asked, place, recordedPrincipal(one), one.id, null),
+  )
+  const ceilings = place.chain.flatMap(({ ceiling }) => (ceiling ? [ceiling] : []))
+  const joined = joinHops(own.verdict, above, isOutside(ceilings, record.action, record.resource))
+  return { ...joined, input: own.input, own, above, ceilings }
+}
+
+/** `escalation`: as it was; null where nobody wrote it down, so that it follows from what is granted. */
+function decideHop(
+  parts: Pick<Parts, 'providers'>,
+  rules: Rules,
+  record: Lease['record'],
+  { grant, resource, declared }: Recorded,
+  { now, chain, looks }: Place,
+  principal: Principal,
+  task: string | null,
+  escalation: boolean | null,
+): Hop {
+  const own = chain[0]
+  const holders = ownHolders(looks, principal)
   const ttlSeconds = Math.min(record.ttl, grant.ttl.maxSeconds, rules.limits.lease.ttl)
   const input: DecisionInput = {
     principal,
@@ -117,29 +142,25 @@ function objectionAt(
     requestedTtlSeconds: ttlSeconds,
     declared,
     task: {
-      ageSeconds: Math.max(0, Math.floor((now - own.openedAt) / 1000)),
-      depth: own.depth,
-      activeLeases: Math.max(0, own.activeLeases - 1),
+      ageSeconds: Math.max(0, Math.floor((now - (own?.openedAt ?? now)) / 1000)),
+      depth: own?.depth ?? 0,
+      activeLeases: Math.max(0, (own?.activeLeases ?? 0) - 1),
     },
-    session: holdingsOf(looks, 'session'),
-    account: holdingsOf(looks, 'account'),
-    recentDenials: Math.max(0, ...looks.map((look) => look.recentDenials)),
-    // Only an escalation has a lease that it goes beyond.
-    escalation: record.follows !== undefined,
-    binding,
+    session: holdingsOf(holders, 'session'),
+    account: holdingsOf(holders, 'account'),
+    recentDenials: Math.max(0, ...holders.map((look) => look.recentDenials)),
+    escalation: escalation ?? isEscalation(holders, { access: grant.access, resource, ttlSeconds }),
+    binding: principal.binding,
     now,
   }
   const bounds = {
     ttlSeconds,
     minTtlSeconds: parts.providers.get(grant.provider)?.guarantees(grant.recipe).minTtlSeconds ?? 1,
-    binding,
+    binding: principal.binding,
     require: grant.require,
   }
   const standing = rules.policy.standingOf(input)
-  const verdict = rules.policy.decideAs(standing, input, bounds)
-  const reason = objectionIn(verdict, lease, now)
-  if (reason === null) return null
-  return { reason, policies: verdict.policies, principal: principal.id, decided: { verdict, input, bounds, standing } }
+  return { task, input, bounds, standing, verdict: rules.policy.decideAs(standing, input, bounds) }
 }
 
 function objectionIn(verdict: Verdict, { record, issuedAt }: Lease, now: number): NoLonger | null {
@@ -150,21 +171,3 @@ function objectionIn(verdict: Verdict, { record, issuedAt }: Lease, now: number)
 }
 
 const subjectOf = (principal: string) => principal.slice(issuerOf(principal).length + 1)
-
-/** The opener as its task's record has it. */
-function principalOf(task: Task, binding: Principal['binding']): Principal {
-  return {
-    id: task.principal,
-    issuer: issuerOf(task.principal),
-    subject: subjectOf(task.principal),
-    use: 'workload',
-    attributes: task.attributes,
-    account: task.account,
-    instance: task.instance,
-    sessionSeconds: 0,
-    binding,
-    person: null,
-    tokenSha256: '',
-    tokenExpiresAt: 0,
-  }
-}

@@ -44,6 +44,10 @@ export async function replay(parts: ReplayParts, gathered: Gathered, extent: Ext
     // An ended one is still asked about for a day; an older one has nobody who asks.
     if (task.expiresAt + dayMs > now && (await parts.restoration.restoreTask(task))) done.tasks++
   }
+  // One that came back unused would open a second task.
+  for (const delegation of gathered.delegations()) {
+    if (delegation.expiresAt > now) await parts.restoration.restoreDelegation(delegation)
+  }
   for (const lease of gathered.leases()) {
     if (lease.endedAs === null) await restore(parts, lease, now, extent, done)
     else await remember(parts, lease, now, extent, done)

@@ -7,7 +7,7 @@ import type { Asked } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { enterProvider } from './enter-provider.js'
 import { lockedBy } from './locked-by.js'
-import { lookAt } from './look.js'
+import { lookAt, noteDenial } from './look.js'
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
 import { refuse } from './refusal.js'
@@ -60,9 +60,14 @@ function alreadyIssued(prior: { lease: string; bodySha256: string }, wanted: Wan
 
 async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Look): Promise<Reserved | 'version'> {
   const { asked } = wanted
-  const world = { now: look.now, task: { ...look.task, expiresAt: look.chainExpiresAt }, holders: look.holders }
+  const world = {
+    now: look.now,
+    task: { ...look.task, expiresAt: look.chainExpiresAt },
+    holders: look.holders,
+    ancestors: look.ancestors,
+  }
   const decided = decide(parts, caller, asked, world)
-  if (decided.verdict.effect === 'deny') await parts.ledger.noteDenial(look.holders.map((holder) => holder.id))
+  if (decided.verdict.effect === 'deny') await noteDenial(parts, caller, look.holders)
   if (decided.verdict.effect !== 'permit') throw await refuse(parts, caller, look.task.id, decided)
   const prepared = prepare(caller, wanted, look, decided)
   const pass = enterProvider(parts, asked.provider.name)

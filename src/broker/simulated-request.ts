@@ -10,9 +10,11 @@ import { holdingsOf, isEscalation, sensitivityOf } from './holders.js'
 import type { Rules } from './parts.js'
 import type { DecisionBasis } from './recorded-decision.js'
 
-/** What a simulation needs beside the rules. */
+export type SimulatedRules = Pick<Rules, 'catalogue' | 'limits' | 'policy' | 'issuerTypes'>
+
+/** What a simulation needs beside the request. */
 export interface SimulatedWorld {
-  readonly rules: Rules
+  readonly rules: SimulatedRules
   /** The provider's floor for this grant, in seconds. */
   minTtlSecondsOf(grant: Grant): number
   /** Epoch milliseconds. */
@@ -62,10 +64,12 @@ export function resolveSimulated(
       require: grant.require,
     },
     standing: { ...standing, groups: [...(request.principal.groups ?? standing.groups)].sort() },
+    above: [],
+    ceilings: [],
   }
 }
 
-function principalOf(rules: Rules, { principal, binding }: SimulatedRequest): Principal {
+function principalOf(rules: SimulatedRules, { principal, binding }: SimulatedRequest): Principal {
   const { issuer, subject, attributes, account, instance = null } = principal
   const types = Object.hasOwn(rules.issuerTypes, issuer) ? rules.issuerTypes[issuer] : undefined
   if (types === undefined) throw invalidField('request.principal.issuer', `${issuer} is not in issuers:`)
@@ -107,7 +111,7 @@ interface ImaginedLease {
 }
 
 /** The looks that the ledger would give. The session is part of its account, and what is held was granted. */
-function looksOf(rules: Rules, { held, granted }: SimulatedRequest): HolderLook[] {
+function looksOf(rules: SimulatedRules, { held, granted }: SimulatedRequest): HolderLook[] {
   const known = (where: string, leases: SimulatedRequest['held']['session']) =>
     leases.map((lease, index): ImaginedLease => knownLease(rules, `request.${where}.${index}`, lease))
   const heldBySession = known('held.session', held.session)
@@ -121,7 +125,7 @@ function looksOf(rules: Rules, { held, granted }: SimulatedRequest): HolderLook[
 }
 
 function knownLease(
-  { catalogue }: Rules,
+  { catalogue }: SimulatedRules,
   field: string,
   { action, resource: id, ttl_seconds }: SimulatedRequest['held']['session'][number],
 ): ImaginedLease {

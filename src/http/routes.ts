@@ -1,5 +1,6 @@
 // The whole API on one screen, and the source of /openapi.json. What a route does stands in the file of its first segment.
 import { credentialRoutes } from './credentials.js'
+import { delegationRoutes } from './delegations.js'
 import { discoveryRoutes } from './discovery.js'
 import { grantRoutes } from './grants.js'
 import { type Condition, healthRoutes } from './health.js'
@@ -29,6 +30,7 @@ export function allRoutes(around: Surroundings): Route[] {
     ...taskRoutes, //        POST /v1/tasks · GET /v1/tasks · GET /v1/tasks/:id · POST /v1/tasks/:id/{complete,heartbeat}
     ...credentialRoutes, //  POST /v1/tasks/:id/credentials
     ...grantRoutes, //       GET /v1/grants
+    ...delegationRoutes, //  POST /v1/tasks/:id/delegations
     ...leaseRoutes, //       GET /v1/leases · GET|DELETE /v1/leases/:id · POST /v1/leases/:id/retry|abandon
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id
     ...lockRoutes, //        POST|GET /v1/locks · DELETE /v1/locks/:id

@@ -47,7 +47,8 @@ export const taskRoutes: Route[] = [
         const decisions = await dryRunOpening(parts, caller, body)
         return { status: 200, body: { decisions: decisions.map(dryRunView) } }
       }
-      const scope = `${caller.principal.account}\0${caller.principal.instance ?? ''}`
+      const { account, instance, delegation } = caller.principal
+      const scope = [account, instance ?? '', ...(delegation === undefined ? [] : [delegation])].join('\0')
       const opened = await openTask(parts, caller, body, readIdempotency(headers, scope, body))
       return {
         status: 201,

@@ -4,11 +4,11 @@ import type { AttributeValue } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
 import type { Connection } from './connection.js'
 import { holderId } from './keys.js'
-import { isEnded, issuerOf, type Lease, lockTargets } from './lease.js'
+import { actorsOf, isEnded, issuerOf, type Lease, lockTargets } from './lease.js'
 import type { LeaseMatch, LeaseRef } from './ledger.js'
 import { leaseOf, type TaskRecord, taskOf } from './replies.js'
 import type { RunScript } from './scripts.js'
-import { storedFingerprint, storedMembers } from './stored-lease.js'
+import { storedFingerprint } from './stored-lease.js'
 import { orUnavailable } from './unavailable.js'
 
 export function createLeaseReader(redis: Connection, tag: string, run: RunScript) {
@@ -55,12 +55,11 @@ async function* refsOf(pages: AsyncIterable<Lease[]>): AsyncGenerator<LeaseRef[]
 
 /** Whole steps of ZSCAN, as `liveLeases`, matched where they lie. */
 async function* liveRefs(run: RunScript, match: LeaseMatch, providers: readonly string[]): AsyncGenerator<LeaseRef[]> {
-  const { session, fingerprint, provider, principal, account, action, resource, attributes: _, ...rest } = match
+  const { session, fingerprint, provider, ...rest } = match
   const wanted = JSON.stringify({
     ...rest,
     ...(session === undefined ? {} : { session: holderId('session', session) }),
     ...(fingerprint === undefined ? {} : { fingerprint: storedFingerprint(fingerprint) }),
-    record: storedMembers(given({ principal, account, action, resource })),
   })
   for (const name of providers) {
     if (provider !== undefined && provider !== name) continue
@@ -72,9 +71,6 @@ async function* liveRefs(run: RunScript, match: LeaseMatch, providers: readonly 
     } while (place !== '0')
   }
 }
-
-const given = (members: Readonly<Record<string, string | undefined>>) =>
-  Object.fromEntries(Object.entries(members).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
 
 function refsFrom(found: readonly string[]): LeaseRef[] {
   const refs: LeaseRef[] = []
@@ -137,13 +133,13 @@ async function* liveLeases(scan: Scan, match: LeaseMatch, providers: readonly st
   }
 }
 
-/** Those whose task was opened by a principal with all of these attributes. A lease's own record does not repeat them. */
+/** Those whose task, or one above it, was opened by a principal with all of these attributes. A lease's own record does not repeat them. */
 async function withAttributes(
   { redis, tag }: Scan,
   leases: readonly Lease[],
   wanted: NonNullable<LeaseMatch['attributes']>,
 ): Promise<Lease[]> {
-  const tasks = [...new Set(leases.map((lease) => lease.record.task))]
+  const tasks = [...new Set(leases.flatMap((lease) => lease.record.chain))]
   const texts = await orUnavailable(Promise.all(tasks.map((task) => redis.hget(`${tag}t:${task}`, 'rec'))))
   const meant = new Set(
     tasks.filter((_, i) => {
@@ -151,7 +147,7 @@ async function withAttributes(
       return Object.entries(wanted).every(([name, value]) => hasValue(attributes[name], value))
     }),
   )
-  return leases.filter((lease) => meant.has(lease.record.task))
+  return leases.filter((lease) => lease.record.chain.some((task) => meant.has(task)))
 }
 
 /** A set has the value when it is one of its members. */
@@ -173,6 +169,16 @@ function parseCursor(cursor: string | null): Place {
   return { provider: Number(match[1]), place: match[2] ?? '0', given: Number(match[3]) }
 }
 
+/** Whoever is named by the filter is meant with all that is below it in a chain: its end ends that, too (I7). */
+function isOfAny({ principal, account, issuer }: LeaseMatch, record: Lease['record']): boolean {
+  const actors = actorsOf(record)
+  return (
+    (principal === undefined || actors.some((actor) => actor.principal === principal)) &&
+    (account === undefined || actors.some((actor) => actor.account === account)) &&
+    (issuer === undefined || actors.some((actor) => issuerOf(actor.principal) === issuer))
+  )
+}
+
 /** Whether every part of the filter that is given holds for the lease. */
 export function matches(lease: Lease, match: LeaseMatch): boolean {
   const { record } = lease
@@ -180,9 +186,7 @@ export function matches(lease: Lease, match: LeaseMatch): boolean {
   return (
     is(match.lease, lease.id) &&
     (match.task === undefined || record.chain.includes(match.task)) &&
-    is(match.principal, record.principal) &&
-    is(match.account, record.account) &&
-    is(match.issuer, issuerOf(record.principal)) &&
+    isOfAny(match, record) &&
     is(match.action, record.action) &&
     is(match.resource, record.resource) &&
     is(match.provider, record.provider) &&

@@ -2,6 +2,7 @@
 // Every method may throw BrokerError `ledger_unavailable`.
 import type { AttributeValue } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
+import type { DelegationStore } from './delegation-store.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
 import type { RulesStore } from './rules-change.js'
@@ -30,6 +31,8 @@ export interface Look {
   /** Redis's time: the ledger's clock. */
   readonly now: number
   readonly task: Task
+  /** From the parent up to the root; each is judged too (I7). */
+  readonly ancestors: readonly Task[]
   /** Epoch milliseconds: the nearest deadline on the chain. */
   readonly chainExpiresAt: number
   readonly chainOpen: boolean
@@ -87,6 +90,10 @@ export type OpenTaskAnswer =
   | { readonly outcome: 'ok'; readonly task: Task }
   | { readonly outcome: 'again'; readonly task: string; readonly bodySha256: string }
   | { readonly outcome: 'rate' | 'quota' | 'rolled_back'; readonly retryAfterSeconds: number }
+  /** The chain above is closed, or the delegation is not there (any more). */
+  | { readonly outcome: 'closed' | 'no_delegation' }
+  /** The delegation has opened this task. */
+  | { readonly outcome: 'opened'; readonly task: string }
 
 export interface Ending {
   readonly reason: EndReason
@@ -205,7 +212,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger extends RulesStore {
+export interface Ledger extends DelegationStore, RulesStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>

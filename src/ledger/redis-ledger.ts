@@ -2,13 +2,14 @@
 import { systemClock } from '../core/clock.js'
 import { type Connection, untilReady } from './connection.js'
 import { type Continuity, nameLedger } from './continuity.js'
+import { createDelegationStore } from './delegation-store.js'
 import { createHeartbeats } from './heartbeats.js'
 import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
 import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
 import { createOnce } from './once.js'
-import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
+import { chainMembers, fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
 import { createRulesStore } from './rules-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
@@ -48,6 +49,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
     ...createSight(redis, tag, run),
     ...createRulesStore(redis, tag, run),
+    ...createDelegationStore(redis, tag, run),
     ...health(parts, tag),
   }
 }
@@ -106,6 +108,7 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
     depth: task.depth,
     purpose: task.purpose,
     ...(task.jkt === undefined ? {} : { jkt: task.jkt }),
+    ...chainMembers(task),
   }
   const args = {
     task: task.id,
@@ -117,6 +120,7 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
     rate: request.ratePerMinute ?? undefined,
     beatMs: request.heartbeat?.everyMs,
     firstBeatMs: request.heartbeat?.firstMs,
+    delegation: task.delegation,
     ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
   }
   const answer = (await run('open-task', JSON.stringify(args), JSON.stringify(record))) as [
@@ -127,6 +131,8 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
   if (outcome === 'ok') return { outcome, task: { ...task, openedAt: Number(first), expiresAt: Number(second) } }
   if (outcome === 'again') return { outcome, task: String(first), bodySha256: String(second) }
   if (outcome === 'rate') return { outcome, retryAfterSeconds: Math.ceil(Number(first) / 1000) }
+  if (outcome === 'opened') return { outcome, task: String(first) }
+  if (outcome === 'closed' || outcome === 'no_delegation') return { outcome }
   return { outcome: 'quota', retryAfterSeconds: 60 }
 }
 
@@ -137,7 +143,7 @@ async function look(
   rate: { account: string; perMinute: number } | null,
 ): Promise<L.Look | 'not_found' | { rateRetryAfterSeconds: number }> {
   const answer = await run('look', task, idempotencyKey ?? '', rate?.account ?? '', rate?.perMinute ?? 0)
-  const [outcome, now, fields, open, expires, holders, lease, body] = answer as [
+  const [outcome, now, fields, open, expires, holders, lease, body, above] = answer as [
     string,
     number,
     Reply,
@@ -146,18 +152,24 @@ async function look(
     Reply[],
     string,
     string,
+    [string, Reply][],
   ]
   if (outcome === 'not_found') return 'not_found'
   if (outcome === 'rate') return { rateRetryAfterSeconds: Math.ceil(now / 1000) }
   return {
     now,
     task: taskOf(task, fieldsOf(fields)),
+    ancestors: above.map(([id, reply]) => [id, fieldsOf(reply)] as const).flatMap(ancestorOf),
     chainOpen: open === 1,
     chainExpiresAt: expires,
     holders: holders.map((reply) => holderLookOf(reply, now)),
     prior: lease === '' ? null : { lease, bodySha256: body },
   }
 }
+
+/** One that Redis has forgotten has ended, and so the chain is not open. */
+const ancestorOf = ([id, fields]: readonly [string, ReturnType<typeof fieldsOf>]) =>
+  fields.state === undefined ? [] : [taskOf(id, fields)]
 
 async function reserve(run: RunScript, reservation: L.Reservation, written: Written): Promise<L.ReserveAnswer> {
   if (doubtOf(written) !== null) return { outcome: 'rolled_back' }

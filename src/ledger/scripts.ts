@@ -46,6 +46,8 @@ const scriptNames = [
   'end-redecision',
   'release-redecision',
   'scan-live',
+  'create-delegation',
+  'restore-delegation',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -4,6 +4,7 @@ import type { LeaseRecord } from './lease.js'
 import type { Activation } from './ledger.js'
 
 const shortNames: Readonly<Record<string, string>> = {
+  above: 'u',
   principal: 'p',
   account: 'n',
   revocation: 'v',
@@ -34,9 +35,6 @@ export function readRecord(text: string): LeaseRecord {
 }
 
 type Known = Pick<Activation, 'providerExpiresAt' | 'providerRef' | 'fingerprints'>
-
-/** What a stored record must say to match; for scripts, which see the short names. */
-export const storedMembers = (members: Partial<Record<keyof LeaseRecord, string>>) => renamed(members, shortNames)
 
 /** As `out` has a fingerprint. */
 export const storedFingerprint = (digest: string) =>

@@ -66,6 +66,12 @@ const rows: Record<string, Row> = {
   'POST /v1/tasks/:id/complete': { ...onTask('/complete'), body: {}, nobody: denied, taskToken: '200' },
   'POST /v1/tasks/:id/heartbeat': { ...onTask('/heartbeat'), nobody: denied, taskToken: strange },
   'POST /v1/tasks/:id/credentials': { ...onTask('/credentials'), body: report, nobody: denied, taskToken: strange },
+  'POST /v1/tasks/:id/delegations': {
+    ...onTask('/delegations'),
+    body: { agent: 'x', ceiling: [report], ttl_seconds: 60 },
+    nobody: denied,
+    taskToken: strange,
+  },
   'GET /v1/leases': { ...forOperators('operate.view') },
   'GET /v1/leases/:id': { ...onLease(), nobody: absent, taskToken: '200' },
   'DELETE /v1/leases/:id': { ...onLease(), nobody: denied, taskToken: '200' },

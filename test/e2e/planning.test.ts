@@ -195,6 +195,34 @@ describe('hallpass can and hallpass actions', () => {
     expect(await ledger.taskIds()).toEqual([])
   })
 
+  test('a recorded decision is explained afterwards, denied or granted, from the audit alone', async () => {
+    const { stdout } = await hallpass(['can', 'repo.tagged', repo, '--context', 'kind=draft', '--output', 'json'])
+    const { decision } = JSON.parse(stdout) as { decision: { id: string } }
+    const denied = await stack.run('policy', 'explain', decision.id)
+    expect(denied).toMatchObject({ code: 0 })
+    expect(denied.stdout).toContain(
+      'denied (no_permit): repo.tagged on repo:acme/web for ci:repo:acme/web:ref:refs/heads/main',
+    )
+    expect(denied.stdout).toMatch(/note: it was decided deny at 20[0-9T:.-]+Z\n/)
+    expect(denied.stdout).toMatch(/no +context\.declared\.kind == "final" +context\.declared\.kind: "draft"/)
+    const bought = await stack.call('POST', '/v1/tasks', {
+      token,
+      body: { purpose: 'x', credentials: [{ action: 'deploy.run', resource: repo, ttl_seconds: 1000 }] },
+    })
+    const [credential] = bought.body.credentials as { decision: { id: string } }[]
+    const granted = await stack.run('policy', 'explain', credential?.decision.id ?? '', '--output', 'json')
+    expect(JSON.parse(granted.stdout)).toMatchObject({
+      outcome: { effect: 'permit', ttl_seconds: 600 },
+      determining: [{ id: 'ci-deploys', applies: true }],
+      offers: [{ policy: 'ci-deploys', fate: 'taken' }],
+    })
+    await stack.call('POST', `/v1/tasks/${(bought.body.task as { id: string }).id}/complete?wait_seconds=10`, {
+      token,
+      body: {},
+    })
+    expect((await stack.run('policy', 'explain', `dec_${'0'.repeat(26)}`)).code).toBe(2)
+  })
+
   test('an approval is wanted: 5; a binding is: 4', async () => {
     const { exitCode, stdout } = await hallpass(['can', 'repo.approved', repo, '--output', 'json'])
     expect({ exitCode, printed: JSON.parse(stdout) }).toMatchObject({ exitCode: 5, printed: { may: 'approval' } })

@@ -74,6 +74,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
   const folder = await mkdtemp(join(tmpdir(), 'hallpass-broker-'))
   const loaded = await loadStoryRules(folder, settings.limits ?? '')
   let inForce = await composeRules(loaded.settings, loaded.file, clock)
+  await inForce.keepPolicies()
   await createMissingKeys(join(folder, 'keys'), systemClock)
   const keyset = await openFileKeyset({ directory: join(folder, 'keys') })
   const signCheckpoint = createCheckpointSigner(keyset, storyIssuer)

@@ -90,7 +90,12 @@ describe('what an order reaches', () => {
     const leases = [
       await activeLease(at.ledger, mine, { provider: 'one' }),
       await activeLease(at.ledger, other, { provider: 'one', action: 'repo.write', access: 'write' }),
-      await activeLease(at.ledger, other, { provider: 'two', policies: ['p-9'], resource: 'repo:acme/other' }),
+      await activeLease(at.ledger, other, {
+        provider: 'two',
+        policies: ['p-9'],
+        resource: 'repo:acme/other',
+        above: [{ principal: 'prod:spiffe://prod/above', account: 'prod:above' }],
+      }),
     ]
     const [first] = await at.ledger.findLeases(leases.slice(0, 1))
     if (!first) throw new Error('no lease')
@@ -106,6 +111,9 @@ describe('what an order reaches', () => {
       { account: first.record.account },
       { issuer: first.record.principal.split(':')[0] ?? '' },
       { issuer: 'c' },
+      { principal: 'prod:spiffe://prod/above' },
+      { account: 'prod:above' },
+      { issuer: 'prod' },
       { action: 'repo.write' },
       { resource: 'repo:acme/other' },
       { provider: 'two' },
