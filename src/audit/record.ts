@@ -31,6 +31,10 @@ export type AuditEvent =
   | 'ledger.recovered'
   | 'orphan.found'
   | 'policy.simulated'
+  | 'approval.requested'
+  | 'approval.answered'
+  | 'approval.expired'
+  | 'approval.used'
 
 export interface AuditRecord {
   readonly event: AuditEvent
