@@ -63,6 +63,7 @@ export async function composeRules(
         const candidate = await parsePolicySet(files, policyRulesOf(settings), besideRequests)
         return createPolicyEngine({ policySet: candidate, grants: {}, groups })
       },
+      isWorkloadIssuer: (name) => Object.hasOwn(settings.issuers, name) && settings.issuers[name]?.use === 'workload',
     },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
     clientFacts: clientFacts(settings.issuers, settings.issuer),

@@ -35,6 +35,10 @@ export type AuditEvent =
   | 'ledger.recovered'
   | 'orphan.found'
   | 'policy.simulated'
+  | 'approval.requested'
+  | 'approval.answered'
+  | 'approval.expired'
+  | 'approval.used'
 
 export interface AuditRecord {
   readonly event: AuditEvent

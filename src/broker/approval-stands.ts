@@ -4,7 +4,10 @@ import type { Verdict } from '../policy/decision.js'
 
 type Wanting = Extract<Verdict, { effect: 'approval_required' }>
 
-/** No lease has been approved so far: where one is asked for now, none stands. */
-export function approvalStands(_record: LeaseRecord, _verdict: Wanting): boolean {
-  return false
+/** The same permit's offer, and nobody wanted beyond those who agreed; fewer would do as well. */
+export function approvalStands({ approval }: LeaseRecord, { offer, approvals }: Wanting): boolean {
+  if (approval?.policy !== offer.policy) return false
+  return approvals.every(({ group, count }) =>
+    approval.requirements.some((given) => given.group === group && given.count >= count),
+  )
 }

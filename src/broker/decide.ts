@@ -21,6 +21,8 @@ export interface World {
     readonly ceiling?: readonly CeilingPair[]
   }
   readonly holders: readonly HolderLook[]
+  /** The approval that the request names, once it is given. */
+  readonly approval?: DecisionInput['approval']
   /** From the parent up to the root: each is judged at every request, as its own principal (I7). */
   readonly ancestors: readonly Task[]
 }
@@ -78,6 +80,7 @@ function decideHop(parts: Parts, principal: Principal, task: string | null, aske
     recentDenials: Math.max(0, ...holders.map((look) => look.recentDenials)),
     escalation: isEscalation(holders, { access: grant.access, resource, ttlSeconds }),
     binding: principal.binding,
+    ...(world.approval === undefined ? {} : { approval: world.approval }),
     now: world.now,
   }
   const bounds: OfferBounds = {

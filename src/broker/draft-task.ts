@@ -28,6 +28,7 @@ export function draftTask(
     ...(principal.jkt === undefined ? {} : { jkt: principal.jkt }),
     attributes: principal.attributes,
     ...(principal.binding === 'none' ? {} : { binding: principal.binding }),
+    ...(principal.person === null ? {} : { person: principal.person }),
     holders: holdersOf(principal, limits.account.memory),
     chain: [id],
     parent: null,

@@ -8,9 +8,11 @@ import { decide } from './decide.js'
 import { draftTask } from './draft-task.js'
 import { checkUnlocked, requestTargets } from './locked-by.js'
 import { lookAt } from './look.js'
-import { checkAllPermitted } from './open-task.js'
+import { resolveNamedApproval } from './named-approval.js'
+import { decideAll } from './open-task.js'
 import type { Caller, Parts } from './parts.js'
 import { refuse } from './refusal.js'
+import { worldOf } from './reserve.js'
 import { takeDelegation } from './take-delegation.js'
 
 export interface DryRun {
@@ -18,7 +20,7 @@ export interface DryRun {
   readonly ttlSeconds: number | null
 }
 
-/** Throws what the exchange would throw up to the decision; a denial is the same 403. */
+/** Throws what the exchange would throw up to the decision; a denial is the same 403. Nobody is asked to approve anything. */
 export async function dryRun(
   parts: Parts,
   caller: Caller,
@@ -29,14 +31,10 @@ export async function dryRun(
   const look = await lookAt(parts, caller, taskId, { idempotencyKey: null, counted: true })
   if (!look.chainOpen) throw new BrokerError('task_closed', `${taskId} has ended`)
   await checkUnlocked(parts, requestTargets(caller, asked, look.task.chain))
-  const task = { ...look.task, expiresAt: look.chainExpiresAt }
-  const decided = decide(parts, caller, asked, {
-    now: look.now,
-    task,
-    holders: look.holders,
-    ancestors: look.ancestors,
-  })
-  if (decided.verdict.effect !== 'permit') throw await refuse(parts, caller, taskId, decided)
+  const named = request.approval_id ?? null
+  const approval = named === null ? null : await resolveNamedApproval(parts, caller, taskId, named)
+  const decided = decide(parts, caller, asked, worldOf(parts, look, approval))
+  if (decided.verdict.effect === 'deny') throw await refuse(parts, caller, taskId, decided)
   return { decision: decided.decision, ttlSeconds: decided.verdict.ttlSeconds }
 }
 
@@ -50,7 +48,7 @@ export async function dryRunOpening(parts: Parts, caller: Caller, request: OpenT
   const above = taken?.chain ?? []
   const chain = above.map((task) => task.id)
   for (const { asked } of wanted) await checkUnlocked(parts, requestTargets(caller, asked, chain))
-  const decided = await checkAllPermitted(parts, caller, draftTask(parts, caller, request, taken), wanted, above)
+  const decided = await decideAll(parts, caller, draftTask(parts, caller, request, taken), wanted, above)
   return decided.map(({ decision, verdict }) => ({
     decision,
     ttlSeconds: 'ttlSeconds' in verdict ? verdict.ttlSeconds : null,

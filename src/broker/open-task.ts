@@ -3,7 +3,11 @@ import type { CredentialRequest } from '../api/credentials.js'
 import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import { fillRecipe } from '../grants/recipe.js'
+import type { Approval } from '../ledger/approval.js'
 import type { Holder, Task } from '../ledger/task.js'
+import type { JsonObject } from '../providers/provider.js'
+import { boundOf } from './approval-bound.js'
+import { askApproval } from './ask-approval.js'
 import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { draftTask } from './draft-task.js'
@@ -25,6 +29,8 @@ export interface OpenedTask {
   readonly task: Task
   readonly taskToken: string
   readonly credentials: readonly Exchanged[]
+  /** What people have to agree to first, one per credential that wants it; then nothing was minted. */
+  readonly approvals: readonly Approval[]
 }
 
 /**
@@ -37,21 +43,25 @@ export async function openTask(
   request: OpenTaskRequest,
   idempotency: Idempotency | null,
 ): Promise<OpenedTask> {
-  const wanted = (request.credentials ?? []).map((credential) => ({
-    credential,
-    asked: resolveAsked(parts, credential),
-  }))
+  const wanted = (request.credentials ?? []).map((credential) => {
+    const asked = resolveAsked(parts, credential)
+    // An approval is for one task, and there is none yet.
+    if (credential.approval_id) throw notFound('approval')
+    return { credential, asked }
+  })
   const parent = await takeDelegation(parts, caller, request.delegation)
   const draft = draftTask(parts, caller, request, parent)
-  await checkAllPermitted(parts, caller, draft, wanted, parent?.chain ?? [])
-  checkFillable(draft, wanted)
+  const decided = await decideAll(parts, caller, draft, wanted, parent?.chain ?? [])
+  const recipes = fillAll(draft, wanted)
   for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
   const task = await writeTask(parts, caller, draft, request, wanted, idempotency)
   try {
+    const approvals = await askAll(parts, caller, task, wanted, decided, recipes, parent?.chain ?? [])
     const credentials: Exchanged[] = []
-    for (const { credential } of wanted) credentials.push(await exchange(parts, caller, task.id, credential, null))
+    for (const { credential } of approvals.length > 0 ? [] : wanted)
+      credentials.push(await exchange(parts, caller, task.id, credential, null))
     if (request.heartbeat_seconds !== undefined) await parts.ledger.beat(task.id)
-    return { task, taskToken: await createTaskToken(parts, task), credentials }
+    return { task, taskToken: await createTaskToken(parts, task), credentials, approvals }
   } catch (error) {
     // The caller is told why it has no credentials; should the end fail too, the task is still due.
     await endTask(parts, task.id, 'failed', 'broker', caller.requestId).catch((ending: unknown) =>
@@ -62,15 +72,35 @@ export async function openTask(
 }
 
 /** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
-function checkFillable(draft: Task, wanted: readonly { asked: Asked }[]): void {
-  for (const { asked } of wanted) {
+function fillAll(draft: Task, wanted: readonly { asked: Asked }[]): JsonObject[] {
+  return wanted.map(({ asked }) => {
     const { grant, resource, declared } = asked
-    fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
+    return fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
+  })
+}
+
+/** Asks for the approvals that are wanted, in the task that was opened for them. */
+async function askAll(
+  parts: Parts,
+  caller: Caller,
+  task: Task,
+  wanted: readonly { asked: Asked }[],
+  decided: readonly Decided[],
+  recipes: readonly JsonObject[],
+  ancestors: readonly Task[],
+): Promise<Approval[]> {
+  const approvals: Approval[] = []
+  for (const [i, { asked }] of wanted.entries()) {
+    const [one, recipe] = [decided[i], recipes[i]]
+    if (one?.verdict.effect !== 'approval_required' || recipe === undefined) continue
+    const bound = boundOf(asked, task, recipe, one)
+    approvals.push(await askApproval(parts, caller, task, ancestors, bound, one))
   }
+  return approvals
 }
 
 /** Decides every credential as if those before it were held. Any denial → 403 with all `decisions`, and no task. */
-export async function checkAllPermitted(
+export async function decideAll(
   parts: Parts,
   caller: Caller,
   draft: Task,
@@ -94,12 +124,12 @@ export async function checkAllPermitted(
     decided.push(decide(parts, caller, asked, { now: look.now, task, holders, ancestors }))
     holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: asked.ttlSeconds })
   }
-  const refused = decided.filter((one) => one.verdict.effect !== 'permit')
-  // A denial says more than a missing approval: nothing an approver could do would help.
-  const first = refused.find((one) => one.verdict.effect === 'deny') ?? refused[0]
+  // A denial says more than a missing approval: nothing an approver could do would help, so nobody is asked.
+  const first = decided.find((one) => one.verdict.effect === 'deny')
   if (!first) return decided
+  const refused = decided.filter((one) => one.verdict.effect !== 'permit')
   await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
-  if (first.verdict.effect === 'deny') await noteDenial(parts, caller, draft.holders)
+  await noteDenial(parts, caller, draft.holders)
   const { code, detail, members } = refusalOf(first, first.input)
   throw new BrokerError(code, detail, {
     members: { ...members, decisions: decided.map((one) => decisionView(one.decision)) },

@@ -5,6 +5,7 @@ import type { Catalogue } from '../grants/catalogue.js'
 import type { Limits } from '../grants/limits-config.js'
 import type { Principal } from '../identity/principal.js'
 import type { Requirements } from '../identity/requirements.js'
+import type { Approval, ApprovalNews } from '../ledger/approval.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Sealing } from '../ledger/sealing.js'
 import type { PolicyEngine } from '../policy/engine.js'
@@ -42,6 +43,8 @@ export interface Rules {
   readonly issuerTypes: Readonly<Record<string, IssuerTypes>>
   /** An engine over other policies, by path, validated as at load; nothing is taken into force. Throws PolicySetError. */
   tryPolicies(files: Readonly<Record<string, string>>): Promise<PolicyEngine>
+  /** Whether an issuer of workloads has this name: nobody else can be a delegate. */
+  isWorkloadIssuer(name: string): boolean
 }
 
 export interface Parts {
@@ -60,6 +63,8 @@ export interface Parts {
   readonly metrics: Metrics
   /** Who does not answer is not asked again at once. */
   readonly breakers: Breakers
+  /** Is told of approvals, best effort: a webhook, a console. It must not throw or wait. */
+  readonly announce?: (news: ApprovalNews, approval: Approval) => void
 }
 
 /** Who calls and in which request: what every story is told of its caller. */

@@ -151,6 +151,7 @@ function decideHop(
     recentDenials: Math.max(0, ...holders.map((look) => look.recentDenials)),
     escalation: escalation ?? isEscalation(holders, { access: grant.access, resource, ttlSeconds }),
     binding: principal.binding,
+    ...(record.approval === undefined ? {} : { approval: record.approval.given }),
     now,
   }
   const bounds = {

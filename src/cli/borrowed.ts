@@ -23,10 +23,11 @@ export interface Borrowed {
 export async function openOwnTask(
   client: BrokerClient,
   wanted: readonly NamedRequest[],
-  task: { purpose: string; ttlSeconds?: number; heartbeatSeconds?: number },
+  task: { purpose: string; delegation?: string; ttlSeconds?: number; heartbeatSeconds?: number },
 ): Promise<Borrowed> {
   const opened = await client.openTask({
     purpose: task.purpose,
+    ...(task.delegation === undefined ? {} : { delegation: task.delegation }),
     ...(task.ttlSeconds === undefined ? {} : { ttl_seconds: task.ttlSeconds }),
     ...(task.heartbeatSeconds === undefined ? {} : { heartbeat_seconds: task.heartbeatSeconds }),
     credentials: wanted.map(({ request }) => request),

@@ -19,10 +19,11 @@ import {
   watchSignals,
 } from './child-process.js'
 import { type CommandIo, connectBroker, wantsDpop } from './connection.js'
-import { surroundingTask, withoutIdentity } from './env.js'
+import { withoutIdentity } from './env.js'
 import { credentialVariables, ExecEnvironmentError } from './exec-environment.js'
 import { exitCodes, UsageError } from './exit-codes.js'
 import { heartbeatSeconds, startHeartbeats } from './heartbeats.js'
+import { delegateToSelf } from './nested.js'
 import { describeError } from './output.js'
 import { describeReceipt, settleReceipts } from './receipts.js'
 
@@ -73,21 +74,19 @@ function parsePlan(options: ExecOptions, command: readonly string[]): Plan {
   return { command, wanted, explicit, settleSeconds: parseDuration(options.settle, '--settle'), options }
 }
 
-function borrow({ options, wanted, command }: Plan, io: ExecIo): Promise<Borrowed> {
-  const outer = surroundingTask(io.environment).id
-  if (options.task === undefined && outer !== undefined) {
-    // A second root task would stand beside the first, outside what ending the first one ends (I7).
-    throw new UsageError(`already inside ${outer}: a task inside a task is not possible yet; --task ${outer} uses it`)
-  }
-  const client = connectBroker(io.environment, { dpop: wantsDpop(options, io.environment) })
-  if (options.task !== undefined) return joinTask(client, wanted, options.task, io.environment)
+async function borrow({ options, wanted, command }: Plan, io: ExecIo): Promise<Borrowed> {
+  const { environment } = io
+  const client = connectBroker(environment, { dpop: wantsDpop(options, environment) })
+  if (options.task !== undefined) return await joinTask(client, wanted, options.task, environment)
   const ttlSeconds = Math.max(0, ...wanted.map(({ request }) => request.ttl_seconds ?? 0))
-  return openOwnTask(client, wanted, {
+  const delegation = await delegateToSelf(client, wanted, environment)
+  return await openOwnTask(client, wanted, {
     purpose: options.purpose ?? defaultPurpose(command),
+    ...(delegation === null ? {} : { delegation }),
     // A task lives for an hour unless told otherwise, and a lease never outlives its task.
     ...(ttlSeconds > 3600 ? { ttlSeconds } : {}),
     // With a token that cannot be renewed our own heartbeats would be refused before the work is done.
-    ...(isRenewable(io.environment) ? { heartbeatSeconds } : {}),
+    ...(isRenewable(environment) ? { heartbeatSeconds } : {}),
   })
 }
 

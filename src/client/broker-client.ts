@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
 import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
+import { type DelegationAnswer, delegationAnswer, type delegationRequest } from '../api/delegations.js'
 import { type GrantList, grantList, type grantQuery } from '../api/grants.js'
 import {
   type Lease,
@@ -53,6 +54,7 @@ export type TaskFilter = Paged<z.input<typeof taskQuery>>
 export type LeaseSearch = Paged<z.input<typeof leaseQuery>>
 export type OrderRevocation = z.input<typeof revocationRequest>
 export type SetLock = z.input<typeof lockRequest>
+export type Delegate = z.input<typeof delegationRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
 export type DryRun = z.infer<typeof dryRunAnswer>
 export type GrantFilter = Paged<z.input<typeof grantQuery>>
@@ -96,6 +98,8 @@ export interface BrokerClient extends PolicyCalls {
   listGrants(filter?: GrantFilter): Promise<GrantList>
   /** What would be decided; mints nothing. */
   dryRunCredential(taskId: string, request: RequestCredential, auth?: TaskAuth): Promise<DryRun>
+  /** Hands a part of what the task may do to one delegate, for one child task. */
+  delegateTask(taskId: string, request: Delegate, auth?: TaskAuth): Promise<DelegationAnswer>
   /** Ends the task and all below it; idempotent. Waits up to `waitSeconds` (at most 60) for receipts. */
   completeTask(
     taskId: string,
@@ -202,6 +206,14 @@ function taskCalls(call: Caller) {
         path: ['tasks', taskId, 'credentials'],
         query: { dry_run: 'true' },
         expect: dryRunAnswer,
+        body: request,
+        headers: besideSubject(auth),
+      }),
+    delegateTask: (taskId: string, request: Delegate, auth: TaskAuth = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'delegations'],
+        expect: delegationAnswer,
         body: request,
         headers: besideSubject(auth),
       }),

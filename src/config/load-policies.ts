@@ -25,7 +25,12 @@ export async function loadPolicies(settings: Settings): Promise<PolicySet> {
 
 /** What a set of this configuration is held against. */
 export function policyRulesOf(settings: Settings): PolicyRules {
-  return { schema: generateSchema(schemaInputOf(settings)), groups: new Set(Object.keys(settings.groups)) }
+  const approving = Object.values(settings.grants).filter((grant) => grant.require.approval !== null)
+  return {
+    schema: generateSchema(schemaInputOf(settings)),
+    groups: new Set(Object.keys(settings.groups)),
+    approved: new Set(approving.flatMap((grant) => [grant.action, grant.access])),
+  }
 }
 
 /** Problems name files relative to the policy folder; people look for them from elsewhere. */

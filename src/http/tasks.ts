@@ -1,5 +1,7 @@
+import { openTaskAnswers } from '../api/approvals.js'
 import { waitQuery } from '../api/leases.js'
 import * as api from '../api/tasks.js'
+import { approvalView } from '../broker/approval-view.js'
 import { awaitReceipts } from '../broker/await-receipts.js'
 import { dryRunOpening } from '../broker/dry-run.js'
 import { endTask } from '../broker/end-task.js'
@@ -40,7 +42,7 @@ export const taskRoutes: Route[] = [
     mints: true,
     query: api.openTaskQuery,
     body: api.openTaskRequest,
-    answer: api.openTaskAnswer,
+    answer: openTaskAnswers,
     async run({ parts, identity, query, body, headers }) {
       const caller = callerOf(identity)
       if (query.dry_run === 'true') {
@@ -50,6 +52,10 @@ export const taskRoutes: Route[] = [
       const { account, instance, delegation } = caller.principal
       const scope = [account, instance ?? '', ...(delegation === undefined ? [] : [delegation])].join('\0')
       const opened = await openTask(parts, caller, body, readIdempotency(headers, scope, body))
+      if (opened.approvals.length > 0) {
+        const approvals = opened.approvals.map((one) => approvalView(one, parts.issuer, parts.clock.now()))
+        return { status: 202, body: { task: taskView(opened.task), task_token: opened.taskToken, approvals } }
+      }
       return {
         status: 201,
         body: {

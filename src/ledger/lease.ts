@@ -69,6 +69,12 @@ export interface LeaseRecord {
   readonly declared?: Readonly<Record<string, string | number | boolean>>
   /** Only where not `none`. */
   readonly binding?: Binding
+  /** Only where people approved it: what they approved, by whose permit, and who they were. */
+  readonly approval?: {
+    readonly policy: string
+    readonly requirements: readonly { readonly group: string; readonly count: number }[]
+    readonly given: { readonly group: string; readonly approvers: readonly string[] }
+  }
 }
 
 export interface Lease {

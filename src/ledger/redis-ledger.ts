@@ -1,5 +1,6 @@
 // The ledger on Redis. Each method is one Lua script or one read; ledger.ts says what they mean.
 import { systemClock } from '../core/clock.js'
+import { createApprovalStore } from './approval-store.js'
 import { type Connection, untilReady } from './connection.js'
 import { type Continuity, nameLedger } from './continuity.js'
 import { createDelegationStore } from './delegation-store.js'
@@ -9,7 +10,8 @@ import { lockTargets } from './lease.js'
 import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
 import { createOnce } from './once.js'
-import { chainMembers, fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
+import { openTask } from './open-task.js'
+import { fieldsOf, holderLookOf, leaseOf, taskOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
 import { createRulesStore } from './rules-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
@@ -47,6 +49,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createOnce(redis, tag, systemClock),
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
+    ...createApprovalStore(redis, tag, run),
     ...createSight(redis, tag, run),
     ...createRulesStore(redis, tag, run),
     ...createDelegationStore(redis, tag, run),
@@ -93,47 +96,6 @@ function wayOut(run: RunScript, written: Written) {
       return outcome === 'ok' ? { outcome, issuedAt } : { outcome }
     },
   }
-}
-
-async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTaskAnswer> {
-  const { task, idempotency } = request
-  const record: TaskRecord = {
-    principal: task.principal,
-    account: task.account,
-    instance: task.instance,
-    attributes: task.attributes,
-    holders: task.holders.map((holder) => [holder.id, holder.kind, holder.windowMs]),
-    chain: task.chain,
-    parent: task.parent,
-    depth: task.depth,
-    purpose: task.purpose,
-    ...(task.jkt === undefined ? {} : { jkt: task.jkt }),
-    ...chainMembers(task),
-  }
-  const args = {
-    task: task.id,
-    chain: task.chain.slice(1),
-    parent: task.parent ?? undefined,
-    account: task.holders.find((holder) => holder.kind === 'account')?.id,
-    ttlMs: request.ttlSeconds * 1000,
-    openTasks: request.openTasksLimit,
-    rate: request.ratePerMinute ?? undefined,
-    beatMs: request.heartbeat?.everyMs,
-    firstBeatMs: request.heartbeat?.firstMs,
-    delegation: task.delegation,
-    ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
-  }
-  const answer = (await run('open-task', JSON.stringify(args), JSON.stringify(record))) as [
-    string,
-    ...(string | number)[],
-  ]
-  const [outcome, first, second] = answer
-  if (outcome === 'ok') return { outcome, task: { ...task, openedAt: Number(first), expiresAt: Number(second) } }
-  if (outcome === 'again') return { outcome, task: String(first), bodySha256: String(second) }
-  if (outcome === 'rate') return { outcome, retryAfterSeconds: Math.ceil(Number(first) / 1000) }
-  if (outcome === 'opened') return { outcome, task: String(first) }
-  if (outcome === 'closed' || outcome === 'no_delegation') return { outcome }
-  return { outcome: 'quota', retryAfterSeconds: 60 }
 }
 
 async function look(
@@ -186,6 +148,7 @@ async function reserve(run: RunScript, reservation: L.Reservation, written: Writ
     limits: reservation.limits,
     locks: [...lockTargets({ id: reservation.lease, record }), ...reservation.locks],
     ...(reservation.capacity ? { capacity: reservation.capacity } : {}),
+    ...(reservation.approval ? { approval: reservation.approval } : {}),
     ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
   }
   const answer = (await run('reserve', JSON.stringify(args), storeRecord(record))) as [
@@ -205,6 +168,8 @@ async function reserve(run: RunScript, reservation: L.Reservation, written: Writ
       return { outcome, lease: String(first), bodySha256: String(second) }
     case 'locked':
       return { outcome, target: String(first) }
+    case 'approval':
+      return { outcome, state: String(first) }
     case 'quota':
       return { outcome, limit: String(first), retryAfterSeconds: Number(second) }
     default:

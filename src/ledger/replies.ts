@@ -30,11 +30,13 @@ export const chainMembers = ({
   ceiling,
   delegation,
   agent,
-}: Pick<Task, 'binding' | 'ceiling' | 'delegation' | 'agent'>) => ({
+  person,
+}: Pick<Task, 'binding' | 'ceiling' | 'delegation' | 'agent' | 'person'>) => ({
   ...(binding === undefined || binding === 'none' ? {} : { binding }),
   ...(ceiling === undefined ? {} : { ceiling }),
   ...(delegation === undefined ? {} : { delegation }),
   ...(agent === undefined ? {} : { agent }),
+  ...(person === undefined ? {} : { person }),
 })
 
 export type Fields = Readonly<Record<string, string>>

@@ -48,6 +48,10 @@ const scriptNames = [
   'scan-live',
   'create-delegation',
   'restore-delegation',
+  'ask-approval',
+  'answer-approval',
+  'expire-approval',
+  'restore-approval',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -20,6 +20,8 @@ export interface Task {
   readonly attributes: Readonly<Record<string, AttributeValue>>
   /** How its opener was bound then; absent: not at all. Ancestors are judged by it. */
   readonly binding?: Binding
+  /** The human behind its opener, where the issuer names one; absent: not known. */
+  readonly person?: string
   /** Its own, then every ancestor's that is another: a lease is counted against all of them. */
   readonly holders: readonly Holder[]
   /** What it was handed: nothing else is issued in it or below it. Absent: nobody handed it anything. */

@@ -36,6 +36,8 @@ export interface PolicyEngine {
   standingOf(input: Pick<DecisionInput, 'principal' | 'action' | 'resource'>): Standing
   /** The same decision with a standing that is given: as recorded, for replay and simulation. */
   decideAs(standing: Standing, input: DecisionInput, bounds: OfferBounds): Verdict
+  /** The groups that this principal is in now, sorted. */
+  groupsOf(principal: Pick<Principal, 'id' | 'issuer' | 'attributes'>): string[]
   permitsOperator(
     principal: Principal,
     operateAction: string,
@@ -82,6 +84,7 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
 
   return {
     hash: policySet.hash,
+    groupsOf: (principal) => groups.groupsOf(principal),
     decide: (input, bounds) => decideAs(standingOf(input), input, bounds),
     standingOf,
     decideAs,

@@ -38,10 +38,16 @@ export interface PolicyRules {
   readonly schema: string | null
   /** Names of `groups:`. */
   readonly groups: Pick<ReadonlySet<string>, 'has'>
+  /** Actions, and access classes, of grants that themselves demand an approval; none unless told. */
+  readonly approved?: Pick<ReadonlySet<string>, 'has' | 'size'>
 }
 
 /** For a kept set: the schema and the groups of its day are not kept, and it was held against them then. */
-export const asTakenThen: PolicyRules = { schema: null, groups: { has: () => true } }
+export const asTakenThen: PolicyRules = {
+  schema: null,
+  groups: { has: () => true },
+  approved: { has: () => true, size: 1 },
+}
 
 interface Source {
   readonly file: string
@@ -83,7 +89,7 @@ export async function parsePolicySet(
       message: 'expected at least one policy',
     })
   }
-  const read = await readSources(sources, rules.groups, problems, pace.read)
+  const read = await readSources(sources, rules, problems, pace.read)
   checkIds(read, problems)
   const warnings: PolicyProblem[] = []
   if (problems.length === 0 && rules.schema !== null)
@@ -99,7 +105,7 @@ export async function parsePolicySet(
 
 async function readSources(
   sources: readonly Source[],
-  groups: PolicyRules['groups'],
+  { groups, approved }: PolicyRules,
   problems: PolicyProblem[],
   readChunk: number,
 ): Promise<{ policy: Policy; source: Source }[]> {
@@ -116,7 +122,7 @@ async function readSources(
       for (const error of answer.errors) problems.push(problemIn(source, error))
       continue
     }
-    const { policy, faults } = readPolicy(answer.json, { text, file, line }, groups)
+    const { policy, faults } = readPolicy(answer.json, { text, file, line }, groups, approved)
     if (policy !== null) read.push({ policy, source })
     for (const fault of faults) {
       const at = fault.near === '' ? 0 : Math.max(text.indexOf(fault.near), 0)

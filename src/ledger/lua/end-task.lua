@@ -15,6 +15,20 @@ if state == 'open' then
   for _, holder in ipairs(rec.holders) do
     if holder[2] == 'account' then redis.call('SREM', T .. 'h:' .. holder[1] .. ':t', ARGV[1]) end
   end
+  -- Nobody's answer matters any more; the sweeper writes that down.
+  local asked = redis.call('HGETALL', key .. ':a')
+  for i = 2, #asked, 2 do
+    local approval = T .. 'a:' .. asked[i]
+    local was = redis.call('HGET', approval, 'state')
+    if was == 'pending' or was == 'approved' then
+      for _, holder in ipairs(rec.holders) do
+        if holder[2] == 'account' then redis.call('ZREM', T .. 'h:' .. holder[1] .. ':a', asked[i]) end
+      end
+      redis.call('HSET', approval, 'state', 'expired', 'why', 'task_ended')
+      redis.call('ZADD', T .. 'due:approvals', now, asked[i])
+      redis.call('PUBLISH', T .. 'settled', asked[i])
+    end
+  end
   outcome = ARGV[2]
   redis.call('HSET', key, 'state', 'ended', 'outcome', outcome, 'ended', now)
   redis.call('ZADD', T .. 'due:tasks', now + 2000, ARGV[1])
