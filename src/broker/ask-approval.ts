@@ -54,7 +54,7 @@ export async function askApproval(
     timeoutSeconds: timeoutOf(decided),
     pendingLimit: limits.account.pending_approvals,
     ...denialKeys(task.account, bound),
-    locks: lockNames(bound, task.account),
+    locks: lockNames(bound, [task, ...ancestors]),
   })
   switch (answer.outcome) {
     case 'ok':
@@ -89,13 +89,20 @@ const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
 const timeoutOf = ({ verdict }: Decided) =>
   ('offer' in verdict ? verdict.offer.approvalTimeoutSeconds : undefined) ?? defaultTimeoutSeconds
 
-/** What an operator may have locked of it: whatever is locked is neither asked for nor approved. */
-export function lockNames(bound: Bound, account: string): string[] {
-  const { chain, principal, action, resource, provider } = bound
-  const names = [`principal=${principal}`, `account=${account}`, `issuer=${issuerOf(principal)}`, `action=${action}`]
+/**
+ * What an operator may have locked of it: whatever is locked is neither asked for nor approved. `actors`: who asks and everybody
+ * above, each of whom a lock on stops all below (I7).
+ */
+export function lockNames(bound: Bound, actors: readonly Pick<Task, 'principal' | 'account'>[]): string[] {
+  const { chain, action, resource, provider } = bound
   return [
     ...chain.map((task) => `task=${task}`),
-    ...names,
+    ...actors.flatMap(({ principal, account }) => [
+      `principal=${principal}`,
+      `account=${account}`,
+      `issuer=${issuerOf(principal)}`,
+    ]),
+    `action=${action}`,
     `resource=${resource.id}`,
     `provider=${provider}`,
     'all=true',
