@@ -12,6 +12,7 @@ import { changesRows, measureChanges, printChanges } from './measure-changes.js'
 import { measureEngine } from './measure-engine.js'
 import { measureEngineWithVault } from './measure-engine-vault.js'
 import { measureHallpass } from './measure-hallpass.js'
+import { measureLook } from './measure-look.js'
 import { measureVault } from './measure-vault.js'
 import { type Figures, printTable, rowsOf } from './report.js'
 import { layGround } from './stack.js'
@@ -89,7 +90,10 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
     const vault = await measureVault(ground, directory, { connections, seconds, say })
     say('decisions')
     const decisions = []
-    for (const policies of [10, 100, 1000, 10_000]) decisions.push(await measureDecisions(policies, seconds / 4))
+    for (const policies of [10, 100, 1000]) decisions.push(await measureDecisions(policies, seconds / 2))
+    decisions.push(await measureDecisions(10_000, seconds / 2, 100))
+    say('a look at a full session')
+    const look = await measureLook(redis.url, short ? 500 : 2000)
     say('identity')
     const identity = await measureIdentity(seconds)
     const { redisVersion, ...measured } = hallpass
@@ -99,7 +103,7 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
       node: process.version,
       redis: redisVersion,
     }
-    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, identity }
+    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, look, identity }
   } finally {
     await redis.stop()
     rmSync(directory, { recursive: true, force: true })

@@ -9,7 +9,7 @@ import { issuerOf, type Lease } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import type { DecisionInput, DenyReason, Resource, Verdict } from '../policy/decision.js'
 import { approvalStands } from './approval-stands.js'
-import type { Decided } from './decide.js'
+import type { Judged } from './decide.js'
 import { holdingsOf, isEscalation, ownHolders } from './holders.js'
 import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
 import { type CountedLook, lessLease } from './less-lease.js'
@@ -33,7 +33,7 @@ export interface Objection {
   /** Whose place in the chain it was refused at: the lease's own principal, or an ancestor's. */
   readonly principal: string
   /** All that it rests on; null where no policy was asked. */
-  readonly decided: Omit<Decided, 'decision'> | null
+  readonly decided: Judged | null
 }
 
 /** What a lease is judged in. */
@@ -105,7 +105,7 @@ function decideRecorded(
   lease: Lease,
   asked: Recorded,
   place: Place,
-): Omit<Decided, 'decision'> {
+): Judged {
   const [task, ...ancestors] = place.chain
   if (task === undefined) throw new Error(`${lease.id} has no task`)
   const { record } = lease
