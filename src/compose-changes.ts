@@ -2,9 +2,9 @@
 import type { Parts } from './broker/parts.js'
 import { countIssuerEvents } from './compose-issuers.js'
 import { composeRules, following, type RuleSet } from './compose-rules.js'
+import { type RulesWatch, watchRules } from './compose-watch.js'
 import type { LoadedConfig } from './config/load.js'
 import { describeError } from './telemetry/logger.js'
-import { type RulesWatch, watchRules } from './watch-rules.js'
 
 export class RulesInForce {
   #current: RuleSet

@@ -60,8 +60,11 @@ export async function runPolicyCheck(command: PolicyCommand, output: CommandOutp
 
 /** The policies' texts by path in their folder, as a broker is given them. Throws ConfigError, PolicySetError. */
 export async function readPolicies(command: PolicyCommand): Promise<Record<string, string>> {
-  return await readPolicyFiles((await loadConfig(command.config, command.env)).settings.policies)
+  return await readPolicyFolder((await loadConfig(command.config, command.env)).settings.policies)
 }
+
+/** The same of a folder. Throws PolicySetError. */
+export const readPolicyFolder = (folder: string): Promise<Record<string, string>> => readPolicyFiles(folder)
 
 function declaringGrants(settings: Settings): DeclaringGrant[] {
   return Object.values(settings.grants).map((grant) => ({

@@ -6,7 +6,6 @@ import * as fields from './fields.js'
 export const rulesHash = z.string().regex(/^[0-9a-f]{12,64}$/, 'expected 12 to 64 hexadecimal digits of a hash')
 
 export const applyRequest = z.strictObject({ hash: rulesHash, reason: fields.reason })
-export type ApplyRequest = z.output<typeof applyRequest>
 
 export const policyChange = z.object({
   /** All that decisions rest on: policies, groups, grants, resources, limits, what issuers require. */

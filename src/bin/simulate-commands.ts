@@ -57,6 +57,7 @@ interface SimulateOptions extends SpanOptions {
   config: string
   candidate: string
   failOn?: string[]
+  live?: boolean
   recorded?: string[] | true
   request?: string
   principal?: string
@@ -84,6 +85,7 @@ export function addSimulateCommand(policy: Command, add: AddCommand): void {
     .addOption(configOption())
     .requiredOption('--candidate <folder>', 'the policies to compare with those of the configuration')
     .option('--recorded [folders...]', "the decisions of these audit folders (default: the configuration's)")
+    .option('--live', 'the leases that live at the broker (HALLPASS_URL): which would end (operators)')
     .option('--request <file>', 'one request, as JSON (see docs/simulate.md)')
     .option('--principal <issuer:subject>', 'one request: whose')
     .option('--action <action>', 'of --principal: which action')
@@ -95,17 +97,29 @@ export function addSimulateCommand(policy: Command, add: AddCommand): void {
 }
 
 const runSimulate: Story<SimulateOptions> = async (io, _, options) => {
-  const { config, candidate, recorded, request, principal } = options
+  const { config, candidate, recorded, request, principal, live } = options
   const simulate = await import('../admin/policy-simulate.js')
   const command = { config, env: io.environment, candidate, failOn: failOnOf(options.failOn) }
-  const sources = [recorded, request, principal].filter((one) => one !== undefined)
-  if (sources.length !== 1) throw new UsageError('say what to simulate: one of --recorded, --request and --principal')
+  const sources = [recorded, request, principal, live].filter((one) => one !== undefined)
+  if (sources.length !== 1)
+    throw new UsageError('say what to simulate: one of --recorded, --live, --request and --principal')
+  if (live) return await simulateLive(io, candidate, command.failOn)
   if (recorded !== undefined) {
     const span = { directories: recorded === true ? [] : recorded, filter: await filterOf(options) }
     return await simulate.simulateRecordedOnFiles(command, span, io.output)
   }
   const asked = request === undefined ? await requestOf(options) : await simulate.readRequestFile(request)
   return await simulate.simulateRequestOnFiles(command, asked, io.output)
+}
+
+/** At the broker that HALLPASS_URL names: a candidate that ends what lives is a loss. */
+async function simulateLive(io: Parameters<Story<object>>[0], candidate: string, failOn: FailOn[]): Promise<number> {
+  const [{ readPolicyFolder }, { tellLive }] = await Promise.all([
+    import('../admin/policy.js'),
+    import('../cli/policy-change.js'),
+  ])
+  const wouldEnd = await tellLive(io.environment.HALLPASS_URL, await readPolicyFolder(candidate), io)
+  return wouldEnd > 0 && failOn.some((kind) => kind !== 'gain') ? 1 : 0
 }
 
 function failOnOf(kinds: readonly string[] = ['change']): FailOn[] {

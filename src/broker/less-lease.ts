@@ -1,6 +1,9 @@
 // What a holder holds and was granted, less one lease: it must not be ended for a rule that counts the lease itself.
 import type { Lease } from '../ledger/lease.js'
-import type { CountedLook } from '../ledger/rules-change.js'
+import type { HolderLook } from '../ledger/ledger.js'
+import type { HolderCounts } from '../ledger/rules-change.js'
+
+export type CountedLook = HolderLook & HolderCounts
 
 /** The look as it would be without the lease; unchanged where the lease is not counted against this holder. */
 export function lessLease(look: CountedLook, { record }: Lease): CountedLook {

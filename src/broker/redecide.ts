@@ -7,7 +7,7 @@ import type { Ending } from '../ledger/ledger.js'
 import type { RedecisionTurn } from '../ledger/rules-change.js'
 import type { Access } from '../policy/decision.js'
 import { endLeases } from './end-leases.js'
-import { type Doomed, type JudgeOptions, judgePage } from './judge-live.js'
+import { type Doomed, type JudgeOptions, judgePage, Surroundings } from './judge-live.js'
 import type { Parts, Rules } from './parts.js'
 import { recordEnding } from './records.js'
 import { decisionRecord } from './refusal.js'
@@ -99,6 +99,7 @@ class Work {
     const options = judgeOptions(this.#rules, this.#turn)
     const doomed = new Map<string, Doomed>()
     const seen = new Set<string>()
+    const around = new Surroundings(this.#parts)
     const { ledger, providers } = this.#parts
     for await (const page of ledger.liveLeases({}, [...providers.keys()])) {
       await this.#rightOfWay.giveWay()
@@ -106,7 +107,7 @@ class Work {
       const before = process.cpuUsage()
       for (const lease of page) seen.add(lease.id)
       const judged = page.filter((lease) => lease.issuedAt === null || lease.issuedAt >= this.#turn.since)
-      for (const one of await judgePage(this.#parts, this.#rules, judged, options)) doomed.set(one.lease, one)
+      for (const one of await judgePage(this.#parts, this.#rules, judged, options, around)) doomed.set(one.lease, one)
       const { user, system } = process.cpuUsage(before)
       await pause(Math.min(longestPauseMs, ((user + system) / 1000) * pausePerWork))
     }

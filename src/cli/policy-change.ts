@@ -57,17 +57,24 @@ export async function runPolicyApply(hash: string, { reason }: { reason: string 
   return exitCodes.done
 }
 
-/** `--against`: the running broker is asked which live leases would end by these policies. `files`: by path in their folder. */
-export async function runPolicyAgainst(url: string, files: Readonly<Record<string, string>>, io: CommandIo) {
-  const client = connectBroker({ ...io.environment, HALLPASS_URL: url })
+/**
+ * Asks a running broker which live leases would end by these policies, by path in their folder, and tells it. Returns how many.
+ * Throws ClientError.
+ */
+export async function tellLive(
+  url: string | undefined,
+  files: Readonly<Record<string, string>>,
+  io: CommandIo,
+): Promise<number> {
+  const client = connectBroker(url === undefined ? io.environment : { ...io.environment, HALLPASS_URL: url })
   const { candidate, live, would_end } = await simulateLive(client, files)
-  const head = `set ${candidate} at ${url}: ${would_end.length} of ${live} live leases would end`
+  const head = `set ${candidate}: ${would_end.length} of ${live} live leases would end`
   io.output.print({ candidate, live, would_end }, [head, ...tableOf(would_end)].join('\n'))
-  return exitCodes.done
+  return would_end.length
 }
 
 /** All pages. */
-export async function simulateLive(client: BrokerClient, policies: Readonly<Record<string, string>>) {
+async function simulateLive(client: BrokerClient, policies: Readonly<Record<string, string>>) {
   let page = await client.simulateLive({ policies })
   const all = { candidate: page.candidate, live: page.live, would_end: [...page.would_end] }
   while (page.next_cursor !== null) {

@@ -223,7 +223,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger extends DelegationStore, ApprovalStore, RulesStore, TimelineStore {
+export interface Ledger extends DelegationStore, ApprovalStore, RulesStore<HolderLook>, TimelineStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>

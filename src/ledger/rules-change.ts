@@ -1,6 +1,5 @@
 // Which rules are in force, and how far live leases have been judged by them. Kept in the ledger, so that of many programs
 // which load the same files at slightly different times exactly one judges, and another goes on where it was killed.
-import type { HolderLook } from './ledger.js'
 import type { Holder } from './task.js'
 
 /** `due`: leases are to be judged; `waiting`: more would end than the brake lets; `done`: all that live are permitted. */
@@ -39,15 +38,15 @@ export interface RedecisionTurn {
   readonly requires: string | null
 }
 
-/** A look with how many leases each name stands for, so that one of them can be left out. */
-export interface CountedLook extends HolderLook {
+/** Beside a look: how many leases each of its names stands for, so that one of them can be left out. */
+export interface HolderCounts {
   /** `a:action`, `c:access`, `r:resource` → leases that hold it. */
   readonly heldCounts: Readonly<Record<string, number>>
   /** The same with `t:seconds` and `s:sensitivity` → leases that were granted it within the window. */
   readonly grantedCounts: Readonly<Record<string, number>>
 }
 
-export interface RulesStore {
+export interface RulesStore<Look> {
   /** Says which rules a program decides by, each second. `other`: a newer set is in force, and this program is late. */
   adoptRules(program: string, hash: string): Promise<{ role: 'current' | 'other'; change: RulesChange }>
   /** Null before any program has said what it decides by. */
@@ -65,5 +64,5 @@ export interface RulesStore {
   ): Promise<boolean>
   /** False: this set is not the one that waits. */
   releaseRedecision(hash: string, actor: string): Promise<boolean>
-  lookCounted(holders: readonly Holder[]): Promise<{ now: number; holders: CountedLook[] }>
+  lookCounted(holders: readonly Holder[]): Promise<{ now: number; holders: (Look & HolderCounts)[] }>
 }

@@ -1,8 +1,9 @@
 // The change of rules as it stands in Redis: one hash `rules`. What each script means: rules-change.ts.
 import { randomUUID } from 'node:crypto'
 import type { Connection } from './connection.js'
+import type { HolderLook } from './ledger.js'
 import { type Fields, fieldsOf, holderLookOf } from './replies.js'
-import type { ChangeState, CountedLook, RedecisionTurn, RulesChange, RulesStore } from './rules-change.js'
+import type { ChangeState, HolderCounts, RedecisionTurn, RulesChange, RulesStore } from './rules-change.js'
 import type { Reply, RunScript } from './scripts.js'
 import type { Holder } from './task.js'
 import { orUnavailable } from './unavailable.js'
@@ -26,7 +27,7 @@ function changeOf(fields: Fields, now: number): RulesChange | null {
   }
 }
 
-export function createRulesStore(redis: Connection, tag: string, run: RunScript): RulesStore {
+export function createRulesStore(redis: Connection, tag: string, run: RunScript): RulesStore<HolderLook> {
   return {
     async adoptRules(program, hash) {
       const [role, now, fields] = (await run('adopt-rules', program, hash)) as ['current' | 'other', number, Reply]
@@ -58,7 +59,7 @@ export function createRulesStore(redis: Connection, tag: string, run: RunScript)
       (await run('end-redecision', hash, token, outcome, live, doomed, requires)) === 1,
     releaseRedecision: async (hash: string, actor: string) => (await run('release-redecision', hash, actor)) === 1,
     async lookCounted(holders: readonly Holder[]) {
-      const looks: CountedLook[] = []
+      const looks: (HolderLook & HolderCounts)[] = []
       let now = 0
       for (let i = 0; i < holders.length; i += holdersAtOnce) {
         const page = holders.slice(i, i + holdersAtOnce).map((holder) => [holder.id, holder.kind, holder.windowMs])
@@ -71,7 +72,7 @@ export function createRulesStore(redis: Connection, tag: string, run: RunScript)
   }
 }
 
-function countedLookOf(reply: Reply, now: number): CountedLook {
+function countedLookOf(reply: Reply, now: number): HolderLook & HolderCounts {
   const fields = fieldsOf((reply as Reply[])[2])
   const counts = (prefix: string) =>
     Object.fromEntries(

@@ -30,7 +30,7 @@ import { openFileKeyset } from '../../src/signing/file-keyset.js'
 import { createMissingKeys } from '../../src/signing/key-rotation.js'
 import { createLogger } from '../../src/telemetry/logger.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
-import { editStoryRules, loadStoryRules, storyIssuer } from './story-config.js'
+import { editStoryRules, loadStoryRules, type RulesEdit, storyIssuer } from './story-config.js'
 import { TestProvider, type TestProviderSettings } from './test-provider.js'
 
 export interface BrokerSettings {
@@ -47,11 +47,6 @@ export interface BrokerSettings {
   readonly breakers?: Partial<BreakerSettings>
   /** Where keys and audit lie; several brokers of one deployment share keys, and so tokens. */
   readonly instance?: string
-}
-
-export interface RulesEdit {
-  readonly config?: (text: string) => string
-  readonly policies?: (text: string) => string
 }
 
 export interface TestBroker {

@@ -1,8 +1,9 @@
 // What the tests of changed rules have in common: a story with groups and a second issuer, edits by text, and the way an
 // operator's change goes: written, loaded, told to the ledger, judged.
 import { type Redecided, redecide } from '../../src/broker/redecide.js'
-import type { RulesEdit, TestBroker } from './broker.js'
+import type { TestBroker } from './broker.js'
 import { type Story, startStory } from './story.js'
+import type { RulesEdit } from './story-config.js'
 
 export const replacing = (from: string, to: string) => (text: string) => {
   if (!text.includes(from)) throw new Error(`nothing to replace: ${from}`)

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { type LoadedConfig, loadConfig } from '../../src/config/load.js'
 import type { Settings } from '../../src/config/schema.js'
 import type { Principal } from '../../src/identity/principal.js'
-import type { RulesEdit } from './broker.js'
 
 export const storyIssuer = 'http://127.0.0.1:8799'
 
@@ -69,6 +68,12 @@ export async function loadStoryRules(folder: string, limits: string): Promise<Lo
 export const storyEnvironment = {
   TEST_REDIS: 'redis://127.0.0.1:1',
   TEST_SEALING: Buffer.alloc(32, 7).toString('base64'),
+}
+
+/** What an operator changes, by text. */
+export interface RulesEdit {
+  readonly config?: (text: string) => string
+  readonly policies?: (text: string) => string
 }
 
 /** Writes what an operator changes, and loads it. */

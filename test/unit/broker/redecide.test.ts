@@ -1,6 +1,5 @@
 // When the rules change live leases are decided again: each kind of change, and what of a lease is remembered for it.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { RulesEdit } from '../../support/broker.js'
 import {
   addPolicy,
   change,
@@ -14,6 +13,7 @@ import {
   teamDeploys,
 } from '../../support/rule-changes.js'
 import type { Story } from '../../support/story.js'
+import type { RulesEdit } from '../../support/story-config.js'
 
 let story: Story
 beforeAll(async () => {
