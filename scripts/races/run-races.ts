@@ -17,6 +17,8 @@ export interface RaceOptions {
   readonly requests: number
   /** The compiled `scripts/races/program.js`. */
   readonly program: string
+  /** Somebody wants it to end: no further round is begun. */
+  isOver(): boolean
   say(line: string): void
 }
 
@@ -78,6 +80,7 @@ async function runScenario(scenario: Scenario, brokers: readonly BrokerProcess[]
   let [faultyRounds, repeated] = [0, 0]
   const [startedAt, decidedBefore] = [performance.now(), await decisions(brokers)]
   for (let i = 0; i < rounds; i++) {
+    if (options.isOver()) throw new Error(`ended before round ${i} of: ${scenario.name}`)
     const account = `${scenarios.indexOf(scenario)}-${i + repeated}`
     const round = scenario.round(account, options.requests, random, i % 2 === 1)
     const { answers, fault } = await runRound(scenario, round, brokers, i)
