@@ -27,4 +27,12 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   readStdin: () => text(process.stdin),
   signals: process,
   onTerminal: process.stdin.isTTY === true,
+  terminal: process.stderr.isTTY
+    ? {
+        get columns() {
+          return process.stderr.columns
+        },
+        write: (text) => void process.stderr.write(text),
+      }
+    : undefined,
 })

@@ -79,6 +79,6 @@ export function formatMembers(members: Readonly<Record<string, string | number |
 }
 
 /** Names and purposes come from tokens and callers: an escape sequence among them must not reach an operator's terminal. */
-function withoutControls(text: string): string {
+export function withoutControls(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?')
 }

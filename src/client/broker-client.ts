@@ -1,8 +1,7 @@
 // The calls of design section 4, typed. It trusts nothing of an answer before the wire's own schemas have read it, and
 // it never repeats a call that mints: what a lost answer held was shown once and is gone.
-import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
-import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
+import { type CredentialAnswer, credentialAnswer, dryRunAnswer } from '../api/credentials.js'
 import {
   type Lease,
   lease,
@@ -28,7 +27,6 @@ import {
   heartbeatAnswer,
   type OpenTaskAnswer,
   openTaskAnswer,
-  type openTaskRequest,
   type Task,
   task,
   taskList,
@@ -36,16 +34,25 @@ import {
 } from '../api/tasks.js'
 import { type WhoAmI, whoami } from '../api/whoami.js'
 import { parseAnswer } from './answer.js'
+import { type ApprovalCalls, approvalCalls } from './approval-calls.js'
+import {
+  besideSubject,
+  type Call,
+  type Caller,
+  type MintOptions,
+  mintHeaders,
+  type OpenTask,
+  type Paged,
+  type Query,
+  type RequestCredential,
+  type TaskAuth,
+} from './call.js'
 import type { ClientCertificateSource } from './client-certificate.js'
 import { ClientError } from './client-error.js'
 import { createDpopSender, type DpopKey, sendAsBearer } from './dpop.js'
 import { callHttp, type HttpCall, parseServiceUrl } from './http-json.js'
 import type { SubjectTokenSource } from './subject-token-source.js'
 
-export type OpenTask = z.input<typeof openTaskRequest>
-export type RequestCredential = z.input<typeof credentialRequest>
-/** A page's size may be given as the number that it is. */
-type Paged<Q extends { limit?: string | undefined }> = Omit<Q, 'limit'> & { limit?: number | string | undefined }
 export type TaskFilter = Paged<z.input<typeof taskQuery>>
 export type LeaseSearch = Paged<z.input<typeof leaseQuery>>
 export type OrderRevocation = z.input<typeof revocationRequest>
@@ -70,16 +77,7 @@ export interface BrokerClientOptions {
   maxAnswerBytes?: number
 }
 
-/** Calls that a task token alone may make use it when it is given, else the subject token. */
-export interface TaskAuth {
-  taskToken?: string | undefined
-}
-export interface MintOptions {
-  /** Default: a new random one per call. */
-  idempotencyKey?: string | undefined
-}
-
-export interface BrokerClient {
+export interface BrokerClient extends ApprovalCalls {
   openTask(request: OpenTask, options?: MintOptions): Promise<OpenTaskAnswer>
   requestCredential(
     taskId: string,
@@ -112,18 +110,6 @@ export interface BrokerClient {
   whoami(): Promise<WhoAmI>
 }
 
-type Query = Record<string, string | number | undefined>
-type Call<Schema extends z.ZodType> = {
-  method: HttpCall['method']
-  path: readonly string[]
-  expect: Schema
-  query?: Query
-  body?: unknown
-  headers?: Record<string, string>
-  taskToken?: string | undefined
-  waitSeconds?: number | undefined
-}
-
 /** Throws ClientError at once for an unusable URL; every call throws ClientError and nothing else. */
 export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   const base = parseServiceUrl(options.url, 'the broker URL')
@@ -141,14 +127,23 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
       ...(wanted.body === undefined ? {} : { body: wanted.body }),
       ...(options.ca === undefined ? {} : { ca: options.ca }),
       ...(certificate === undefined ? {} : { certificate }),
+      ...(wanted.signal === undefined ? {} : { signal: wanted.signal }),
       timeoutMs: (options.timeoutMs ?? 30_000) + (wanted.waitSeconds ?? 0) * 1000,
       maxBytes: options.maxAnswerBytes ?? 8 * 1024 * 1024,
     }
-    return parseAnswer(await (token === undefined ? callHttp(wire) : send(wire, token)), wanted.expect, base.origin)
+    const answer = await (token === undefined ? callHttp(wire) : send(wire, token))
+    return parseAnswer(answer, wanted.expect, base.origin, wanted.takesApprovals)
   }
 
   const identity = { whoami: () => call({ method: 'GET', path: ['whoami'], expect: whoami }) }
-  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call), ...identity }
+  return {
+    ...taskCalls(call),
+    ...leaseCalls(call),
+    ...operatorCalls(call),
+    ...lockCalls(call),
+    ...approvalCalls(call),
+    ...identity,
+  }
 }
 
 function checkIdentity({ tokenSource, certificate, dpop }: BrokerClientOptions, base: URL): void {
@@ -160,8 +155,6 @@ function checkIdentity({ tokenSource, certificate, dpop }: BrokerClientOptions, 
   if (certificate === undefined) throw wrong('expected a token source or a client certificate')
   if (dpop !== undefined) throw wrong('DPoP needs a token: a client certificate is a proof of its own')
 }
-
-type Caller = <Schema extends z.ZodType>(wanted: Call<Schema>) => Promise<z.infer<Schema>>
 
 function taskCalls(call: Caller) {
   return {
@@ -251,15 +244,6 @@ function lockCalls(call: Caller) {
       call({ method: 'GET', path: ['locks'], expect: lockList, query: page }),
     removeLock: (id: string) => call({ method: 'DELETE', path: ['locks', id], expect: lock }),
   }
-}
-
-function mintHeaders(options: MintOptions): Record<string, string> {
-  return { 'idempotency-key': options.idempotencyKey ?? randomUUID() }
-}
-
-/** A task token never mints: it goes beside the subject token, for issuers that ask for it (`task_token: required`). */
-function besideSubject(auth: TaskAuth): Record<string, string> {
-  return auth.taskToken === undefined ? {} : { 'hallpass-task-token': auth.taskToken }
 }
 
 function urlOf(base: URL, path: readonly string[], query: Query): URL {
