@@ -3,6 +3,7 @@
 import type { AttributeValue } from '../identity/principal.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
+import type { NoticeStore } from './notices.js'
 import type { Holder, Task } from './task.js'
 
 /** What a holder holds now and was granted before, with the version that a reservation must still find. */
@@ -190,7 +191,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger {
+export interface Ledger extends NoticeStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>

@@ -7,6 +7,7 @@ import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
 import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
+import { createNoticeStore } from './notice-store.js'
 import { createOnce } from './once.js'
 import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
@@ -46,6 +47,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
     ...createSight(redis, tag, run),
+    ...createNoticeStore(redis, tag, run),
     ...health(parts, tag),
   }
 }

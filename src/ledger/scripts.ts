@@ -40,6 +40,9 @@ const scriptNames = [
   'counts',
   'take-bulk',
   'keep-order',
+  'add-notice',
+  'take-due-notices',
+  'settle-notice',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

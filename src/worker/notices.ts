@@ -1,0 +1,41 @@
+// Schedules broker.deliverNotices; does none of the work.
+import { deliverNotices } from '../broker/deliver-notices.js'
+import type { Parts } from '../broker/parts.js'
+import type { PostNotice } from '../broker/post-notice.js'
+
+const everyMs = 500
+
+export interface Notices {
+  /** Resolves when the tries under way are over; none follows. */
+  stop(): Promise<void>
+}
+
+/** One page after the other; an error waits for the next. */
+export function startNotices(parts: Parts, post: PostNotice, timeoutSeconds: number): Notices {
+  let stopped = false
+  let wake = () => {}
+  const run = async () => {
+    while (!stopped) {
+      const found = await deliverNotices(parts, post, timeoutSeconds).catch((error: unknown) => {
+        parts.log.debug({ err: error }, 'notices wait for the ledger')
+        return 0
+      })
+      if (stopped || found > 0) continue
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, everyMs)
+        wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+  }
+  const running = run()
+  return {
+    async stop() {
+      stopped = true
+      wake()
+      await running
+    },
+  }
+}
