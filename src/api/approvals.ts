@@ -1,9 +1,9 @@
 // Approvals on the wire: what was asked, who answered, and where it stands. Everything but `purpose_unverified` and the votes'
 // reasons is what the answer binds.
 import { z } from 'zod'
-import { declaredContext } from './credentials.js'
+import { credentialAnswer, declaredContext, dryRunAnswer } from './credentials.js'
 import * as fields from './fields.js'
-import { task } from './tasks.js'
+import { openTaskAnswer, task } from './tasks.js'
 
 /**
  * pending: not answered yet. approved: the same request, repeated with `approval_id`, is decided again and minted once. used: it
@@ -80,9 +80,14 @@ export type Approval = z.infer<typeof approval>
 export const approvalAnswer = z.object({ approval })
 export type ApprovalAnswer = z.infer<typeof approvalAnswer>
 
+/** What POST /v1/tasks/{id}/credentials answers: 201, 202, or 200 where it only decides. */
+export const credentialAnswers = z.union([credentialAnswer, approvalAnswer, dryRunAnswer])
+
 /** 202 of POST /v1/tasks: the task is open, nothing was minted. One approval per credential that wants one. */
 export const openTaskApprovalsAnswer = z.object({ task, task_token: z.string(), approvals: z.array(approval) })
 export type OpenTaskApprovalsAnswer = z.infer<typeof openTaskApprovalsAnswer>
+
+export const openTaskAnswers = z.union([openTaskAnswer, openTaskApprovalsAnswer])
 
 /** POST /v1/approvals/{id}/approve and /deny. */
 export const answerRequest = z.strictObject({ reason: fields.reason })

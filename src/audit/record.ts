@@ -29,6 +29,10 @@ export type AuditEvent =
   | 'ledger.replayed'
   | 'ledger.recovered'
   | 'orphan.found'
+  | 'approval.requested'
+  | 'approval.answered'
+  | 'approval.expired'
+  | 'approval.used'
 
 export interface AuditRecord {
   readonly event: AuditEvent

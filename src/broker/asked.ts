@@ -33,8 +33,6 @@ export function resolveAsked(parts: Parts, request: CredentialRequest): Asked {
     )
   }
   const resource = catalogue.resolveResource(request.resource, grant)
-  // Nobody can have given an approval yet: whoever names one means another broker, or guesses.
-  if (request.approval_id) throw new BrokerError('not_found', 'no such approval')
   const ttlSeconds = Math.min(asked, grant.ttl.maxSeconds, limits.lease.ttl)
   return { grant, resource, declared, provider, guarantees, ttlSeconds }
 }

@@ -16,6 +16,8 @@ export interface World {
     readonly activeLeases: number
   }
   readonly holders: readonly HolderLook[]
+  /** The approval that the request names, once it is given. */
+  readonly approval?: DecisionInput['approval']
 }
 
 export interface Decided {
@@ -46,6 +48,7 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     recentDenials: Math.max(0, ...world.holders.map((look) => look.recentDenials)),
     escalation: isEscalation(world.holders, { access: grant.access, resource, ttlSeconds }),
     binding: principal.binding,
+    ...(world.approval === undefined ? {} : { approval: world.approval }),
     now: world.now,
   }
   const verdict = policy.decide(input, {

@@ -23,6 +23,7 @@ export interface Exchanged {
 
 /**
  * Buys one credential in an open task of the caller's.
+ * Throws ApprovalWanted (202) when people have to agree first.
  * Throws BrokerError: 400 and 404 for what is asked, 404 for another's task, 403 with the decision, 409, 422, 429, 502, 503.
  * Whatever it throws after the reservation, the lease is already on its way to its end.
  */
@@ -35,7 +36,8 @@ export async function exchange(
 ): Promise<Exchanged> {
   const asked = resolveAsked(parts, request)
   const leaseId = createId('lease', parts.clock.now())
-  const reserved = await reserveAsDecided(parts, caller, { taskId, leaseId, asked, idempotency })
+  const wanted = { taskId, leaseId, asked, idempotency, approvalId: request.approval_id ?? null }
+  const reserved = await reserveAsDecided(parts, caller, wanted)
   await recordReserved(parts, caller, reserved)
   const issued = await issueOrEnd(parts, caller, reserved)
   const lease = await activateOrEnd(parts, caller, reserved, issued)

@@ -4,7 +4,11 @@ import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import { fillRecipe } from '../grants/recipe.js'
+import type { Approval } from '../ledger/approval.js'
 import type { Task } from '../ledger/task.js'
+import type { JsonObject } from '../providers/provider.js'
+import { boundOf } from './approval-bound.js'
+import { askApproval } from './ask-approval.js'
 import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { endTask } from './end-task.js'
@@ -13,6 +17,7 @@ import { type Exchanged, exchange } from './exchange.js'
 import { holdersOf, withHeld } from './holders.js'
 import type { Caller, Parts } from './parts.js'
 import { refusalOf, refuse } from './refusal.js'
+import { notFound } from './task-access.js'
 import { createTaskToken } from './task-token.js'
 import { decisionView } from './views.js'
 import type { Idempotency } from './wanted.js'
@@ -23,6 +28,8 @@ export interface OpenedTask {
   readonly task: Task
   readonly taskToken: string
   readonly credentials: readonly Exchanged[]
+  /** What people have to agree to first, one per credential that wants it; then nothing was minted. */
+  readonly approvals: readonly Approval[]
 }
 
 /**
@@ -35,20 +42,24 @@ export async function openTask(
   request: OpenTaskRequest,
   idempotency: Idempotency | null,
 ): Promise<OpenedTask> {
-  const wanted = (request.credentials ?? []).map((credential) => ({
-    credential,
-    asked: resolveAsked(parts, credential),
-  }))
+  const wanted = (request.credentials ?? []).map((credential) => {
+    const asked = resolveAsked(parts, credential)
+    // An approval is for one task, and there is none yet.
+    if (credential.approval_id) throw notFound('approval')
+    return { credential, asked }
+  })
   const draft = draftTask(parts, caller, request)
-  await checkAllPermitted(parts, caller, draft, wanted)
-  checkFillable(draft, wanted)
+  const decided = await decideAll(parts, caller, draft, wanted)
+  const recipes = fillAll(draft, wanted)
   for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
   const task = await writeTask(parts, caller, draft, request, wanted, idempotency)
   try {
+    const approvals = await askAll(parts, caller, task, wanted, decided, recipes)
     const credentials: Exchanged[] = []
-    for (const { credential } of wanted) credentials.push(await exchange(parts, caller, task.id, credential, null))
+    for (const { credential } of approvals.length > 0 ? [] : wanted)
+      credentials.push(await exchange(parts, caller, task.id, credential, null))
     if (request.heartbeat_seconds !== undefined) await parts.ledger.beat(task.id)
-    return { task, taskToken: await createTaskToken(parts, task), credentials }
+    return { task, taskToken: await createTaskToken(parts, task), credentials, approvals }
   } catch (error) {
     // The caller is told why it has no credentials; should the end fail too, the task is still due.
     await endTask(parts, task.id, 'failed', 'broker', caller.requestId).catch((ending: unknown) =>
@@ -86,21 +97,40 @@ function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task
 }
 
 /** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
-function checkFillable(draft: Task, wanted: readonly { asked: Asked }[]): void {
-  for (const { asked } of wanted) {
+function fillAll(draft: Task, wanted: readonly { asked: Asked }[]): JsonObject[] {
+  return wanted.map(({ asked }) => {
     const { grant, resource, declared } = asked
-    fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
+    return fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
+  })
+}
+
+/** Asks for the approvals that are wanted, in the task that was opened for them. */
+async function askAll(
+  parts: Parts,
+  caller: Caller,
+  task: Task,
+  wanted: readonly { asked: Asked }[],
+  decided: readonly Decided[],
+  recipes: readonly JsonObject[],
+): Promise<Approval[]> {
+  const approvals: Approval[] = []
+  for (const [i, { asked }] of wanted.entries()) {
+    const [one, recipe] = [decided[i], recipes[i]]
+    if (one?.verdict.effect !== 'approval_required' || recipe === undefined) continue
+    const bound = boundOf(asked, task, recipe, one.verdict)
+    approvals.push(await askApproval(parts, caller, task, bound, one))
   }
+  return approvals
 }
 
 /** Decides every credential as if those before it were held. Any denial → 403 with all `decisions`, and no task. */
-async function checkAllPermitted(
+async function decideAll(
   parts: Parts,
   caller: Caller,
   draft: Task,
   wanted: readonly { credential: CredentialRequest; asked: Asked }[],
-): Promise<void> {
-  if (wanted.length === 0) return
+): Promise<Decided[]> {
+  if (wanted.length === 0) return []
   // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
   await countRequest(parts, draft)
   const look = await parts.ledger.lookHolders(draft.holders)
@@ -116,12 +146,12 @@ async function checkAllPermitted(
     decided.push(decide(parts, caller, asked, { now: look.now, task, holders }))
     holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: asked.ttlSeconds })
   }
+  // A denial says more than a missing approval: nothing an approver could do would help, so nobody is asked.
+  const first = decided.find((one) => one.verdict.effect === 'deny')
+  if (!first) return decided
   const refused = decided.filter((one) => one.verdict.effect !== 'permit')
-  // A denial says more than a missing approval: nothing an approver could do would help.
-  const first = refused.find((one) => one.verdict.effect === 'deny') ?? refused[0]
-  if (!first) return
   await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
-  if (first.verdict.effect === 'deny') await parts.ledger.noteDenial(draft.holders.map((holder) => holder.id))
+  await parts.ledger.noteDenial(draft.holders.map((holder) => holder.id))
   const { code, detail, members } = refusalOf(first, first.input)
   throw new BrokerError(code, detail, {
     members: { ...members, decisions: decided.map((one) => decisionView(one.decision)) },

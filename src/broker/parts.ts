@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.js'
 import type { Catalogue } from '../grants/catalogue.js'
 import type { Limits } from '../grants/limits-config.js'
 import type { Principal } from '../identity/principal.js'
+import type { Approval, ApprovalNews } from '../ledger/approval.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Sealing } from '../ledger/sealing.js'
 import type { PolicyEngine } from '../policy/engine.js'
@@ -36,6 +37,8 @@ export interface Parts {
   readonly metrics: Metrics
   /** Who does not answer is not asked again at once. */
   readonly breakers: Breakers
+  /** Is told of approvals, best effort: a webhook, a console. It must not throw or wait. */
+  readonly announce?: (news: ApprovalNews, approval: Approval) => void
 }
 
 /** Who calls and in which request: what every story is told of its caller. */

@@ -5,6 +5,7 @@ import { sha256Hex } from '../core/hash.js'
 import type { Lease, Receipt } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
 import type { Issued } from '../providers/provider.js'
+import { usedRecord } from './approval-records.js'
 import { endLeases } from './end-leases.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionRecord } from './refusal.js'
@@ -19,10 +20,11 @@ const whose = (caller: Caller, task: string) => ({
 
 /** On disk before the provider is called. When it cannot be written the lease is ended and `audit_unavailable` thrown. */
 export async function recordReserved(parts: Parts, caller: Caller, reserved: Reserved): Promise<void> {
-  const { toIssue, record, recipe, decided } = reserved
+  const { toIssue, record, recipe, decided, approval } = reserved
   try {
-    await parts.audit.append({
-      event: 'lease.reserved',
+    const used = approval && usedRecord(approval, toIssue.id, caller.requestId)
+    const reservedRecord = {
+      event: 'lease.reserved' as const,
       ...whose(caller, toIssue.taskId),
       lease: toIssue.id,
       token_sha256: caller.principal.tokenSha256,
@@ -32,8 +34,11 @@ export async function recordReserved(parts: Parts, caller: Caller, reserved: Res
       deadline: toTimestamp(toIssue.deadline),
       reserved_at: toTimestamp(reserved.now),
       ...(reserved.idempotency ? { idempotency: { ...reserved.idempotency } } : {}),
+      ...(approval ? { approval: approval.id } : {}),
       decision: decisionRecord(decided),
-    })
+    }
+    // One flush for both. That an approval is used stands in either, so that neither alone lets it be used again.
+    await Promise.all([reservedRecord, ...(used ? [used] : [])].map((one) => parts.audit.append(one)))
   } catch (error) {
     reserved.pass.withdrawn()
     await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver: true })

@@ -16,8 +16,21 @@ export async function refuse(
   task: string | null,
   decided: Decided,
 ): Promise<BrokerError> {
-  const { decision, input } = decided
+  await recordDecision(parts, caller, task, decided)
+  return refusalOf(decided, decided.input)
+}
+
+/** Writes down a decision that lets nothing out. `about`: what else there is to say of it. */
+export async function recordDecision(
+  parts: Parts,
+  caller: Caller,
+  task: string | null,
+  decided: Decided,
+  about: Readonly<Record<string, Json>> = {},
+): Promise<void> {
+  const { decision } = decided
   await parts.audit.append({
+    ...about,
     event: decision.effect === 'deny' ? 'decision.denied' : 'decision.approval_required',
     principal: caller.principal.id,
     account: caller.principal.account,
@@ -26,8 +39,6 @@ export async function refuse(
     code: codeOf(decided),
     decision: decisionRecord(decided),
   })
-  const error = refusalOf(decided, input)
-  return error
 }
 
 /** The decision as the audit keeps it: with the whole typed input. */
@@ -66,7 +77,7 @@ function explain({ verdict, decision }: Decided, input: DecisionInput): string {
   const who = `for ${input.principal.id}`
   const by = decision.policies.length === 0 ? '' : ` (${decision.policies.join(', ')})`
   const said = () => {
-    if (verdict.effect !== 'deny') return `${what} needs an approval${by}, and approvals cannot be given yet`
+    if (verdict.effect !== 'deny') return `${what} needs an approval${by}`
     if (verdict.code === 'binding_required') return `${what} needs a token that is bound to a key${by}; this one is not`
     switch (verdict.reason) {
       case 'no_permit':

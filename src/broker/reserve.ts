@@ -1,22 +1,29 @@
 // Decide and reserve under one version check: if what the holders hold changed in between, decide again (I8).
 import { BrokerError } from '../core/errors.js'
 import { equalInConstantTime } from '../core/hash.js'
+import type { Approval } from '../ledger/approval.js'
 import type { Look, Reservation, ReserveAnswer } from '../ledger/ledger.js'
 import type { Pass } from '../providers/breaker.js'
+import { boundOf } from './approval-bound.js'
+import { announce } from './approval-records.js'
+import { ApprovalWanted, askApproval } from './ask-approval.js'
 import type { Asked } from './asked.js'
-import { type Decided, decide } from './decide.js'
+import { type Decided, decide, type World } from './decide.js'
 import { enterProvider } from './enter-provider.js'
 import { lockedBy } from './locked-by.js'
 import { lookAt } from './look.js'
+import { alreadyUsed, approvalContext, checkNamedApproval, resolveNamedApproval } from './named-approval.js'
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
-import { refuse } from './refusal.js'
+import { recordDecision, refuse } from './refusal.js'
 import type { Wanted } from './wanted.js'
 
 export interface Reserved extends Prepared {
   readonly asked: Asked
   readonly decided: Decided
   readonly idempotency: Wanted['idempotency']
+  /** The approval that it used up. */
+  readonly approval: Approval | null
   /** The ledger's time at the reservation, and our monotonic clock just before: their difference only errs on the safe side. */
   readonly now: number
   readonly sentAt: number
@@ -26,7 +33,7 @@ export interface Reserved extends Prepared {
 
 const attempts = 8
 
-/** Throws the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`, `unfillable_recipe`, 503s. */
+/** Throws ApprovalWanted, the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`, `unfillable_recipe`, 503s. */
 export async function reserveAsDecided(parts: Parts, caller: Caller, wanted: Wanted): Promise<Reserved> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     // The rate is counted once per request, not once per attempt.
@@ -60,28 +67,79 @@ function alreadyIssued(prior: { lease: string; bodySha256: string }, wanted: Wan
 
 async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Look): Promise<Reserved | 'version'> {
   const { asked } = wanted
-  const world = { now: look.now, task: { ...look.task, expiresAt: look.chainExpiresAt }, holders: look.holders }
-  const decided = decide(parts, caller, asked, world)
+  const approval = await namedApproval(parts, caller, wanted)
+  const decided = decide(parts, caller, asked, worldOf(parts, look, approval))
   if (decided.verdict.effect === 'deny') await parts.ledger.noteDenial(look.holders.map((holder) => holder.id))
-  if (decided.verdict.effect !== 'permit') throw await refuse(parts, caller, look.task.id, decided)
+  if (decided.verdict.effect === 'deny') throw await refuse(parts, caller, look.task.id, decided)
+  // Before anybody is asked: what cannot be filled would waste their answer.
   const prepared = prepare(caller, wanted, look, decided)
+  if (approval !== null || decided.verdict.effect === 'approval_required') {
+    const bound = boundOf(asked, look.task, prepared.recipe, decided.verdict)
+    if (approval === null) throw new ApprovalWanted(await askApproval(parts, caller, look.task, bound, decided))
+    await checkNamedApproval(parts, caller, approval, { bound, decided, now: look.now })
+  }
   const pass = enterProvider(parts, asked.provider.name)
   const sentAt = parts.clock.monotonic()
   try {
-    const answer = await parts.ledger.reserve(reservationOf(parts, wanted, look, decided, prepared))
+    const answer = await parts.ledger.reserve(reservationOf(parts, wanted, look, decided, prepared, approval))
     if (answer.outcome === 'ok') {
       const toIssue = { ...prepared.toIssue, deadline: answer.expiresAt }
       const { idempotency } = wanted
-      return { asked, decided, idempotency, ...prepared, toIssue, now: answer.now, sentAt, pass }
+      if (approval !== null) announce(parts, 'used', approval)
+      return {
+        asked,
+        decided: permitted(decided),
+        idempotency,
+        approval,
+        ...prepared,
+        toIssue,
+        now: answer.now,
+        sentAt,
+        pass,
+      }
     }
     pass.withdrawn()
     if (answer.outcome === 'version') return 'version'
     if (answer.outcome === 'locked') throw await lockedBy(parts, [answer.target])
+    if (answer.outcome === 'approval') throw await notApproved(parts, caller, decided, wanted, answer.state)
     throw notReserved(answer, wanted)
   } catch (error) {
     pass.withdrawn()
     throw error
   }
+}
+
+const namedApproval = async (parts: Parts, caller: Caller, { taskId, approvalId }: Wanted) =>
+  approvalId === null ? null : await resolveNamedApproval(parts, caller, taskId, approvalId)
+
+/** The world as the look gave it, with those who agreed where the request names an approval. */
+export function worldOf(parts: Parts, look: Look, approval: Approval | null): World {
+  const given = approval === null ? undefined : approvalContext(parts, approval, look.now)
+  return {
+    now: look.now,
+    task: { ...look.task, expiresAt: look.chainExpiresAt },
+    holders: look.holders,
+    ...(given === undefined ? {} : { approval: given }),
+  }
+}
+
+/** With its approval used up it is a permit, in the answer and in the audit; the verdict keeps what had to be approved. */
+function permitted(decided: Decided): Decided {
+  return { ...decided, decision: { ...decided.decision, effect: 'permit' } }
+}
+
+/** Between our look and the reservation it was used by another repeat, or its time was up. */
+async function notApproved(
+  parts: Parts,
+  caller: Caller,
+  decided: Decided,
+  { taskId, approvalId }: Wanted,
+  state: string,
+) {
+  const id = approvalId ?? ''
+  if (state === 'used') return alreadyUsed(id, (await parts.ledger.findApproval(id))?.lease ?? null)
+  await recordDecision(parts, caller, taskId, decided, { approval: id, why: state })
+  return new BrokerError('approval_required', `${id} is over: its time was up; ask again without approval_id`)
 }
 
 function reservationOf(
@@ -90,6 +148,7 @@ function reservationOf(
   look: Look,
   { verdict }: Decided,
   prepared: Prepared,
+  approval: Approval | null,
 ): Reservation {
   const { limits } = parts.rules()
   return {
@@ -107,11 +166,12 @@ function reservationOf(
       provider: limits.provider.active_leases,
     },
     locks: [],
+    ...(approval === null ? {} : { approval: { id: approval.id, answers: approval.answers } }),
   }
 }
 
 function notReserved(
-  answer: Exclude<ReserveAnswer, { outcome: 'ok' | 'version' | 'locked' }>,
+  answer: Exclude<ReserveAnswer, { outcome: 'ok' | 'version' | 'locked' | 'approval' }>,
   wanted: Wanted,
 ): BrokerError {
   switch (answer.outcome) {

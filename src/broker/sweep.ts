@@ -5,6 +5,7 @@ import type { DueLease } from '../ledger/ledger.js'
 import { swept } from '../queue/revocation-queue.js'
 import { beginBulk } from './end-bulk.js'
 import { endTask } from './end-task.js'
+import { expireApprovals } from './expire-approvals.js'
 import { carryOut } from './force-revoke.js'
 import type { OwnWork } from './own-work.js'
 import type { Parts } from './parts.js'
@@ -39,6 +40,7 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
   )
   beginBulk(parts, own)
   await expireLocks(parts)
+  await expireApprovals(parts)
   await writeOwed(parts)
   return due.length
 }

@@ -29,7 +29,7 @@ export async function recordForeign(
   parts: Parts,
   caller: Caller,
   task: Task | null,
-  on: { task?: string; lease?: string },
+  on: { task?: string; lease?: string; approval?: string },
 ): Promise<void> {
   await parts.audit.append({
     event: caller.principal.use === 'operator' ? 'operator.refused' : 'request.refused',

@@ -13,4 +13,6 @@ export interface Wanted {
   readonly leaseId: string
   readonly asked: Asked
   readonly idempotency: Idempotency | null
+  /** The approval that the request names. */
+  readonly approvalId: string | null
 }

@@ -9,7 +9,12 @@ import type { Settings } from './schema.js'
 /** The whole set, or PolicySetError with every problem; its files are named as they are found from here. */
 export async function loadPolicies(settings: Settings): Promise<PolicySet> {
   const files = await readPolicyFiles(settings.policies)
-  const rules = { schema: generateSchema(schemaInputOf(settings)), groups: new Set(Object.keys(settings.groups)) }
+  const approving = Object.values(settings.grants).filter((grant) => grant.require.approval !== null)
+  const rules = {
+    schema: generateSchema(schemaInputOf(settings)),
+    groups: new Set(Object.keys(settings.groups)),
+    approved: new Set(approving.flatMap((grant) => [grant.action, grant.access])),
+  }
   try {
     return await parsePolicySet(files, rules)
   } catch (error) {

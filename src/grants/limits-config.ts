@@ -19,6 +19,8 @@ const account = z.strictObject({
   active_leases: count.default(200),
   open_tasks: count.default(100),
   requests_per_minute: count.default(300),
+  pending_approvals: count.default(10),
+  approval_cooldown: durationOr('5m'),
 })
 const provider = z.strictObject({ active_leases: count.default(10_000) })
 

@@ -78,6 +78,7 @@ type OperateAction =
   | 'operate.revoke'
   | 'operate.lock'
   | 'operate.unlock'
+  | 'operate.approve'
   | 'operate.retry'
   | 'operate.abandon'
   | 'operate.audit'

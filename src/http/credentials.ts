@@ -1,4 +1,7 @@
+import { credentialAnswers } from '../api/approvals.js'
 import * as api from '../api/credentials.js'
+import { approvalView } from '../broker/approval-view.js'
+import { ApprovalWanted } from '../broker/ask-approval.js'
 import { dryRun } from '../broker/dry-run.js'
 import { type Exchanged, exchange } from '../broker/exchange.js'
 import { decisionView, leaseView } from '../broker/views.js'
@@ -22,7 +25,7 @@ export const credentialRoutes: Route[] = [
     mints: true,
     query: api.credentialQuery,
     body: api.credentialRequest,
-    answer: api.credentialAnswer,
+    answer: credentialAnswers,
     async run({ parts, identity, params, query, body, headers }) {
       const task = params[0] ?? ''
       await checkTaskToken(parts, identity, task)
@@ -30,8 +33,14 @@ export const credentialRoutes: Route[] = [
         const { decision, ttlSeconds } = await dryRun(parts, callerOf(identity), task, body)
         return { status: 200, body: { decision: decisionView(decision), ttl_seconds: ttlSeconds } }
       }
-      const bought = await exchange(parts, callerOf(identity), task, body, readIdempotency(headers, task, body))
-      return { status: 201, body: credentialView(bought) }
+      const caller = callerOf(identity)
+      try {
+        const bought = await exchange(parts, caller, task, body, readIdempotency(headers, task, body))
+        return { status: 201, body: credentialView(bought) }
+      } catch (error) {
+        if (!(error instanceof ApprovalWanted)) throw error
+        return { status: 202, body: { approval: approvalView(error.approval, parts.issuer, parts.clock.now()) } }
+      }
     },
   }),
 ]

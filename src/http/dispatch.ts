@@ -110,6 +110,7 @@ const prefixes: Readonly<Record<string, IdPrefix>> = {
   leases: 'lease',
   revocations: 'rev',
   locks: 'lock',
+  approvals: 'appr',
 }
 
 /** What is not an id is not there. Ids become parts of key names, so nothing else may get that far. */

@@ -1,6 +1,7 @@
 // The one place where an error code becomes a status. The compiler refuses a code without one.
 import type { ServerResponse } from 'node:http'
 import { BrokerError, type ErrorCode } from '../core/errors.js'
+import { type ServerEvent, writeEvents } from './event-stream.js'
 
 interface Meaning {
   readonly status: number
@@ -46,6 +47,8 @@ export interface Answer {
   readonly body: unknown
   readonly headers?: Readonly<Record<string, string>>
   readonly type?: string
+  /** Instead of a body: events, until they end or the caller is gone. */
+  readonly events?: (gone: AbortSignal) => AsyncIterable<ServerEvent>
 }
 
 /** Anything that is not a BrokerError, or says `internal`, is a bare 500: its text goes to the log alone. */
@@ -100,6 +103,11 @@ export function oauthErrorAnswer(error: unknown): Answer {
 
 /** Writes an answer; everything that may hold a secret must not be kept by anybody on the way. */
 export function writeAnswer(response: ServerResponse, answer: Answer, requestId: string): void {
+  if (answer.events) {
+    const headers = { 'x-request-id': requestId, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
+    void writeEvents(response, { ...headers, ...answer.headers }, answer.events)
+    return
+  }
   const body =
     answer.body === undefined ? '' : typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
   response.writeHead(answer.status, {

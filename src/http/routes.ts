@@ -1,4 +1,5 @@
 // The whole API on one screen, and the source of /openapi.json. What a route does stands in the file of its first segment.
+import { approvalRoutes } from './approvals.js'
 import { credentialRoutes } from './credentials.js'
 import { discoveryRoutes } from './discovery.js'
 import { type Condition, healthRoutes } from './health.js'
@@ -29,6 +30,7 @@ export function allRoutes(around: Surroundings): Route[] {
     ...leaseRoutes, //       GET /v1/leases · GET|DELETE /v1/leases/:id · POST /v1/leases/:id/retry|abandon
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id
     ...lockRoutes, //        POST|GET /v1/locks · DELETE /v1/locks/:id
+    ...approvalRoutes, //    GET /v1/approvals · GET /v1/approvals/:id · POST /v1/approvals/:id/approve|deny
     ...oauthRoutes, //       POST /oauth/introspect
     ...whoamiRoutes, //      GET /v1/whoami
     ...discoveryRoutes(around.documents),

@@ -1,5 +1,7 @@
+import { openTaskAnswers } from '../api/approvals.js'
 import { waitQuery } from '../api/leases.js'
 import * as api from '../api/tasks.js'
+import { approvalView } from '../broker/approval-view.js'
 import { awaitReceipts } from '../broker/await-receipts.js'
 import { endTask } from '../broker/end-task.js'
 import { heartbeat } from '../broker/heartbeat.js'
@@ -38,11 +40,15 @@ export const taskRoutes: Route[] = [
     summary: 'Opens a task, with the credentials asked for at once.',
     mints: true,
     body: api.openTaskRequest,
-    answer: api.openTaskAnswer,
+    answer: openTaskAnswers,
     async run({ parts, identity, body, headers }) {
       const caller = callerOf(identity)
       const scope = `${caller.principal.account}\0${caller.principal.instance ?? ''}`
       const opened = await openTask(parts, caller, body, readIdempotency(headers, scope, body))
+      if (opened.approvals.length > 0) {
+        const approvals = opened.approvals.map((one) => approvalView(one, parts.issuer, parts.clock.now()))
+        return { status: 202, body: { task: taskView(opened.task), task_token: opened.taskToken, approvals } }
+      }
       return {
         status: 201,
         body: {

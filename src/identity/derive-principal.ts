@@ -35,7 +35,7 @@ export function derivePrincipal(
   if (exp === undefined) throw refusedToken('the token has no "exp"')
   return {
     ...describeCaller(rules, sub, attributes),
-    person: rules.person === null ? null : personIn(token, rules.person),
+    person: rules.person === null ? null : personIn(token, rules.person, rules.use),
     tokenSha256: token.sha256,
     tokenExpiresAt: Math.floor(exp),
     ...(rules.singleUse ? { tokenUse: useOf(token, exp + rules.leewaySeconds) } : {}),
@@ -82,9 +82,13 @@ function useOf({ signingInput }: RawToken, untilSeconds: number): SingleUse {
   return { digest: sha256Hex(signingInput), until: untilSeconds * 1000 }
 }
 
-/** Without it the same human could vote once per issuer, so its absence is a refusal and not a null. */
-function personIn(token: RawToken, claim: string): string {
+/**
+ * An operator without it could vote once per issuer, so its absence is a refusal and not a null. A workload may have nobody
+ * behind it: there it only says who must not approve what it asks for.
+ */
+function personIn(token: RawToken, claim: string, use: PrincipalRules['use']): string | null {
   const value = readClaim(token.claims, [claim])
   if (typeof value === 'string' && value !== '') return value
+  if (use === 'workload') return null
   throw refusedToken(`the token has no "${claim}", by which this issuer's people are counted`)
 }

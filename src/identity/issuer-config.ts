@@ -142,9 +142,6 @@ function checkOidc(config: OidcShape, context: z.RefinementCtx): void {
   if (config.issuer === undefined && (preset?.issuer ?? null) === null) {
     problem(['issuer'], 'expected the issuer, exactly as `iss` in its tokens')
   }
-  if (config.person !== undefined && config.use !== 'operator') {
-    problem(['person'], 'only for an issuer with `use: operator`: approvers are people')
-  }
   if (config.login !== undefined && config.use !== 'operator') {
     problem(['login'], 'only for an issuer with `use: operator`: people log in, workloads have an identity')
   }

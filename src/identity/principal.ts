@@ -25,7 +25,7 @@ export interface Principal {
   readonly jkt?: string
   /** Set where the token is good for one request: whoever takes the request has to claim it first. */
   readonly tokenUse?: SingleUse
-  /** `person` claim by which approvers are counted, operators only. */
+  /** By `person`: as whom an operator is counted when approving, and which human is behind a workload; null: not known. */
   readonly person: string | null
   /** SHA-256 of the subject token, hex: the only trace of it that is ever written down. */
   readonly tokenSha256: string

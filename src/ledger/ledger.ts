@@ -1,6 +1,8 @@
 // What the stories need of the state. `redis-ledger.ts` keeps it; ledger.md beside the design says why it is so.
 // Every method may throw BrokerError `ledger_unavailable`.
+
 import type { AttributeValue } from '../identity/principal.js'
+import type { ApprovalStore } from './approval-ledger.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
 import type { NoticeStore } from './notices.js'
@@ -50,6 +52,8 @@ export interface Reservation {
   readonly limits: { readonly task: number; readonly account: number; readonly provider: number }
   /** Lock targets beyond those of the lease itself. */
   readonly locks: readonly string[]
+  /** The approval that it uses up, with the answers that were seen. */
+  readonly approval?: { readonly id: string; readonly answers: string }
 }
 
 export type ReserveAnswer =
@@ -57,6 +61,8 @@ export type ReserveAnswer =
   | { readonly outcome: 'version' }
   | { readonly outcome: 'again'; readonly lease: string; readonly bodySha256: string }
   | { readonly outcome: 'locked'; readonly target: string }
+  /** It is not approved (any more). */
+  | { readonly outcome: 'approval'; readonly state: string }
   | { readonly outcome: 'quota'; readonly limit: string; readonly retryAfterSeconds: number }
   | { readonly outcome: 'closed' | 'no_worker' | 'rolled_back' | 'exists' }
 
@@ -191,7 +197,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger extends NoticeStore {
+export interface Ledger extends ApprovalStore, NoticeStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>

@@ -1,5 +1,6 @@
 // The ledger on Redis. Each method is one Lua script or one read; ledger.ts says what they mean.
 import { systemClock } from '../core/clock.js'
+import { createApprovalStore } from './approval-store.js'
 import { type Connection, untilReady } from './connection.js'
 import { type Continuity, nameLedger } from './continuity.js'
 import { createHeartbeats } from './heartbeats.js'
@@ -46,6 +47,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createOnce(redis, tag, systemClock),
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
+    ...createApprovalStore(redis, tag, run),
     ...createSight(redis, tag, run),
     ...createNoticeStore(redis, tag, run),
     ...health(parts, tag),
@@ -174,6 +176,7 @@ async function reserve(run: RunScript, reservation: L.Reservation, written: Writ
     limits: reservation.limits,
     locks: [...lockTargets({ id: reservation.lease, record }), ...reservation.locks],
     ...(reservation.capacity ? { capacity: reservation.capacity } : {}),
+    ...(reservation.approval ? { approval: reservation.approval } : {}),
     ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
   }
   const answer = (await run('reserve', JSON.stringify(args), storeRecord(record))) as [
@@ -193,6 +196,8 @@ async function reserve(run: RunScript, reservation: L.Reservation, written: Writ
       return { outcome, lease: String(first), bodySha256: String(second) }
     case 'locked':
       return { outcome, target: String(first) }
+    case 'approval':
+      return { outcome, state: String(first) }
     case 'quota':
       return { outcome, limit: String(first), retryAfterSeconds: Number(second) }
     default:

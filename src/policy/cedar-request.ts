@@ -49,8 +49,9 @@ function readAttributes(all: Readonly<Record<string, AttributeValue>>, reads: Re
   return attributes
 }
 
-/** The context as the generated schema has it; `approval` comes with approvals. */
+/** The context as the generated schema has it. */
 export function requestContext(input: DecisionInput, reads: Reads): Context {
+  const { approval } = input
   const members: Members = {
     requested_ttl_seconds: () => input.requestedTtlSeconds,
     declared: () => ({ ...input.declared }) as CedarRecord,
@@ -64,6 +65,9 @@ export function requestContext(input: DecisionInput, reads: Reads): Context {
     recent_denials: () => input.recentDenials,
     escalation: () => input.escalation,
     binding: () => input.binding,
+    ...(approval === undefined
+      ? {}
+      : { approval: () => ({ group: approval.group, approvers: [...approval.approvers] }) }),
     now: () => ({ __extn: { fn: 'datetime', arg: toTimestamp(input.now) } }),
   }
   return readMembers(members, reads)

@@ -36,6 +36,8 @@ export interface DecisionInput {
   readonly recentDenials: number
   readonly escalation: boolean
   readonly binding: Binding
+  /** The approval that the request names, and who gave it; absent: none. */
+  readonly approval?: { readonly group: string; readonly approvers: readonly string[] }
   /** Epoch milliseconds, the ledger's clock. */
   readonly now: number
 }
@@ -46,6 +48,8 @@ export interface Offer {
   readonly maxTtlSeconds: number | null
   readonly approval: { readonly group: string; readonly count: number } | null
   readonly binding: 'dpop' | 'mtls' | 'any' | null
+  /** How long an approval is waited for; absent: the default. */
+  readonly approvalTimeoutSeconds?: number
 }
 
 /** The bounds an offer is measured against: all in seconds. */

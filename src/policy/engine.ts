@@ -32,6 +32,8 @@ export interface PolicyEngine {
   /** SHA-256 of the set that decides here. */
   readonly hash: string
   decide(input: DecisionInput, bounds: OfferBounds): Verdict
+  /** The groups that this principal is in now, sorted. */
+  groupsOf(principal: Pick<Principal, 'id' | 'issuer' | 'attributes'>): string[]
   permitsOperator(
     principal: Principal,
     operateAction: string,
@@ -61,6 +63,7 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
 
   return {
     hash: policySet.hash,
+    groupsOf: (principal) => groups.groupsOf(principal),
     decide(input, bounds) {
       const grant = actions.get(input.action)
       const wrong = input.principal.use !== 'workload' || grant?.resourceType !== input.resource.type

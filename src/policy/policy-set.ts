@@ -37,6 +37,8 @@ export interface PolicyRules {
   readonly schema: string
   /** Names of `groups:`. */
   readonly groups: ReadonlySet<string>
+  /** Actions, and access classes, of grants that themselves demand an approval; none unless told. */
+  readonly approved?: ReadonlySet<string>
 }
 
 interface Source {
@@ -69,7 +71,7 @@ export async function parsePolicySet(files: Readonly<Record<string, string>>, ru
       message: 'expected at least one policy',
     })
   }
-  const read = await readSources(sources, rules.groups, problems)
+  const read = await readSources(sources, rules, problems)
   checkIds(read, problems)
   const warnings: PolicyProblem[] = []
   if (problems.length === 0) await validateSources(read, rules.schema, problems, warnings)
@@ -84,7 +86,7 @@ export async function parsePolicySet(files: Readonly<Record<string, string>>, ru
 
 async function readSources(
   sources: readonly Source[],
-  groups: ReadonlySet<string>,
+  { groups, approved }: PolicyRules,
   problems: PolicyProblem[],
 ): Promise<{ policy: Policy; source: Source }[]> {
   const read: { policy: Policy; source: Source }[] = []
@@ -96,7 +98,7 @@ async function readSources(
       for (const error of answer.errors) problems.push(problemIn(source, error))
       continue
     }
-    const { policy, faults } = readPolicy(answer.json, { text, file, line }, groups)
+    const { policy, faults } = readPolicy(answer.json, { text, file, line }, groups, approved)
     if (policy !== null) read.push({ policy, source })
     for (const fault of faults) {
       const at = fault.near === '' ? 0 : Math.max(text.indexOf(fault.near), 0)

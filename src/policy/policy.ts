@@ -31,14 +31,20 @@ export type PolicyReading = { policy: Policy; faults: [] } | { policy: null; fau
 
 const idForm = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/
 /** `description` is for people; any other name would look like an obligation that nobody keeps. */
-const knownAnnotations = new Set(['id', 'max_ttl', 'approval', 'binding', 'description'])
-const obligations = ['max_ttl', 'approval', 'binding']
+const knownAnnotations = new Set(['id', 'max_ttl', 'approval', 'approval_timeout', 'binding', 'description'])
+const obligations = ['max_ttl', 'approval', 'approval_timeout', 'binding']
+/** Longer than this nobody's answer is awaited: the ledger keeps approvals for two days at most. */
+const longestApprovalSeconds = 86_400
 
-/** Reads what Cedar parsed. `groups` are the names of the configuration. */
+/**
+ * Reads what Cedar parsed. `groups` are the names of the configuration, `approved` the actions and access classes of grants that
+ * demand an approval whatever the permit says.
+ */
 export function readPolicy(
   json: PolicyJson,
   source: { text: string; file: string; line: number },
   groups: ReadonlySet<string>,
+  approved: ReadonlySet<string> = new Set(),
 ): PolicyReading {
   const faults: PolicyFault[] = []
   const refuse = (near: string, message: string) => faults.push({ near, message })
@@ -62,6 +68,10 @@ export function readPolicy(
   const actions = actionsOf(json)
   if (json.effect === 'permit' && actions === null && reachesOperators(json)) {
     refuse('action', 'reaches operate.* without naming one; expected the actions that it permits')
+  }
+  const timesGrant = actions === null ? approved.size > 0 : actions.some((name) => approved.has(name))
+  if (offer.approvalTimeoutSeconds !== undefined && offer.approval === null && !timesGrant) {
+    refuse('@approval_timeout', 'nothing here needs an approval; expected @approval beside it')
   }
   if (faults.length > 0) return { policy: null, faults }
   const principalKey = principalKeyOf(json)
@@ -87,11 +97,17 @@ function readOffer(
   if (approvalText !== null && approval === null) refuse('@approval', 'expected @approval with "group:count"')
   const group = approval?.[1]
   if (group !== undefined && !groups.has(group)) refuse('@approval', `group ${JSON.stringify(group)} is not in groups:`)
+  const timeoutText = text('approval_timeout')
+  const timeout = timeoutText === null ? null : duration.safeParse(timeoutText)
+  if (timeout !== null && (!timeout.success || timeout.data < 1 || timeout.data > longestApprovalSeconds)) {
+    refuse('@approval_timeout', 'expected @approval_timeout with a duration up to a day, such as "10m"')
+  }
   return {
     policy,
     maxTtlSeconds: seconds?.success ? seconds.data : null,
     approval: group === undefined ? null : { group, count: Number(approval?.[2]) },
     binding: binding !== null && isBinding(binding) ? binding : null,
+    ...(timeout?.success ? { approvalTimeoutSeconds: timeout.data } : {}),
   }
 }
 

@@ -39,6 +39,8 @@ export interface BrokerSettings {
   /** For the provider named `far`. */
   readonly provider?: Partial<TestProviderSettings>
   readonly limits?: string
+  /** Other rules than the stories'. */
+  readonly load?: typeof loadStoryRules
   readonly clock?: Clock
   /** They never open unless a test is about them. */
   readonly breakers?: Partial<BreakerSettings>
@@ -64,7 +66,7 @@ const sealingKey = randomBytes(32).toString('base64')
 export async function startTestBroker(settings: BrokerSettings): Promise<TestBroker> {
   const { redis, clock = systemClock, instance = 'one' } = settings
   const folder = await mkdtemp(join(tmpdir(), 'hallpass-broker-'))
-  const loaded = await loadStoryRules(folder, settings.limits ?? '')
+  const loaded = await (settings.load ?? loadStoryRules)(folder, settings.limits ?? '')
   const { rules } = await composeRules(loaded.settings, loaded.file, clock)
   await createMissingKeys(join(folder, 'keys'), systemClock)
   const keyset = await openFileKeyset({ directory: join(folder, 'keys') })

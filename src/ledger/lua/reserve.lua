@@ -1,8 +1,9 @@
 -- Writes the lease before anything is minted (I2), if the world is still as it was decided upon (I8). KEYS[1] tag.
 -- ARGV[1] JSON { lease, versions, holders: [[id, kind, windowMs]], ttlMs, timeoutMs, incarnation, sweptWithin, idem, body,
---   instance?, acked, turn, sequence (beat-instance.lua), capacity: { key, leases }, limits: { task, account, provider }, locks: [target] }, ARGV[2] the record as it is stored
+--   instance?, acked, turn, sequence (beat-instance.lua), capacity: { key, leases }, limits: { task, account, provider }, locks: [target],
+--   approval?: { id, answers } }, ARGV[2] the record as it is stored
 -- Returns { 'ok', now, expires_at } | { 'rolled_back' } | { 'no_worker' } | { 'exists' } | { 'again', lease, body }
---   | { 'closed', task } | { 'locked', target } | { 'version' } | { 'quota', which, retry after s }
+--   | { 'approval', state } | { 'closed', task } | { 'locked', target } | { 'version' } | { 'quota', which, retry after s }
 local a = cjson.decode(ARGV[1])
 local rec = cjson.decode(ARGV[2])
 local now = now_ms()
@@ -26,6 +27,12 @@ local closed, nearest = closed_task(rec.chain, now)
 if closed then return { 'closed', closed } end
 local locked = locked_target(a.locks)
 if locked then return { 'locked', locked } end
+-- One approval, one reservation: of many repeats at once the first takes it.
+if a.approval then
+  local given = redis.call('HMGET', T .. 'a:' .. a.approval.id, 'state', 'expires', 'n')
+  if given[1] ~= 'approved' or tonumber(given[2]) <= now then return { 'approval', given[1] or 'expired' } end
+  if given[3] ~= a.approval.answers then return { 'version' } end
+end
 local live = {}
 for i, holder in ipairs(a.holders) do
   local h = redis.call('HMGET', T .. 'h:' .. holder[1], 'v', 'live')
@@ -61,6 +68,10 @@ end
 count_state(rec.provider, nil, 'reserved')
 redis.call('SADD', task .. ':l', a.lease)
 redis.call('HINCRBY', task, 'live', 1)
+if a.approval then
+  redis.call('HSET', T .. 'a:' .. a.approval.id, 'state', 'used', 'why', 'minted', 'lease', a.lease)
+  redis.call('ZREM', T .. 'due:approvals', a.approval.id)
+end
 if a.idem then redis.call('HSET', task .. ':i', a.idem, a.lease, a.idem .. ':body', a.body) end
 if a.capacity then
   local room = T .. 'cap:' .. rec.provider .. ':' .. a.capacity.key

@@ -1,0 +1,132 @@
+// An operator answers an approval. Agreeing lets credentials out, so it is on disk before it counts; denying holds at once.
+import { BrokerError, invalidField } from '../core/errors.js'
+import type { Principal } from '../identity/principal.js'
+import { type Approval, type ApprovalVote, personKey, stateAt } from '../ledger/approval.js'
+import { issuerOf } from '../ledger/lease.js'
+import { denialKeys } from './approval-bound.js'
+import { announce, answeredRecord } from './approval-records.js'
+import { groupsAmong, isAgreed, isOwnHuman, permitsApproving } from './approvers.js'
+import { lockNames } from './ask-approval.js'
+import { lockedBy } from './locked-by.js'
+import type { Caller, Parts } from './parts.js'
+import { notFound } from './task-access.js'
+
+const attempts = 8
+
+/**
+ * Counts the answer and returns the approval with it; the same answer of the same person again changes nothing. Throws
+ * `not_permitted` (audited) for whoever may not approve this, `locked`, `invalid_request` for an answer that comes too late,
+ * `not_found`, `audit_unavailable` (a denial holds all the same).
+ */
+export async function answerApproval(
+  parts: Parts,
+  caller: Caller,
+  found: Approval,
+  answer: { vote: 'approve' | 'deny'; reason: string },
+): Promise<Approval> {
+  await checkApprover(parts, caller, found)
+  const vote = voteOf(parts, caller.principal, answer)
+  let approval = found
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const key = personKey(vote)
+    if (approval.votes.some((one) => personKey(one) === key && one.vote === vote.vote)) return approval
+    const state = stateAt(approval, parts.clock.now())
+    if (state !== 'pending') throw tooLate(approval.id, state)
+    if ((await tryAnswer(parts, caller, approval, vote)) !== 'version') {
+      const answered = await resolve(parts, approval.id)
+      announce(parts, 'answered', answered)
+      return answered
+    }
+    approval = await resolve(parts, approval.id)
+  }
+  throw new BrokerError('busy', 'too many answers at once; try again', { retryAfterSeconds: 1 })
+}
+
+async function resolve(parts: Parts, id: string): Promise<Approval> {
+  const approval = await parts.ledger.findApproval(id)
+  if (approval === null) throw notFound('approval')
+  return approval
+}
+
+/** Throws `not_permitted`, written to the audit with the reason. */
+async function checkApprover(parts: Parts, caller: Caller, approval: Approval): Promise<void> {
+  const { principal } = caller
+  const why = () => {
+    if (!permitsApproving(parts, principal, approval)) return 'no policy permits operate.approve on it'
+    if (isOwnHuman(approval, principal)) return 'it is their own request'
+    if (groupsAmong(parts, approval, { ...principal, by: principal.id }).length > 0) return null
+    const groups = approval.record.bound.requirements.map(({ group }) => group)
+    return `they are not in ${groups.join(' or ')}`
+  }
+  const refused = why()
+  if (refused === null) return
+  await parts.audit.append({
+    event: 'operator.refused',
+    actor: principal.id,
+    request_id: caller.requestId,
+    action: 'operate.approve',
+    resource: approval.record.bound.resource.id,
+    approval: approval.id,
+    reason: refused,
+  })
+  throw new BrokerError('not_permitted', `${principal.id} may not answer ${approval.id}: ${refused}`)
+}
+
+function voteOf(
+  parts: Parts,
+  { id, person, issuer, subject, attributes }: Principal,
+  { vote, reason }: { vote: 'approve' | 'deny'; reason: string },
+): ApprovalVote {
+  return { by: id, person, issuer, subject, attributes, vote, reason, at: parts.clock.now() }
+}
+
+async function tryAnswer(
+  parts: Parts,
+  caller: Caller,
+  approval: Approval,
+  vote: ApprovalVote,
+): Promise<'ok' | 'version'> {
+  const { bound, account } = approval.record
+  const isDenial = vote.vote === 'deny'
+  const agreed = () => isAgreed(parts, approval, [...approval.votes, vote])
+  const state = isDenial ? 'denied' : agreed() ? 'approved' : 'pending'
+  const locks = [...lockNames(bound, account), `principal=${vote.by}`, `issuer=${issuerOf(vote.by)}`]
+  if (!isDenial) {
+    if ((await parts.ledger.findLockOn(locks)) !== null) throw await lockedBy(parts, locks)
+    await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))
+  }
+  const answer = await parts.ledger.answerApproval({
+    id: approval.id,
+    answers: approval.answers,
+    person: personKey(vote),
+    vote,
+    state,
+    locks,
+    ...denialKeys(account, bound),
+    cooldownMs: parts.rules().limits.account.approval_cooldown * 1000,
+  })
+  if (answer.outcome === 'ok') {
+    if (isDenial) await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))
+    return 'ok'
+  }
+  // What was written down as an answer was none: whoever rebuilds by the audit must not count it.
+  if (!isDenial && answer.outcome !== 'again') {
+    await parts.audit.append(answeredRecord(approval, vote, approval.state, caller.requestId, true))
+  }
+  switch (answer.outcome) {
+    case 'again':
+      return 'ok'
+    case 'version':
+      return 'version'
+    case 'late':
+      throw tooLate(approval.id, answer.state)
+    case 'locked':
+      throw await lockedBy(parts, [answer.target])
+    case 'not_found':
+      throw notFound('approval')
+  }
+}
+
+/** Time and denial are final: a late answer never counts. */
+const tooLate = (id: string, state: string) =>
+  invalidField('state', `${id} is ${state}; expected one that is pending, and late answers do not count`)

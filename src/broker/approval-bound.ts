@@ -1,0 +1,70 @@
+// What an approval binds, as one value: made when it is asked for, made again when the request is repeated, compared as hashes.
+import { canonicalJson, type Json } from '../core/canonical-json.js'
+import { sha256Hex } from '../core/hash.js'
+import type { Bound } from '../ledger/approval.js'
+import type { Task } from '../ledger/task.js'
+import type { Verdict } from '../policy/decision.js'
+import type { JsonObject } from '../providers/provider.js'
+import type { Asked } from './asked.js'
+
+/** A verdict that stands on an offer: with what is to be approved, or nothing. */
+export type Offered = Extract<Verdict, { effect: 'permit' | 'approval_required' }>
+
+/** Not the lifetime that is left of the task, which shrinks while people think, and not the policy set. */
+export function boundOf(
+  { grant, resource, declared, provider, ttlSeconds }: Asked,
+  task: Pick<Task, 'id' | 'instance' | 'chain' | 'principal'>,
+  recipe: JsonObject,
+  verdict: Offered,
+): Bound {
+  const { offer } = verdict
+  const bounds = [ttlSeconds, offer.maxTtlSeconds, grant.require.maxTtlSeconds]
+  return {
+    task: task.id,
+    instance: task.instance,
+    chain: task.chain,
+    principal: task.principal,
+    action: grant.action,
+    access: grant.access,
+    resource,
+    declared,
+    provider: provider.name,
+    recipeSha256: sha256Hex(canonicalJson(recipe)),
+    requestedTtlSeconds: ttlSeconds,
+    ttlSeconds: Math.min(...bounds.filter((bound) => bound !== null)),
+    policy: offer.policy,
+    requirements: verdict.effect === 'permit' ? [] : verdict.approvals,
+  }
+}
+
+export const boundSha256 = (bound: Bound): string => sha256Hex(canonicalJson(bound as unknown as Json))
+
+const wireNames: Readonly<Partial<Record<keyof Bound, string>>> = {
+  declared: 'context',
+  recipeSha256: 'recipe',
+  requestedTtlSeconds: 'ttl_seconds',
+  ttlSeconds: 'ttl_seconds',
+  policy: 'offer',
+  requirements: 'offer',
+}
+
+/** Which members of the request are others now, by their names on the wire. */
+export function differencesOf(then: Bound, now: Bound): string[] {
+  const names = Object.keys(now) as (keyof Bound)[]
+  const differing = names.filter(
+    (name) => canonicalJson(then[name] as unknown as Json) !== canonicalJson(now[name] as unknown as Json),
+  )
+  return [...new Set(differing.map((name) => wireNames[name] ?? name))]
+}
+
+/**
+ * What a denial is remembered by. `cooldown`: the same request, in whichever task and for however long; `flag`: whatever is
+ * asked with the same action on the same resource.
+ */
+export function denialKeys(account: string, bound: Bound): { cooldownKey: string; flagKey: string } {
+  const { action, resource, declared } = bound
+  return {
+    cooldownKey: sha256Hex(canonicalJson([account, action, resource.id, declared])),
+    flagKey: sha256Hex(canonicalJson([account, action, resource.id])),
+  }
+}

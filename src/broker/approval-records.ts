@@ -1,0 +1,68 @@
+// What the audit says of an approval: enough to write it again into a ledger that lost it. And who else is told.
+import type { Json } from '../core/canonical-json.js'
+import { toTimestamp } from '../core/clock.js'
+import type { Approval, ApprovalNews, ApprovalVote } from '../ledger/approval.js'
+import type { Parts } from './parts.js'
+
+const whose = ({ id, record, expiresAt }: Approval) => ({
+  approval: id,
+  principal: record.bound.principal,
+  account: record.account,
+  task: record.bound.task,
+  expires_at: toTimestamp(expiresAt),
+})
+
+/** All that was asked, with the decision that asked for it. */
+export const requestedRecord = (approval: Approval, requestId: string, decision: Json) => ({
+  event: 'approval.requested' as const,
+  ...whose(approval),
+  request_id: requestId,
+  record: approval.record as unknown as Json,
+  requested_at: toTimestamp(approval.requestedAt),
+  recent_requests: approval.recentRequests,
+  denied_before: approval.deniedBefore,
+  decision,
+})
+
+/** One answer. `state`: what the approval is with it. `void`: it did not count after all, since the approval was over by then. */
+export const answeredRecord = (
+  approval: Approval,
+  vote: ApprovalVote,
+  state: string,
+  requestId: string,
+  isVoid = false,
+) => ({
+  event: 'approval.answered' as const,
+  ...whose(approval),
+  request_id: requestId,
+  actor: vote.by,
+  vote: vote.vote,
+  reason: vote.reason,
+  voter: vote as unknown as Json,
+  state,
+  ...(isVoid ? { void: true } : {}),
+})
+
+export const usedRecord = (approval: Approval, lease: string, requestId: string) => ({
+  event: 'approval.used' as const,
+  ...whose(approval),
+  request_id: requestId,
+  lease,
+  approvers: approval.votes.flatMap(({ by, vote }) => (vote === 'approve' ? [by] : [])),
+})
+
+export const expiredRecord = (approval: Approval) => ({
+  event: 'approval.expired' as const,
+  ...whose(approval),
+  actor: 'sweeper',
+  reason: approval.endReason ?? 'time',
+})
+
+/** Tells whoever wants to know, after the record is on disk; best effort, it holds nobody up and fails nobody. */
+export function announce(parts: Parts, news: ApprovalNews, approval: Approval): void {
+  try {
+    parts.announce?.(news, approval)
+  } catch (error) {
+    parts.log.warn({ err: error, approval: approval.id }, 'the news of an approval could not be told')
+  }
+}

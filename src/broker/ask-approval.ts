@@ -1,0 +1,110 @@
+// A request that people have to agree to first: asked once, however often it is repeated, and nothing is minted.
+
+import { BrokerError } from '../core/errors.js'
+import { createId } from '../core/ids.js'
+import { plainText } from '../core/plain-text.js'
+import type { Approval, Bound } from '../ledger/approval.js'
+import { issuerOf } from '../ledger/lease.js'
+import type { Task } from '../ledger/task.js'
+import { boundSha256, denialKeys } from './approval-bound.js'
+import { announce, requestedRecord } from './approval-records.js'
+import type { Decided } from './decide.js'
+import { lockedBy } from './locked-by.js'
+import type { Caller, Parts } from './parts.js'
+import { decisionRecord, recordDecision } from './refusal.js'
+
+const defaultTimeoutSeconds = 900
+
+/** Nothing was minted: the answer is 202 with the approval. Where several are wanted at once it is a refusal (403). */
+export class ApprovalWanted extends BrokerError {
+  readonly approval: Approval
+  constructor(approval: Approval) {
+    super('approval_required', `${approval.record.bound.action} waits for people: ${approval.id}`, {
+      members: { approval: { id: approval.id, state: approval.state } },
+    })
+    this.approval = approval
+  }
+}
+
+/**
+ * The approval of this request: a new one, or that of the same request while it is pending or approved. On disk before it is
+ * told. Throws `quota` (429: too many wait, or it was denied just now), `locked`, `task_closed`, `audit_unavailable`.
+ */
+export async function askApproval(
+  parts: Parts,
+  caller: Caller,
+  task: Pick<Task, 'id' | 'account' | 'purpose'>,
+  bound: Bound,
+  decided: Decided,
+): Promise<Approval> {
+  const { limits } = parts.rules()
+  const answer = await parts.ledger.askApproval({
+    id: createId('appr', parts.clock.now()),
+    record: {
+      bound,
+      boundSha256: boundSha256(bound),
+      account: task.account,
+      person: caller.principal.person,
+      purpose: plainText(task.purpose),
+      escalation: decided.input.escalation,
+      decision: decided.decision.id,
+      request: caller.requestId,
+    },
+    timeoutSeconds: timeoutOf(decided),
+    pendingLimit: limits.account.pending_approvals,
+    ...denialKeys(task.account, bound),
+    locks: lockNames(bound, task.account),
+  })
+  switch (answer.outcome) {
+    case 'ok':
+      return await recordRequested(parts, caller, answer.approval, decided)
+    case 'again':
+      await recordDecision(parts, caller, task.id, decided, { approval: answer.approval.id })
+      return answer.approval
+    case 'locked':
+      throw await lockedBy(parts, [answer.target])
+    case 'closed':
+      throw new BrokerError('task_closed', `${task.id} has ended`)
+    case 'denied':
+    case 'quota':
+      await recordDecision(parts, caller, task.id, decided, { refused: answer.outcome })
+      throw notAsked(answer.outcome, answer.retryAfterSeconds)
+  }
+}
+
+const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
+  new BrokerError(
+    'quota',
+    outcome === 'denied'
+      ? 'people denied this same request just now; limits.account.approval_cooldown says when it may be asked again'
+      : 'limits.account.pending_approvals is reached: so many requests of this account wait for people already',
+    { retryAfterSeconds },
+  )
+
+const timeoutOf = ({ verdict }: Decided) =>
+  ('offer' in verdict ? verdict.offer.approvalTimeoutSeconds : undefined) ?? defaultTimeoutSeconds
+
+/** What an operator may have locked of it: whatever is locked is neither asked for nor approved. */
+export function lockNames(bound: Bound, account: string): string[] {
+  const { chain, principal, action, resource, provider } = bound
+  const names = [`principal=${principal}`, `account=${account}`, `issuer=${issuerOf(principal)}`, `action=${action}`]
+  return [
+    ...chain.map((task) => `task=${task}`),
+    ...names,
+    `resource=${resource.id}`,
+    `provider=${provider}`,
+    'all=true',
+  ]
+}
+
+/** Whoever cannot be told by the audit what was asked is not asked. */
+async function recordRequested(parts: Parts, caller: Caller, approval: Approval, decided: Decided): Promise<Approval> {
+  try {
+    await parts.audit.append(requestedRecord(approval, caller.requestId, decisionRecord(decided)))
+  } catch (error) {
+    await parts.ledger.withdrawApproval(approval.id)
+    throw error
+  }
+  announce(parts, 'requested', approval)
+  return approval
+}
