@@ -7,6 +7,7 @@ import { checkRedis, startContinuity, watchLedger } from './compose-continuity.j
 import { countIssuerEvents, observeIssuers } from './compose-issuers.js'
 import { createProviders } from './compose-providers.js'
 import { composeRules, type RuleSet, type RulesWatch, watchRules } from './compose-rules.js'
+import { announceTo, webhookCondition } from './compose-webhook.js'
 import type { LoadedConfig } from './config/load.js'
 import type { Settings } from './config/schema.js'
 import { createSetClock, systemClock } from './core/clock.js'
@@ -115,6 +116,7 @@ async function composeOn(
     log,
     metrics,
     breakers,
+    ...announceTo(settings, { ledger: state.ledger, issuer: settings.issuer, clock, log, metrics }),
   }
   const parts = surroundEffects(plain, surround)
   const memoryMs = current.rules.limits.account.memory * 1000
@@ -137,6 +139,7 @@ async function composeOn(
     settings,
     condition: {
       ...conditionOf(audit, () => current.issuers, breakers),
+      ...webhookCondition(settings, parts),
       observe: () => observeIssuers(metrics, current.issuers.issuers, clock),
     },
     answers: surround('answers', { write: writeAnswer }),

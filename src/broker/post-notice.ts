@@ -47,9 +47,21 @@ export function createPostNotice(
 }
 
 /** Loopback only where the operator's own URL says so. */
-export function addressesOf({ url, allow_private_addresses }: WebhookConfig): AddressPolicy {
+function addressesOf({ url, allow_private_addresses }: WebhookConfig): AddressPolicy {
   if (allow_private_addresses) return 'any'
   return isLoopbackHost(new URL(url).hostname) ? 'loopback' : 'public'
+}
+
+/** Throws what a try would fail with before it connects: an address that is not allowed, or a name that nobody knows. */
+export async function checkAddress(webhook: WebhookConfig, resolveHost: ResolveHost = resolveBySystem): Promise<void> {
+  const url = new URL(webhook.url)
+  const addresses = addressesOf(webhook)
+  checkWrittenAddress(url, addresses)
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const lookup = createPinnedLookup(addresses, resolveHost)
+  await new Promise<void>((resolve, reject) => {
+    lookup(host, { all: true }, (error) => (error ? reject(error) : resolve()))
+  })
 }
 
 /** An address written in the URL is never looked up, so the pinned lookup would not see it. */

@@ -1,6 +1,6 @@
 // Notices as they stand in Redis: `n:<notice>` is one, `due:notices` says when it is tried next, `noticing` how the last try went.
 import type { Connection } from './connection.js'
-import type { NoticeStore } from './notices.js'
+import type { NoticeState, NoticeStore } from './notices.js'
 import type { RunScript } from './scripts.js'
 import { orUnavailable } from './unavailable.js'
 
@@ -20,12 +20,14 @@ export function createNoticeStore(redis: Connection, tag: string, run: RunScript
     async noticeFailed(id, error, retryMs) {
       await run('settle-notice', id, error, retryMs === null ? '' : Math.round(retryMs))
     },
-    async noticeState() {
-      const [waiting, { error, at }] = await Promise.all([
-        orUnavailable(redis.zcard(`${tag}due:notices`)),
-        orUnavailable(redis.hgetall(`${tag}noticing`)),
-      ])
-      return { waiting, trouble: error === undefined ? null : { error, at: Number(at) } }
-    },
+    noticeState: () => readNoticeState(redis, tag),
   }
+}
+
+export async function readNoticeState(redis: Connection, tag: string): Promise<NoticeState> {
+  const [waiting, { error, at }] = await Promise.all([
+    orUnavailable(redis.zcard(`${tag}due:notices`)),
+    orUnavailable(redis.hgetall(`${tag}noticing`)),
+  ])
+  return { waiting, trouble: error === undefined ? null : { error, at: Number(at) } }
 }

@@ -1,9 +1,11 @@
 // Schedules broker.deliverNotices; does none of the work.
+import { announceMissed } from '../broker/announce-approval.js'
 import { deliverNotices } from '../broker/deliver-notices.js'
 import type { Parts } from '../broker/parts.js'
 import type { PostNotice } from '../broker/post-notice.js'
 
 const everyMs = 500
+const missedEveryMs = 30_000
 
 export interface Notices {
   /** Resolves when the tries under way are over; none follows. */
@@ -31,9 +33,17 @@ export function startNotices(parts: Parts, post: PostNotice, timeoutSeconds: num
     }
   }
   const running = run()
+  const lookForMissed = () =>
+    void announceMissed(parts).catch((error: unknown) =>
+      parts.log.debug({ err: error }, 'approvals could not be listed'),
+    )
+  const missed = setInterval(lookForMissed, missedEveryMs)
+  missed.unref()
+  lookForMissed()
   return {
     async stop() {
       stopped = true
+      clearInterval(missed)
       wake()
       await running
     },
