@@ -126,6 +126,6 @@ async function rebuild(settings: Settings, { gathered, walOf }: GatheredAudit, o
   }
 }
 
-const inWords = ({ leases, tasks, ended, granted, locks }: Replayed) =>
-  `restored ${leases} leases and ${tasks} tasks, what ${granted} ended leases had been granted, ${locks} locks; ` +
+const inWords = ({ leases, tasks, ended, granted, locks, approvals }: Replayed) =>
+  `restored ${leases} leases and ${tasks} tasks, what ${granted} ended leases had been granted, ${locks} locks, ${approvals} approvals; ` +
   `${ended} leases are being ended. Every broker adds what these folders lack of its own, then issues again`

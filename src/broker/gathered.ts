@@ -3,7 +3,8 @@
 import type { StoredRecord } from '../audit/read-records.js'
 import type { AttributeValue } from '../identity/principal.js'
 import type { Lock } from '../ledger/lock.js'
-import type { LostTask } from '../ledger/restoration.js'
+import type { LostApproval, LostTask } from '../ledger/restoration.js'
+import { GatheredApprovals } from './gathered-approvals.js'
 import { type GatheredEnding, type GatheredLease, LeaseRecords } from './gathered-lease.js'
 import { type GatheredOrder, lockOf, orderOf } from './gathered-orders.js'
 
@@ -16,12 +17,14 @@ export class Gathered {
   readonly #locks = new Map<string, Lock>()
   readonly #orders = new Map<string, GatheredOrder>()
   readonly #unlocked = new Set<string>()
+  readonly #approvals = new GatheredApprovals()
   /** Incarnations that were written for → when last said, in order of time. */
   readonly incarnations = new Map<string, string>()
   records = 0
 
   take(record: StoredRecord): void {
     this.records++
+    this.#approvals.take(record)
     switch (record.event) {
       case 'broker.started':
       case 'ledger.replayed':
@@ -82,6 +85,11 @@ export class Gathered {
     return this.#orders.values()
   }
 
+  /** What people were asked, with whatever became of it. */
+  approvals(): Iterable<LostApproval> {
+    return this.#approvals.approvals(this.#taskEnds)
+  }
+
   #noteIncarnation(incarnation: string, time: string): void {
     const before = this.incarnations.get(incarnation)
     if (before === undefined || before < time) this.incarnations.set(incarnation, time)
@@ -117,7 +125,7 @@ export class Gathered {
   }
 
   #takeLease(record: StoredRecord): void {
-    if (typeof record.lease !== 'string') return
+    if (typeof record.lease !== 'string' || record.event.startsWith('approval.')) return
     const entry = this.#leases.get(record.lease) ?? new LeaseRecords()
     entry.take(record.lease, record)
     this.#leases.set(record.lease, entry)

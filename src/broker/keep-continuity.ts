@@ -84,7 +84,8 @@ function provenBy(record: StoredRecord): number {
   return Date.parse(String(at)) || 0
 }
 
-const foundAll = ({ tasks, leases, ended, locks }: Replayed) => tasks + leases + ended + locks === 0
+const foundAll = ({ tasks, leases, ended, locks, approvals }: Replayed) =>
+  tasks + leases + ended + locks + approvals === 0
 
 async function pauseIfOld(parts: ContinuityParts, { beatenAt, ackedAt }: Behind, provenAt: number): Promise<boolean> {
   const now = await parts.ledger.now()

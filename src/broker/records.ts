@@ -5,7 +5,7 @@ import { sha256Hex } from '../core/hash.js'
 import type { Lease, Receipt } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
 import type { Issued } from '../providers/provider.js'
-import { usedRecord } from './approval-records.js'
+import { announce, usedRecord } from './approval-records.js'
 import { endLeases } from './end-leases.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionRecord } from './refusal.js'
@@ -39,6 +39,7 @@ export async function recordReserved(parts: Parts, caller: Caller, reserved: Res
     }
     // One flush for both. That an approval is used stands in either, so that neither alone lets it be used again.
     await Promise.all([reservedRecord, ...(used ? [used] : [])].map((one) => parts.audit.append(one)))
+    if (approval) announce(parts, 'used', { ...approval, state: 'used', endReason: 'minted', lease: toIssue.id })
   } catch (error) {
     reserved.pass.withdrawn()
     await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver: true })

@@ -21,6 +21,7 @@ export interface Replayed {
   ended: number
   granted: number
   locks: number
+  approvals: number
 }
 
 interface Extent {
@@ -37,12 +38,16 @@ const orderKeptMs = 2 * dayMs
 /** Throws `ledger_unavailable`; what was done by then stays, and doing it again is harmless. */
 export async function replay(parts: ReplayParts, gathered: Gathered, extent: Extent): Promise<Replayed> {
   const now = await parts.ledger.now()
-  const done: Replayed = { tasks: 0, leases: 0, ended: 0, granted: 0, locks: 0 }
+  const done: Replayed = { tasks: 0, leases: 0, ended: 0, granted: 0, locks: 0, approvals: 0 }
   // Locks first: whatever else is missing yet, what an operator stopped gets nothing.
   await replayLocks(parts, gathered, done)
   for (const task of gathered.tasks()) {
     // An ended one is still asked about for a day; an older one has nobody who asks.
     if (task.expiresAt + dayMs > now && (await parts.restoration.restoreTask(task))) done.tasks++
+  }
+  // Before anything may be issued again: a used approval must be known as used.
+  for (const approval of gathered.approvals()) {
+    if (await parts.restoration.restoreApproval(approval)) done.approvals++
   }
   for (const lease of gathered.leases()) {
     if (lease.endedAs === null) await restore(parts, lease, now, extent, done)

@@ -5,7 +5,6 @@ import type { Approval } from '../ledger/approval.js'
 import type { Look, Reservation, ReserveAnswer } from '../ledger/ledger.js'
 import type { Pass } from '../providers/breaker.js'
 import { boundOf } from './approval-bound.js'
-import { announce } from './approval-records.js'
 import { ApprovalWanted, askApproval } from './ask-approval.js'
 import type { Asked } from './asked.js'
 import { type Decided, decide, type World } from './decide.js'
@@ -85,7 +84,6 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
     if (answer.outcome === 'ok') {
       const toIssue = { ...prepared.toIssue, deadline: answer.expiresAt }
       const { idempotency } = wanted
-      if (approval !== null) announce(parts, 'used', approval)
       return {
         asked,
         decided: permitted(decided),

@@ -1,6 +1,7 @@
 // Writing again what a ledger lost, from audit records. Everything here may be repeated and leaves alone what is there.
+import { type Approval, type ApprovalRecord, personKey } from './approval.js'
 import type { Connection } from './connection.js'
-import { ledgerTag } from './keys.js'
+import { holderId, ledgerTag } from './keys.js'
 import { type EndReason, isEnded, type LeaseRecord, type LeaseState, type Receipt } from './lease.js'
 import { type Lock, lockName } from './lock.js'
 import type { TaskRecord } from './replies.js'
@@ -51,6 +52,12 @@ export interface LostTask {
   readonly heartbeatSeconds: number | null
 }
 
+/** An approval as its audit records tell it, or as much of it as one instance's records do. */
+export interface LostApproval extends Omit<Approval, 'record' | 'answers'> {
+  /** Null where another instance has what was asked. */
+  readonly record: ApprovalRecord | null
+}
+
 export interface Restoration {
   restoreTask(task: LostTask): Promise<boolean>
   restoreLease(lease: LostLease): Promise<'restored' | 'exists' | 'ended'>
@@ -60,6 +67,8 @@ export interface Restoration {
   restoreGranted(lease: LostLease, keepMs: number): Promise<void>
   /** False when it stands already, was removed, or its time is up. */
   restoreLock(lock: Lock): Promise<boolean>
+  /** True when it told the ledger anything. One that is further on there stays as it is. */
+  restoreApproval(approval: LostApproval): Promise<boolean>
   /** Notes that a lock was removed, so that another instance's replay does not set it again. */
   noteUnlocked(lock: string): Promise<void>
   /** No broker issues until an operator resumes it. `why` is told to whoever asks. */
@@ -120,6 +129,32 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
     async restoreLock({ id, target, reason, actor, createdAt, expiresAt }) {
       const args = [id, lockName(target), JSON.stringify({ target, reason, actor }), createdAt, expiresAt ?? '']
       return (await orUnavailable(run('restore-lock', ...args))) === 1
+    },
+    async restoreApproval(approval) {
+      const { id, record, state, votes, requestedAt, expiresAt, endReason, lease } = approval
+      const { recentRequests, deniedBefore } = approval
+      const asked =
+        record === null
+          ? {}
+          : {
+              asked: requestedAt,
+              task: record.bound.task,
+              bound: record.boundSha256,
+              account: holderId('account', record.account),
+              recent: recentRequests,
+              before: deniedBefore ? 1 : 0,
+            }
+      const args = {
+        approval: id,
+        expires: expiresAt,
+        state,
+        why: endReason ?? undefined,
+        lease: lease ?? undefined,
+        votes: Object.fromEntries(votes.map((vote) => [personKey(vote), JSON.stringify(vote)])),
+        ...asked,
+      }
+      const text = record === null ? '' : JSON.stringify(record)
+      return (await orUnavailable(run('restore-approval', JSON.stringify(args), text))) === 1
     },
     async noteUnlocked(lock) {
       await orUnavailable(redis.set(`${tag}unlocked:${lock}`, '1', 'PX', unlockedKeptMs))

@@ -75,6 +75,18 @@ const rows: Record<string, Row> = {
   'POST /v1/locks': { body: order, ...forOperators('operate.lock') },
   'GET /v1/locks': { ...forOperators('operate.view') },
   'DELETE /v1/locks/:id': { path: () => `/v1/locks/lock_${unknown}`, ...forOperators('operate.unlock') },
+  'GET /v1/approvals': { nobody: denied, taskToken: strange, action: 'operate.view' },
+  'GET /v1/approvals/:id': { path: () => `/v1/approvals/appr_${unknown}`, nobody: absent, taskToken: absent },
+  'POST /v1/approvals/:id/approve': {
+    path: () => `/v1/approvals/appr_${unknown}/approve`,
+    body: { reason: 'x' },
+    ...forOperators('operate.approve'),
+  },
+  'POST /v1/approvals/:id/deny': {
+    path: () => `/v1/approvals/appr_${unknown}/deny`,
+    body: { reason: 'x' },
+    ...forOperators('operate.approve'),
+  },
   'POST /oauth/introspect': { form: () => ({ token: bought.secret }), nobody: '200', taskToken: strange },
   'GET /v1/whoami': { nobody: '200', taskToken: strange },
 }

@@ -129,17 +129,10 @@ describe('what a known caller is refused', () => {
       { reason: 'lifetime' },
     ],
     [
-      '@approval',
-      { action: 'policy.approved', resource: repo },
-      { status: 403, code: 'approval_required' },
-      'decision.approval_required',
-      { decision: { effect: 'approval_required', policies: ['approved'] } },
-    ],
-    [
-      'a grant’s approval',
-      { action: 'require.approved', resource: repo },
-      { status: 403, code: 'approval_required' },
-      'decision.approval_required',
+      'an approval that nobody asked for',
+      { action: 'policy.approved', resource: repo, approval_id: `appr_${'0'.repeat(26)}` },
+      { status: 404, code: 'not_found' },
+      null,
     ],
     [
       '@binding',

@@ -98,7 +98,6 @@ describe('the issuers section', () => {
     ['a duration without unit', { a: { ...oidc, max_age: '60' } }, /a\.max_age: expected a duration/],
     ['an empty audience', { a: { ...oidc, audience: '' } }, /a\.audience/],
     ['no audiences', { a: { ...oidc, audience: [] } }, /a\.audience/],
-    ['a person for workloads', { a: { ...oidc, person: 'email' } }, /a\.person: only for .*operator/],
     [
       'a reserved attribute',
       { a: { ...oidc, attributes: { account: { claim: 'x', type: 'string' } } } },

@@ -79,6 +79,9 @@ describe('a policy set is refused as a whole, with file and line, for', () => {
     ['an unreadable @approval', permit('@approval("dba")'), 'a.cedar:3: ', '"group:count"'],
     ['an @approval of nobody', permit('@approval("dba:0")'), 'a.cedar:3: ', '"group:count"'],
     ['an @approval by an unknown group', permit('@approval("ghosts:1")'), 'a.cedar:3: ', '"ghosts" is not in groups'],
+    ['an unreadable @approval_timeout', permit('@approval("dba:1") @approval_timeout("soon")'), 'a.cedar:3: ', 'a day'],
+    ['an @approval_timeout of two days', permit('@approval("dba:1") @approval_timeout("48h")'), 'a.cedar:3: ', 'a day'],
+    ['an @approval_timeout of nothing', permit('@approval_timeout("10m")'), 'a.cedar:3: ', 'nothing here needs'],
     ['an unreadable @binding', permit('@binding("none")'), 'a.cedar:3: ', '"dpop", "mtls" or "any"'],
     ['an annotation that nobody obeys', permit('@aproval("dba:1")'), 'a.cedar:3: ', '@aproval is unknown'],
     [

@@ -1,0 +1,209 @@
+// Between the asking and the minting the world changes: policies, resources, groups, locks, and the ledger itself.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { StoredRecord } from '../../../src/audit/read-records.js'
+import { dryRun } from '../../../src/broker/dry-run.js'
+import { exchange } from '../../../src/broker/exchange.js'
+import { Gathered } from '../../../src/broker/gathered.js'
+import { openTask } from '../../../src/broker/open-task.js'
+import type { Parts } from '../../../src/broker/parts.js'
+import { removeLock } from '../../../src/broker/remove-lock.js'
+import { replay } from '../../../src/broker/replay.js'
+import { setLock } from '../../../src/broker/set-lock.js'
+import { composeRules } from '../../../src/compose-rules.js'
+import { systemClock } from '../../../src/core/clock.js'
+import type { ApprovalNews } from '../../../src/ledger/approval.js'
+import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
+import { createRestoration } from '../../../src/ledger/restoration.js'
+import { answer, aPerson, approved, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
+import { openTestLedger } from '../../support/ledger.js'
+import { startTestRedis } from '../../support/redis.js'
+import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
+
+let story: Story
+beforeAll(async () => {
+  story = await startStory({ load: shipRules() })
+})
+afterAll(() => story?.close())
+
+const lastOf = async (id: string) => (await story.records()).filter((record) => record.approval === id).at(-1)
+
+/** The same broker under other rules. */
+async function under(change: Parameters<typeof shipRules>[0]): Promise<Parts> {
+  const folder = await mkdtemp(join(tmpdir(), 'hallpass-rules-'))
+  try {
+    const loaded = await shipRules(change)(folder, '')
+    const { rules } = await composeRules(loaded.settings, loaded.file, systemClock)
+    return { ...story.parts, rules: () => rules }
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+type Texts = { config: string; policies: string }
+const config = (from: string, to: string) => (text: Texts) => ({ ...text, config: text.config.replace(from, to) })
+const policies = (from: string, to: string) => (text: Texts) => ({ ...text, policies: text.policies.replace(from, to) })
+const repeat = (parts: Parts, { caller, task, id }: Awaited<ReturnType<typeof approved>>, over = {}) =>
+  exchange(parts, caller, task.id, shipping({ approval_id: id, ...over }), null)
+
+describe('an approval', () => {
+  test('is not voided by a policy that has nothing to do with it', async () => {
+    const given = await approved(story)
+    const more = '@id("more") permit (principal in Issuer::"ci", action == Action::"repo.read", resource);\n'
+    const parts = await under((text) => ({ ...text, policies: `${text.policies}${more}` }))
+    expect(parts.rules().policy.hash).not.toBe(story.parts.rules().policy.hash)
+    expect((await repeat(parts, given)).lease.record.policies).toEqual(['ship'])
+  })
+
+  test.each([
+    ['the count of its offer', policies('"release:2"', '"release:1"'), ['offer']],
+    ['the @id of its offer', policies('@id("ship")', '@id("ship-anew")'), ['offer']],
+    ['the lifetime of its offer', policies('@max_ttl("5m")', '@max_ttl("30s")'), ['ttl_seconds']],
+    ['an attribute of its resource', config('{ sensitivity: low }', '{ sensitivity: high }'), ['resource']],
+    [
+      'its recipe',
+      config(
+        'ship.run: { access: admin, resource: repo, provider: far, ttl: { default: 60s, max: 10m }, recipe: { audience: "https://api.test"',
+        'ship.run: { access: admin, resource: repo, provider: far, ttl: { default: 60s, max: 10m }, recipe: { audience: "https://other.test"',
+      ),
+      ['recipe'],
+    ],
+    [
+      'that it needs none any more',
+      policies('@id("ship") @approval("release:2") @max_ttl("5m")', '@id("ship") @max_ttl("5m")'),
+      ['offer'],
+    ],
+  ])('is void when %s changed', async (_what, change, differs) => {
+    const given = await approved(story)
+    const mints = story.far.count('create')
+    const refused = await refusalOf(repeat(await under(change), given))
+    expect(refused).toMatchObject({ code: 'approval_required', members: { differs } })
+    expect(await lastOf(given.id)).toMatchObject({ event: 'decision.approval_required', differs })
+    expect(story.far.count('create')).toBe(mints)
+    expect(await story.parts.ledger.leasesOfTask(given.task.id)).toEqual([])
+  })
+
+  test('does not count any more when one who agreed was removed from the group, or may not approve', async () => {
+    const given = await approved(story)
+    for (const change of [
+      config('"staff:rosa", ', ''),
+      policies(
+        'permit (principal in Group::"release", action in',
+        'permit (principal == Operator::"staff:olga", action in',
+      ),
+    ]) {
+      const refused = await refusalOf(repeat(await under(change), given))
+      expect(refused).toMatchObject({ code: 'approval_required', detail: expect.stringMatching(/does not count/) })
+      expect(await lastOf(given.id)).toMatchObject({ code: 'approval_required', why: expect.stringMatching(/count/) })
+    }
+    await repeat(story.parts, given)
+  })
+
+  test('does not bend a rule: the repeat is decided again with what is held by then', async () => {
+    const caller = story.caller()
+    const task = await story.task(caller)
+    const unsure = { action: 'ship.unsure' }
+    const { id } = await ask(story, caller, task, unsure)
+    await answer(story, id, aPerson('olga'))
+    const { lease } = await story.buy(caller, task)
+    const mints = story.far.count('create')
+    const refused = await refusalOf(story.buy(caller, task, shipping({ ...unsure, approval_id: id })))
+    expect(refused).toMatchObject({ code: 'denied', members: { decision: { policies: ['not-while-reading'] } } })
+    expect(story.far.count('create')).toBe(mints)
+    expect((await story.parts.ledger.findApproval(id))?.state).toBe('approved')
+    expect((await story.parts.ledger.leasesOfTask(task.id)).filter((one) => one !== lease.id)).toEqual([])
+  })
+
+  test('is neither asked for nor given nor used while its target is locked', async () => {
+    const given = await approved(story)
+    const { id } = await ask(story, given.caller, given.task, { resource: 'repo:acme/other' })
+    const lockOn = async (target: { principal: string }) =>
+      (await setLock(story.parts, story.operator(), { target, reason: 'incident' })).lock
+    const lock = await lockOn({ principal: given.caller.principal.id })
+    for (const work of [
+      () => story.buy(given.caller, given.task, shipping({ resource: 'repo:acme/third' })),
+      () => answer(story, id, aPerson('olga')),
+      () => repeat(story.parts, given),
+    ]) {
+      expect(await codeOf(work())).toBe('locked')
+    }
+    await removeLock(story.parts, story.operator(), lock)
+    const onOlga = await lockOn({ principal: 'staff:olga' })
+    expect(await codeOf(answer(story, id, aPerson('olga')))).toBe('locked')
+    expect((await answer(story, id, aPerson('olga'), 'deny')).state).toBe('denied')
+    await removeLock(story.parts, story.operator(), onOlga)
+  })
+})
+
+test('a task with several credentials waits for all that want it, and nothing is minted', async () => {
+  const caller = story.caller()
+  const mints = story.far.count('create')
+  const credentials = [shipping(), { action: 'repo.read', resource: 'repo:acme/web', context: {} }]
+  const opened = await openTask(story.parts, caller, { purpose: 'p', credentials }, null)
+  expect(opened).toMatchObject({ task: { state: 'open' }, credentials: [], approvals: [{ state: 'pending' }] })
+  expect(story.far.count('create')).toBe(mints)
+  expect((await wantedBy(story.buy(caller, opened.task, shipping()))).id).toBe(opened.approvals[0]?.id)
+  // An approval is for one task: it buys nothing in a new one.
+  const foreign = { purpose: 'p', credentials: [shipping({ approval_id: opened.approvals[0]?.id ?? '' })] }
+  expect(await codeOf(openTask(story.parts, caller, foreign, null))).toBe('not_found')
+})
+
+test('a dry run asks nobody', async () => {
+  const caller = story.caller()
+  const task = await story.task(caller)
+  const { decision, ttlSeconds } = await dryRun(story.parts, caller, task.id, shipping())
+  expect({ effect: decision.effect, ttlSeconds }).toEqual({ effect: 'approval_required', ttlSeconds: 60 })
+  expect(await story.parts.ledger.listApprovals(task.account, null, 10)).toEqual([])
+})
+
+test('the purpose is shown without what deceives, and whoever wants to know is told', async () => {
+  const told: [ApprovalNews, string][] = []
+  const parts: Parts = { ...story.parts, announce: (news, { id }) => told.push([news, id]) }
+  const caller = story.caller()
+  const purpose = 'harmless\u202e\u2066 evil\u200b\u0007\u2028\u{e0041} text'
+  const { task } = await openTask(story.parts, caller, { purpose }, null)
+  const { id, record } = await wantedBy(exchange(parts, caller, task.id, shipping(), null))
+  expect(record.purpose).toBe('harmless evil text')
+  expect(told).toEqual([['requested', id]])
+})
+
+test('what is recorded is enough to rebuild them: a used one can never be used again', async () => {
+  const used = await approved(story)
+  await repeat(story.parts, used)
+  const given = await approved(story)
+  const caller = story.caller()
+  const task = await story.task(caller)
+  const pending = await ask(story, caller, task)
+  await answer(story, pending.id, aPerson('olga'))
+  const denied = await ask(story, caller, task, { resource: 'repo:acme/other' })
+  await answer(story, denied.id, aPerson('olga'), 'deny')
+  const over = await ask(story, caller, task, { resource: 'repo:acme/third' })
+  const redis = await startTestRedis()
+  const other = await openTestLedger(redis)
+  const connection = connectFailFast(redis, () => undefined)
+  try {
+    await untilReady(connection, 5000)
+    const restoration = createRestoration(connection, redis.prefix)
+    const records = (await story.records()) as unknown as StoredRecord[]
+    const isMint = ({ event, approval }: StoredRecord) =>
+      approval === used.id && (event === 'approval.used' || event === 'lease.reserved')
+    // As instances would replay: one that knows the use alone, then one that knows the rest.
+    for (const part of [records.filter(isMint), records.filter((record) => !isMint(record)), records]) {
+      const gathered = new Gathered()
+      for (const record of part) gathered.take(record)
+      await replay({ ledger: other.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: true })
+    }
+    for (const { id } of [used, given, pending, denied, over]) {
+      const [was, is] = [await story.parts.ledger.findApproval(id), await other.ledger.findApproval(id)]
+      expect(is).toEqual(was)
+    }
+    const again = await refusalOf(repeat({ ...story.parts, ledger: other.ledger }, used))
+    expect(again.code).toBe('already_issued')
+    expect(await other.ledger.listApprovals(task.account, null, 10)).toHaveLength(3)
+  } finally {
+    connection.disconnect()
+    await other.close()
+    await redis.stop()
+  }
+})
