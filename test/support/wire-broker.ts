@@ -181,6 +181,7 @@ function requestCredential(state: WireState, request: SeenRequest, id: string): 
   if (asked.approval_id) {
     const approval = approvalOf(state, asked.approval_id)
     const fits = approval.task_id === id && approval.action === asked.action && approval.resource === asked.resource
+    if (approval.state === 'used') throw new Refusal(409, 'already_issued', `${approval.id} was used`)
     if (!fits || !['pending', 'approved'].includes(approval.state))
       throw new Refusal(403, 'approval_required', `${approval.id} is ${approval.state} or for another request`)
   }

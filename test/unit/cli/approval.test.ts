@@ -70,7 +70,7 @@ describe('request', () => {
     expect(ran.exitCode).toBe(0)
     expect(JSON.parse(ran.stdout)).toMatchObject({ credential: credentials.jwt, lease: { task_id: taskId } })
     expect(wire.seen.at(-1)?.body).toMatchObject({ approval_id: id })
-    expect((await request('--task', taskId, '--approval', id)).exitCode).toBe(5)
+    expect((await request('--task', taskId, '--approval', id)).exitCode).toBe(1)
     expect(wire.leases.size).toBe(1)
   })
 
