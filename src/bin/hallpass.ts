@@ -30,7 +30,8 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   terminal: process.stderr.isTTY
     ? {
         get columns() {
-          return process.stderr.columns
+          // Some terminals do not know how wide they are.
+          return process.stderr.columns || 80
         },
         write: (text) => void process.stderr.write(text),
       }

@@ -16,8 +16,10 @@ export interface WaitOptions {
 
 type Look = (id: string, options: { waitSeconds: number; signal?: AbortSignal | undefined }) => Promise<Approval>
 
-/** Short enough that votes of a quorum are seen soon, and that no proxy in between gives up on an idle connection. */
+/** Short enough that no proxy in between gives up on an idle connection. */
 const longestPollSeconds = 20
+/** A poll answers the end of the approval, not each vote: where several have to agree, it is looked at again soon. */
+const quorumPollSeconds = 5
 
 /** The approval, no longer `pending` unless `timeoutMs` were over. Throws ClientError for what waiting does not change. */
 export async function waitForApproval(look: Look, id: string, options: WaitOptions): Promise<Approval> {
@@ -28,8 +30,7 @@ export async function waitForApproval(look: Look, id: string, options: WaitOptio
     signal?.throwIfAborted()
     const askedAt = systemClock.monotonic()
     // The first look answers at once, so that there is something to show.
-    const waitSeconds =
-      seen === null ? 0 : Math.min(longestPollSeconds, Math.max(0, Math.floor((until - askedAt) / 1000)))
+    const waitSeconds = seen === null ? 0 : pollSeconds(seen, until - askedAt)
     let pauseMs = 0
     try {
       const found = await look(id, { waitSeconds, signal })
@@ -48,6 +49,11 @@ export async function waitForApproval(look: Look, id: string, options: WaitOptio
     if (leftMs <= 0 && seen !== null) return seen
     await pause(Math.min(pauseMs, Math.max(0, leftMs)), signal)
   }
+}
+
+function pollSeconds({ requirements }: Approval, leftMs: number): number {
+  const needed = requirements.reduce((sum, one) => sum + one.needed, 0)
+  return Math.min(needed > 1 ? quorumPollSeconds : longestPollSeconds, Math.max(0, Math.floor(leftMs / 1000)))
 }
 
 /** An outage, or too many questions: the approval stands whatever becomes of our looking. */
