@@ -10,6 +10,8 @@ export const task = z.object({
   instance: z.string().nullable(),
   parent: z.string().nullable(),
   depth: z.int(),
+  /** The sub-agent that works on it under its parent's identity. */
+  agent: z.string().optional(),
   purpose: z.string(),
   state: z.enum(['open', 'ended']),
   outcome: z.string().nullable(),
@@ -24,6 +26,8 @@ export const openTaskRequest = z.strictObject({
   ttl_seconds: fields.ttlSeconds.optional(),
   /** Missing one ends the task as `abandoned`. */
   heartbeat_seconds: fields.heartbeatSeconds.optional(),
+  /** A child task: below the task that this delegation is of, and within its ceiling. */
+  delegation: fields.idOf('dlg').optional(),
   credentials: z.array(credentialRequest).min(1).max(20).optional(),
 })
 export type OpenTaskRequest = z.infer<typeof openTaskRequest>

@@ -7,6 +7,7 @@ export type AuditEvent =
   | 'audit.healed'
   | 'task.opened'
   | 'task.ended'
+  | 'delegation.created'
   | 'decision.denied'
   | 'decision.approval_required'
   | 'request.refused'

@@ -1,24 +1,24 @@
 // What an approval binds, as one value: made when it is asked for, made again when the request is repeated, compared as hashes.
 import { canonicalJson, type Json } from '../core/canonical-json.js'
+import { BrokerError } from '../core/errors.js'
 import { sha256Hex } from '../core/hash.js'
 import type { Bound } from '../ledger/approval.js'
 import type { Task } from '../ledger/task.js'
-import type { Verdict } from '../policy/decision.js'
 import type { JsonObject } from '../providers/provider.js'
 import type { Asked } from './asked.js'
-
-/** A verdict that stands on an offer: with what is to be approved, or nothing. */
-export type Offered = Extract<Verdict, { effect: 'permit' | 'approval_required' }>
+import type { Decided } from './decide.js'
 
 /** Not the lifetime that is left of the task, which shrinks while people think, and not the policy set. */
 export function boundOf(
   { grant, resource, declared, provider, ttlSeconds }: Asked,
   task: Pick<Task, 'id' | 'instance' | 'chain' | 'principal'>,
   recipe: JsonObject,
-  verdict: Offered,
+  decided: Pick<Decided, 'verdict' | 'above'>,
 ): Bound {
-  const { offer } = verdict
-  const bounds = [ttlSeconds, offer.maxTtlSeconds, grant.require.maxTtlSeconds]
+  const { verdict, above } = decided
+  if (verdict.effect === 'deny') throw new BrokerError('internal', 'a denial offers nothing to approve')
+  const offers = [verdict.offer, ...above.flatMap((hop) => ('offer' in hop.verdict ? [hop.verdict.offer] : []))]
+  const bounds = [ttlSeconds, grant.require.maxTtlSeconds, ...offers.map(({ maxTtlSeconds }) => maxTtlSeconds)]
   return {
     task: task.id,
     instance: task.instance,
@@ -32,7 +32,7 @@ export function boundOf(
     recipeSha256: sha256Hex(canonicalJson(recipe)),
     requestedTtlSeconds: ttlSeconds,
     ttlSeconds: Math.min(...bounds.filter((bound) => bound !== null)),
-    policy: offer.policy,
+    policy: verdict.offer.policy,
     requirements: verdict.effect === 'permit' ? [] : verdict.approvals,
   }
 }

@@ -23,9 +23,9 @@ export function groupsAmong(parts: Parts, { record }: Approval, voter: Voter): s
   return record.bound.requirements.flatMap(({ group }) => (groups.includes(group) ? [group] : []))
 }
 
-/** Whether the operator is the human behind the request, as far as the issuers of both name one. */
+/** Whether the operator is a human behind the request, as far as the issuers of both name one. */
 export const isOwnHuman = ({ record }: Approval, operator: Pick<Voter, 'person'>): boolean =>
-  record.person !== null && operator.person === record.person
+  operator.person !== null && record.persons.includes(operator.person)
 
 /** Those whose approving votes count now, by recorded attributes, current groups and current policies. */
 export function agreementsOf(parts: Parts, approval: Approval, votes: readonly ApprovalVote[]): Agreement[] {

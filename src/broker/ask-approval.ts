@@ -33,7 +33,8 @@ export class ApprovalWanted extends BrokerError {
 export async function askApproval(
   parts: Parts,
   caller: Caller,
-  task: Pick<Task, 'id' | 'account' | 'purpose'>,
+  task: Task,
+  ancestors: readonly Task[],
   bound: Bound,
   decided: Decided,
 ): Promise<Approval> {
@@ -44,7 +45,7 @@ export async function askApproval(
       bound,
       boundSha256: boundSha256(bound),
       account: task.account,
-      person: caller.principal.person,
+      persons: personsOf(caller, [task, ...ancestors]),
       purpose: plainText(task.purpose),
       escalation: decided.input.escalation,
       decision: decided.decision.id,
@@ -71,6 +72,10 @@ export async function askApproval(
       throw notAsked(answer.outcome, answer.retryAfterSeconds)
   }
 }
+
+const personsOf = ({ principal }: Caller, tasks: readonly Task[]) => [
+  ...new Set([principal.person, ...tasks.map((task) => task.person)].filter((one) => typeof one === 'string')),
+]
 
 const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
   new BrokerError(

@@ -1,16 +1,25 @@
 // The order to end leases: first in the ledger, which alone counts, then as jobs, so that a worker starts at once.
-import type { Ending } from '../ledger/ledger.js'
+import type { DueLease, Ending, OrderedLease } from '../ledger/ledger.js'
 import { bulk, interactive } from '../queue/revocation-queue.js'
 import type { Parts } from './parts.js'
 
 /**
  * Throws `ledger_unavailable`. When no job can be added the sweeper finds the leases by themselves. `rank`: of a bulk order,
- * 0 goes first.
+ * 0 goes first. Returns those that nobody had ordered to end for this before.
  */
-export async function endLeases(parts: Parts, leases: readonly string[], ending: Ending, rank = 0): Promise<void> {
-  if (leases.length === 0) return
-  const due = await parts.ledger.endLeases(leases, ending)
-  if (due.length === 0) return
+export async function endLeases(
+  parts: Parts,
+  leases: readonly string[],
+  ending: Ending,
+  rank = 0,
+): Promise<readonly OrderedLease[]> {
+  if (leases.length === 0) return []
+  const { due, ordered } = await parts.ledger.endLeases(leases, ending)
+  if (due.length > 0) await addJobs(parts, due, ending, rank)
+  return ordered
+}
+
+async function addJobs(parts: Parts, due: readonly DueLease[], ending: Ending, rank: number): Promise<void> {
   try {
     // Nothing of a large order is here: workers take that by and by.
     await parts.queue.add(due, ending.revocation ? bulk + rank : interactive)

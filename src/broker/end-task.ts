@@ -30,12 +30,8 @@ export async function endTask(
   const closed = await closeTree(parts, taskId, outcome)
   const leases = (await Promise.all(closed.map((task) => parts.ledger.leasesOfTask(task.id)))).flat()
   const ending = { reason: reasons[closed[0]?.outcome ?? outcome] ?? 'completed', actor, ...order }
-  const ordered = (await parts.ledger.findLeases(leases)).filter(isToEnd)
-  await endLeases(
-    parts,
-    ordered.map((lease) => lease.id),
-    ending,
-  )
+  const alive = (await parts.ledger.findLeases(leases)).filter(isToEnd).map((lease) => lease.id)
+  const ordered = await endLeases(parts, alive, ending)
   await Promise.all([
     recordEnding(parts, ordered, ending, requestId),
     ...closed.filter((task) => task.now).map((task) => recordTaskEnded(parts, task, actor, requestId)),

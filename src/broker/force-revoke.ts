@@ -2,8 +2,7 @@
 import type { RevocationRequest } from '../api/revocations.js'
 import type { Json } from '../core/canonical-json.js'
 import { createId } from '../core/ids.js'
-import { isEnded, type Lease } from '../ledger/lease.js'
-import type { Ending, LeaseMatch, Revocation } from '../ledger/ledger.js'
+import type { Ending, LeaseMatch, LeaseRef, Revocation } from '../ledger/ledger.js'
 import type { Access } from '../policy/decision.js'
 import { endLeases } from './end-leases.js'
 import { endTask } from './end-task.js'
@@ -67,18 +66,19 @@ async function countLive(parts: Parts, match: LeaseMatch): Promise<number> {
   return seen.size
 }
 
-async function* pages(parts: Parts, match: LeaseMatch) {
+async function* pages(parts: Parts, match: LeaseMatch): AsyncGenerator<LeaseRef[]> {
   if (match.lease !== undefined) {
     const lease = await parts.ledger.findLease(match.lease)
-    if (lease && lease.endedAt === null) yield [lease]
+    if (lease && lease.endedAt === null) yield [{ id: lease.id, access: lease.record.access }]
     return
   }
-  yield* parts.ledger.liveLeases(match, [...parts.providers.keys()])
+  yield* parts.ledger.liveRefs(match, [...parts.providers.keys()])
 }
 
 /** The most privileged go first: while a long order runs they could do the most harm. */
 const ranks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
-const pageSize = 100
+/** Small: whoever waits for an end of his own stands behind a page at most. */
+const pageSize = 50
 
 /** Orders every lease that the order reaches to end. Idempotent: run again after a crash it does no harm. */
 export async function carryOut(parts: Parts, id: string, rightOfWay = new RightOfWay()): Promise<void> {
@@ -102,7 +102,7 @@ async function endAll(parts: Parts, id: string, rightOfWay: RightOfWay): Promise
     await endTask(parts, match.task, 'revoked', actor, null, ending).catch(unlessNotFound)
   const found: Record<Access, string[]> = { admin: [], deploy: [], write: [], read: [] }
   for await (const page of pages(parts, match)) {
-    for (const lease of page) found[lease.record.access].push(lease.id)
+    for (const lease of page) found[lease.access].push(lease.id)
     // Nothing outranks these: they need not wait for the end of the scan.
     await endPages(parts, found.admin.splice(0), ending, 0, rightOfWay)
     await rightOfWay.giveWay()
@@ -126,15 +126,8 @@ async function endPages(
   for (let i = 0; i < ids.length; i += pageSize) {
     await rightOfWay.giveWay()
     const page = ids.slice(i, i + pageSize)
-    // Only the ids were kept: a hundred thousand whole leases would not fit beside all else.
-    const before = await parts.ledger.findLeases(page)
-    await endLeases(parts, page, ending, rank)
     // A broker and a worker may both be at it, and a task's own end has recorded its leases: once is enough.
-    const isTold = (lease: Lease) =>
-      isEnded(lease.state) ||
-      (lease.state === 'revoking' && lease.endReason === 'revoked' && lease.endActor === ending.actor)
-    const fresh = before.filter((lease) => !isTold(lease))
-    await recordEnding(parts, fresh, ending, null)
+    await recordEnding(parts, await endLeases(parts, page, ending, rank), ending, null)
   }
 }
 

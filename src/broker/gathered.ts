@@ -2,9 +2,12 @@
 // another may have ended.
 import type { StoredRecord } from '../audit/read-records.js'
 import type { AttributeValue } from '../identity/principal.js'
+import type { Delegation } from '../ledger/delegation.js'
 import type { Lock } from '../ledger/lock.js'
+import { chainMembers } from '../ledger/replies.js'
 import type { LostApproval, LostTask } from '../ledger/restoration.js'
 import { GatheredApprovals } from './gathered-approvals.js'
+import { delegationOf } from './gathered-delegation.js'
 import { type GatheredEnding, type GatheredLease, LeaseRecords } from './gathered-lease.js'
 import { type GatheredOrder, lockOf, orderOf } from './gathered-orders.js'
 
@@ -14,6 +17,7 @@ export class Gathered {
   readonly #leases = new Map<string, LeaseRecords>()
   readonly #tasks = new Map<string, Mutable<LostTask>>()
   readonly #taskEnds = new Map<string, string>()
+  readonly #delegations = new Map<string, Delegation>()
   readonly #locks = new Map<string, Lock>()
   readonly #orders = new Map<string, GatheredOrder>()
   readonly #unlocked = new Set<string>()
@@ -36,6 +40,9 @@ export class Gathered {
         break
       case 'task.ended':
         this.#taskEnds.set(String(record.task), String(record.outcome))
+        break
+      case 'delegation.created':
+        this.#delegations.set(String(record.delegation), delegationOf(record))
         break
       case 'lock.set':
         this.#locks.set(String(record.lock), lockOf(record))
@@ -64,6 +71,12 @@ export class Gathered {
 
   *tasks(): Generator<LostTask> {
     for (const task of this.#tasks.values()) yield { ...task, outcome: this.#taskEnds.get(task.id) ?? null }
+  }
+
+  /** Each with the task that it opened, whichever instance opened that. */
+  *delegations(): Generator<Delegation> {
+    const opened = new Map([...this.#tasks.values()].map(({ id, record }) => [record.delegation, id]))
+    for (const one of this.#delegations.values()) yield { ...one, opened: opened.get(one.id) ?? null }
   }
 
   /** Ends of tasks, whoever opened them: task → outcome. */
@@ -115,6 +128,8 @@ export class Gathered {
         purpose: parts.purpose,
         // A task that came back without its pin would be anybody's who has the token.
         ...(typeof record.pinned_to === 'string' ? { jkt: record.pinned_to } : {}),
+        // And one without its ceiling could do all that its principals may.
+        ...chainMembers(parts),
       },
       openedAt: Date.parse(String(record.opened_at ?? record.time)),
       expiresAt: Date.parse(String(record.expires_at)),

@@ -21,6 +21,21 @@ export function holdersOf(principal: Principal, memorySeconds: number): Holder[]
   ]
 }
 
+/** Those of one hop of a chain: each is judged by what its own session and account hold. */
+export function ownHolders<Holding extends { readonly id: string }>(
+  holders: readonly Holding[],
+  who: Pick<Principal, 'account' | 'instance'>,
+): Holding[] {
+  const own = [holderId('account', who.account), holderId('session', sessionName(who))]
+  return holders.filter((holder) => own.includes(holder.id))
+}
+
+/** A task's: its own first, then those above it that are others. */
+export function withHoldersAbove(own: readonly Holder[], above: readonly Holder[]): Holder[] {
+  const known = new Set(own.map((holder) => holder.id))
+  return [...own, ...above.filter((holder) => !known.has(holder.id))]
+}
+
 /** The look at one kind of holder, as policies see it. A chain has several: what any of them holds counts. */
 export function holdingsOf(looks: readonly HolderLook[], kind: 'account' | 'session'): Holdings {
   const of = looks.filter((look) => look.kind === kind)

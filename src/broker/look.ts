@@ -2,6 +2,8 @@
 import { BrokerError } from '../core/errors.js'
 import { holderId } from '../ledger/keys.js'
 import type { Look } from '../ledger/ledger.js'
+import type { Holder } from '../ledger/task.js'
+import { ownHolders } from './holders.js'
 import type { Caller, Parts } from './parts.js'
 import { checkOwner } from './task-access.js'
 
@@ -31,4 +33,9 @@ export async function lookAt(
     throw new BrokerError('clock', "this broker's clock is more than 5 s off the ledger's", { retryAfterSeconds: 10 })
   }
   return look
+}
+
+/** Counts a denial against the session and the account that asked; who stands above did not. */
+export async function noteDenial(parts: Parts, { principal }: Caller, holders: readonly Pick<Holder, 'id'>[]) {
+  await parts.ledger.noteDenial(ownHolders(holders, principal).map((holder) => holder.id))
 }

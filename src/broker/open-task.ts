@@ -2,7 +2,6 @@
 import type { CredentialRequest } from '../api/credentials.js'
 import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
-import { createId } from '../core/ids.js'
 import { fillRecipe } from '../grants/recipe.js'
 import type { Approval } from '../ledger/approval.js'
 import type { Task } from '../ledger/task.js'
@@ -11,18 +10,20 @@ import { boundOf } from './approval-bound.js'
 import { approvalTimeoutOf, askApproval } from './ask-approval.js'
 import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
+import { draftTask } from './draft-task.js'
 import { endTask } from './end-task.js'
 import { checkAnswering } from './enter-provider.js'
 import { type Exchanged, exchange } from './exchange.js'
-import { holdersOf, withHeld } from './holders.js'
+import { withHeld } from './holders.js'
+import { noteDenial } from './look.js'
 import type { Caller, Parts } from './parts.js'
+import { recordOpened } from './record-opened.js'
 import { refusalOf, refuse } from './refusal.js'
+import { takeDelegation } from './take-delegation.js'
 import { notFound } from './task-access.js'
 import { createTaskToken } from './task-token.js'
 import { decisionView } from './views.js'
 import type { Idempotency } from './wanted.js'
-
-const defaultTaskSeconds = 3600
 
 export interface OpenedTask {
   readonly task: Task
@@ -48,13 +49,14 @@ export async function openTask(
     if (credential.approval_id) throw notFound('approval')
     return { credential, asked }
   })
-  const draft = draftTask(parts, caller, request)
-  const decided = await decideAll(parts, caller, draft, wanted)
+  const parent = await takeDelegation(parts, caller, request.delegation)
+  const draft = draftTask(parts, caller, request, parent)
+  const decided = await decideAll(parts, caller, draft, wanted, parent?.chain ?? [])
   const recipes = fillAll(draft, wanted)
   for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
   const task = await writeTask(parts, caller, draft, request, wanted, idempotency, decided)
   try {
-    const approvals = await askAll(parts, caller, task, wanted, decided, recipes)
+    const approvals = await askAll(parts, caller, task, wanted, decided, recipes, parent?.chain ?? [])
     const credentials: Exchanged[] = []
     for (const { credential } of approvals.length > 0 ? [] : wanted)
       credentials.push(await exchange(parts, caller, task.id, credential, null))
@@ -67,33 +69,6 @@ export async function openTask(
       parts.log.warn({ err: ending, task: task.id }, 'a task that was not opened whole waits for the sweeper'),
     )
     throw error
-  }
-}
-
-function draftTask(parts: Parts, caller: Caller, request: OpenTaskRequest): Task {
-  const { principal } = caller
-  const { limits } = parts.rules()
-  const now = parts.clock.now()
-  const id = createId('task', now)
-  const ttlSeconds = Math.min(request.ttl_seconds ?? defaultTaskSeconds, limits.task.ttl)
-  return {
-    id,
-    principal: principal.id,
-    account: principal.account,
-    instance: principal.instance,
-    ...(principal.jkt === undefined ? {} : { jkt: principal.jkt }),
-    attributes: principal.attributes,
-    holders: holdersOf(principal, limits.account.memory),
-    chain: [id],
-    parent: null,
-    depth: 0,
-    purpose: request.purpose,
-    state: 'open',
-    outcome: null,
-    openedAt: now,
-    expiresAt: now + ttlSeconds * 1000,
-    endedAt: null,
-    activeLeases: 0,
   }
 }
 
@@ -113,13 +88,14 @@ async function askAll(
   wanted: readonly { asked: Asked }[],
   decided: readonly Decided[],
   recipes: readonly JsonObject[],
+  ancestors: readonly Task[],
 ): Promise<Approval[]> {
   const approvals: Approval[] = []
   for (const [i, { asked }] of wanted.entries()) {
     const [one, recipe] = [decided[i], recipes[i]]
     if (one?.verdict.effect !== 'approval_required' || recipe === undefined) continue
-    const bound = boundOf(asked, task, recipe, one.verdict)
-    approvals.push(await askApproval(parts, caller, task, bound, one))
+    const bound = boundOf(asked, task, recipe, one)
+    approvals.push(await askApproval(parts, caller, task, ancestors, bound, one))
   }
   return approvals
 }
@@ -130,6 +106,7 @@ async function decideAll(
   caller: Caller,
   draft: Task,
   wanted: readonly { credential: CredentialRequest; asked: Asked }[],
+  ancestors: readonly Task[],
 ): Promise<Decided[]> {
   if (wanted.length === 0) return []
   // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
@@ -141,10 +118,11 @@ async function decideAll(
     const task = {
       openedAt: look.now,
       expiresAt: look.now + (draft.expiresAt - draft.openedAt),
-      depth: 0,
+      depth: draft.depth,
       activeLeases: i,
+      ...(draft.ceiling === undefined ? {} : { ceiling: draft.ceiling }),
     }
-    decided.push(decide(parts, caller, asked, { now: look.now, task, holders }))
+    decided.push(decide(parts, caller, asked, { now: look.now, task, holders, ancestors }))
     holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: asked.ttlSeconds })
   }
   // A denial says more than a missing approval: nothing an approver could do would help, so nobody is asked.
@@ -152,7 +130,7 @@ async function decideAll(
   if (!first) return decided
   const refused = decided.filter((one) => one.verdict.effect !== 'permit')
   await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
-  await parts.ledger.noteDenial(draft.holders.map((holder) => holder.id))
+  await noteDenial(parts, caller, draft.holders)
   const { code, detail, members } = refusalOf(first, first.input)
   throw new BrokerError(code, detail, {
     members: { ...members, decisions: decided.map((one) => decisionView(one.decision)) },
@@ -221,36 +199,6 @@ async function writeTask(
   return task
 }
 
-async function recordOpened(
-  parts: Parts,
-  caller: Caller,
-  task: Task,
-  request: OpenTaskRequest,
-  idempotency: Idempotency | null,
-): Promise<void> {
-  await parts.audit.append({
-    event: 'task.opened',
-    principal: task.principal,
-    account: task.account,
-    task: task.id,
-    request_id: caller.requestId,
-    instance_of: task.instance,
-    ...(task.jkt === undefined ? {} : { pinned_to: task.jkt }),
-    token_sha256: caller.principal.tokenSha256,
-    purpose: request.purpose,
-    attributes: task.attributes,
-    opened_at: new Date(task.openedAt).toISOString(),
-    expires_at: new Date(task.expiresAt).toISOString(),
-    // Enough to write the task again into a ledger that lost it (recovery).
-    holders: task.holders.map(({ id, kind, windowMs }) => [id, kind, windowMs]),
-    chain: task.chain,
-    parent: task.parent,
-    depth: task.depth,
-    ...(request.heartbeat_seconds === undefined ? {} : { heartbeat_seconds: request.heartbeat_seconds }),
-    ...(idempotency ? { idempotency: { ...idempotency } } : {}),
-  })
-}
-
 function notOpened(
   answer: Exclude<Awaited<ReturnType<Parts['ledger']['openTask']>>, { outcome: 'ok' }>,
   idempotency: Idempotency | null,
@@ -261,6 +209,16 @@ function notOpened(
           members: { task: { id: answer.task } },
         })
       : new BrokerError('idempotency_mismatch', 'this Idempotency-Key was used with another request')
+  }
+  switch (answer.outcome) {
+    case 'closed':
+      return new BrokerError('task_closed', 'the task that this delegation is of has ended')
+    case 'no_delegation':
+      return notFound('delegation')
+    case 'opened':
+      return new BrokerError('already_issued', `this delegation already opened ${answer.task}`, {
+        members: { task: { id: answer.task } },
+      })
   }
   const { retryAfterSeconds } = answer
   if (answer.outcome === 'rate') return rateExceeded(retryAfterSeconds)

@@ -28,13 +28,22 @@ export function prepare(caller: Caller, wanted: Wanted, look: Look, decided: Dec
   }
 }
 
-function leaseToIssue(caller: Caller, { asked, leaseId }: Wanted, { now, task }: Look, { verdict }: Decided) {
+function leaseToIssue(
+  caller: Caller,
+  { asked, leaseId }: Wanted,
+  { now, task, ancestors }: Look,
+  { verdict }: Decided,
+) {
   const { principal } = caller
   const ttlSeconds = 'ttlSeconds' in verdict ? verdict.ttlSeconds : asked.ttlSeconds
   return {
     id: leaseId,
     taskId: task.id,
-    chain: [{ principal: principal.id, task: task.id }],
+    chain: [task, ...ancestors].map((one) => ({
+      principal: one.principal,
+      task: one.id,
+      ...(one.agent === undefined ? {} : { agent: one.agent }),
+    })),
     principal: principal.id,
     account: principal.account,
     action: asked.grant.action,
@@ -49,7 +58,7 @@ function leaseToIssue(caller: Caller, { asked, leaseId }: Wanted, { now, task }:
 
 function recordOf(
   { asked }: Wanted,
-  { task, holders }: Look,
+  { task, holders, ancestors }: Look,
   decided: Decided,
   recipe: JsonObject,
   toIssue: Prepared['toIssue'],
@@ -60,9 +69,11 @@ function recordOf(
   const sensitivity = sensitivityOf(resource)
   const capacity = provider.capacity?.(recipe)
   const last = holders.find((holder) => holder.kind === 'session')?.lastLease
+  const above = ancestors.filter((one) => one.principal !== task.principal || one.account !== task.account)
   return {
     task: task.id,
     chain: task.chain,
+    ...(above.length === 0 ? {} : { above: above.map(({ principal, account }) => ({ principal, account })) }),
     holders: task.holders.map((holder) => holder.id),
     principal: toIssue.principal,
     account: toIssue.account,

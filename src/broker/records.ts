@@ -3,7 +3,7 @@ import type { Json } from '../core/canonical-json.js'
 import { toTimestamp } from '../core/clock.js'
 import { sha256Hex } from '../core/hash.js'
 import type { Lease, Receipt } from '../ledger/lease.js'
-import type { Ending } from '../ledger/ledger.js'
+import type { Ending, OrderedLease } from '../ledger/ledger.js'
 import type { Issued } from '../providers/provider.js'
 import { announce, usedRecord } from './approval-records.js'
 import { endLeases } from './end-leases.js'
@@ -72,7 +72,7 @@ export async function recordIssued(
 /** Says who ordered an end. When the audit is down the end goes on all the same (I4); the end's own record is owed then. */
 export async function recordEnding(
   parts: Parts,
-  leases: readonly Lease[],
+  leases: readonly OrderedLease[],
   ending: Ending,
   requestId: string | null,
 ): Promise<void> {
@@ -80,9 +80,9 @@ export async function recordEnding(
     leases.map((lease) =>
       parts.audit.append({
         event: 'lease.ending',
-        principal: lease.record.principal,
-        account: lease.record.account,
-        task: lease.record.task,
+        principal: lease.principal,
+        account: lease.account,
+        task: lease.task,
         lease: lease.id,
         reason: ending.reason,
         actor: ending.actor,

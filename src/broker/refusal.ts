@@ -3,6 +3,7 @@ import type { Json } from '../core/canonical-json.js'
 import { BrokerError } from '../core/errors.js'
 import type { DecisionInput } from '../policy/decision.js'
 import type { Decided } from './decide.js'
+import { hopRecord } from './hops.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionView } from './views.js'
 
@@ -50,6 +51,8 @@ export function decisionRecord(decided: Decided): Json {
     ...('reason' in verdict ? { reason: verdict.reason } : {}),
     ...('offer' in verdict ? { offer: verdict.offer as unknown as Json, ttl_seconds: verdict.ttlSeconds } : {}),
     input: { ...input, principal } as unknown as Json,
+    ...(decided.above.length > 0 ? { ancestors: decided.above.map(hopRecord) } : {}),
+    ...(decided.deniedBy ? { denied_by: decided.deniedBy.task } : {}),
   }
 }
 
@@ -68,17 +71,21 @@ export function refusalOf(decided: Decided, input: DecisionInput): BrokerError {
       ...(verdict.effect === 'deny' && verdict.code === 'denied' ? { reason: verdict.reason } : {}),
       principal: { id: principal.id, attributes: principal.attributes },
       decision: decisionView(decision),
+      ...(decided.deniedBy ? { denied_for: decided.deniedBy.input.principal.id } : {}),
     },
   })
 }
 
-function explain({ verdict, decision }: Decided, input: DecisionInput): string {
+function explain({ verdict, decision, deniedBy }: Decided, input: DecisionInput): string {
   const what = `${input.action} on ${input.resource.id}`
-  const who = `for ${input.principal.id}`
+  const who = deniedBy
+    ? `for ${deniedBy.input.principal.id}, who stands above in the chain`
+    : `for ${input.principal.id}`
   const by = decision.policies.length === 0 ? '' : ` (${decision.policies.join(', ')})`
   const said = () => {
     if (verdict.effect !== 'deny') return `${what} needs an approval${by}`
-    if (verdict.code === 'binding_required') return `${what} needs a token that is bound to a key${by}; this one is not`
+    if (verdict.code === 'binding_required')
+      return `${what} needs a token that is bound to a key ${who}${by}; this one is not`
     switch (verdict.reason) {
       case 'no_permit':
         return `no policy permits ${what} ${who}`

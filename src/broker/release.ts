@@ -15,8 +15,7 @@ export async function release(
 ): Promise<Lease> {
   if (!isEnded(lease.state)) {
     const ending = { reason: 'released', actor } as const
-    await endLeases(parts, [lease.id], ending)
-    await recordEnding(parts, [lease], ending, requestId)
+    await recordEnding(parts, await endLeases(parts, [lease.id], ending), ending, requestId)
   }
   const [settled] = await awaitReceipts(parts, [lease.id], waitMs)
   return settled ?? lease

@@ -49,13 +49,17 @@ export async function replay(parts: ReplayParts, gathered: Gathered, extent: Ext
   for (const approval of gathered.approvals()) {
     if (await parts.restoration.restoreApproval(approval)) done.approvals++
   }
+  // One that came back unused would open a second task.
+  for (const delegation of gathered.delegations()) {
+    if (delegation.expiresAt > now) await parts.restoration.restoreDelegation(delegation)
+  }
   for (const lease of gathered.leases()) {
     if (lease.endedAs === null) await restore(parts, lease, now, extent, done)
     else await remember(parts, lease, now, extent, done)
   }
   for (const { lease, ending, ended } of gathered.foreignEnds()) {
     if (ended) await endAgain(parts, lease, ending, done)
-    else if (ending) done.ended += (await parts.ledger.endLeases([lease], ending)).length
+    else if (ending) done.ended += (await parts.ledger.endLeases([lease], ending)).due.length
   }
   for (const [task, outcome] of gathered.taskEnds) await parts.ledger.endTask(task, outcome)
   // Orders last: they are due at once, and reach what is in the ledger by then.
@@ -82,7 +86,7 @@ async function restore(parts: ReplayParts, lease: GatheredLease, now: number, { 
   if (failed) return
   if (retried && (await parts.ledger.retryLease(lost.id)).outcome === 'ok') done.ended++
   const order: Ending | null = retried ? { ...(ending ?? unsaid), forced: true } : ending
-  if (order) done.ended += (await parts.ledger.endLeases([lost.id], order)).length
+  if (order) done.ended += (await parts.ledger.endLeases([lost.id], order)).due.length
 }
 
 async function remember(parts: ReplayParts, lease: GatheredLease, now: number, extent: Extent, done: Replayed) {
@@ -105,6 +109,6 @@ const unsaid: GatheredEnding = { reason: 'revoked', actor: 'replay' }
  */
 async function endAgain(parts: ReplayParts, lease: string, ending: GatheredEnding | null, done: Replayed) {
   if ((await parts.restoration.restoreEnd(lease)) === 'over') return true
-  done.ended += (await parts.ledger.endLeases([lease], ending ?? unsaid)).length
+  done.ended += (await parts.ledger.endLeases([lease], ending ?? unsaid)).due.length
   return false
 }

@@ -10,7 +10,7 @@ import type { Asked } from './asked.js'
 import { type Decided, decide, type World } from './decide.js'
 import { enterProvider } from './enter-provider.js'
 import { lockedBy } from './locked-by.js'
-import { lookAt } from './look.js'
+import { lookAt, noteDenial } from './look.js'
 import { alreadyUsed, approvalContext, checkNamedApproval, resolveNamedApproval } from './named-approval.js'
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
@@ -68,13 +68,14 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
   const { asked } = wanted
   const approval = await namedApproval(parts, caller, wanted)
   const decided = decide(parts, caller, asked, worldOf(parts, look, approval))
-  if (decided.verdict.effect === 'deny') await parts.ledger.noteDenial(look.holders.map((holder) => holder.id))
+  if (decided.verdict.effect === 'deny') await noteDenial(parts, caller, look.holders)
   if (decided.verdict.effect === 'deny') throw await refuse(parts, caller, look.task.id, decided)
   // Before anybody is asked: what cannot be filled would waste their answer.
   const prepared = prepare(caller, wanted, look, decided)
   if (approval !== null || decided.verdict.effect === 'approval_required') {
-    const bound = boundOf(asked, look.task, prepared.recipe, decided.verdict)
-    if (approval === null) throw new ApprovalWanted(await askApproval(parts, caller, look.task, bound, decided))
+    const bound = boundOf(asked, look.task, prepared.recipe, decided)
+    if (approval === null)
+      throw new ApprovalWanted(await askApproval(parts, caller, look.task, look.ancestors, bound, decided))
     await checkNamedApproval(parts, caller, approval, { bound, decided, now: look.now })
   }
   const pass = enterProvider(parts, asked.provider.name)
@@ -117,6 +118,7 @@ export function worldOf(parts: Parts, look: Look, approval: Approval | null): Wo
     now: look.now,
     task: { ...look.task, expiresAt: look.chainExpiresAt },
     holders: look.holders,
+    ancestors: look.ancestors,
     ...(given === undefined ? {} : { approval: given }),
   }
 }

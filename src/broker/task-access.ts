@@ -7,7 +7,10 @@ import type { Caller, Parts } from './parts.js'
 export const notFound = (what: string) => new BrokerError('not_found', `no such ${what}`)
 
 const isOfSameRun = (task: Task, principal: Principal) =>
-  task.principal === principal.id && task.instance === principal.instance
+  task.principal === principal.id &&
+  task.instance === principal.instance &&
+  // A sub-agent stands for its parent in the one task that it was handed, and nowhere else.
+  (principal.delegation === undefined || principal.delegation === task.delegation)
 
 /**
  * Whether the principal is the one, in the run, that opened the task; of a pinned task, only with a proof of the same key: a

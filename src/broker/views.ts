@@ -63,6 +63,7 @@ export function taskView(task: Task): WireTask {
     instance: task.instance,
     parent: task.parent,
     depth: task.depth,
+    ...(task.agent === undefined ? {} : { agent: task.agent }),
     purpose: task.purpose,
     state: task.state,
     outcome: task.outcome,

@@ -1,5 +1,6 @@
 // Authorization header or client certificate → who is calling. Neither, a broken one or a refused one: 401.
 import type { IncomingMessage } from 'node:http'
+import { authenticateDelegation, delegationTokenType } from '../broker/delegation-token.js'
 import type { Parts } from '../broker/parts.js'
 import { taskTokenType, verifyTaskToken } from '../broker/task-token.js'
 import { BrokerError } from '../core/errors.js'
@@ -35,8 +36,12 @@ export async function authenticate(
   }
   const { scheme, token } = readCredentials(request)
   const takesTaskToken = access === 'owner' || access === 'owner_or_operator'
-  if (takesTaskToken && scheme === 'bearer' && isTaskToken(token))
+  const ours = scheme === 'bearer' ? typeOf(token) : null
+  if (takesTaskToken && ours === taskTokenType)
     return { kind: 'task', task: await verifyTaskToken(on.parts, token), requestId }
+  // It stands for a subject token in its one task; who is who, and what else there is, it is not told.
+  if ((takesTaskToken || access === 'workload') && ours === delegationTokenType)
+    return identify(request, access, requestId, await authenticateDelegation(on.parts, token))
   const principal = await authenticatePrincipal(on, request, { scheme, token }, certificate)
   return identify(request, access, requestId, principal)
 }
@@ -102,15 +107,15 @@ function readCredentials(request: IncomingMessage): { scheme: Scheme; token: str
 }
 
 /** Chooses the verifier by the unverified `typ`; the verifier then reads the whole token, strictly. */
-function isTaskToken(token: string): boolean {
+function typeOf(token: string): string | null {
   // A text without any dot is no JWT; ours have a header of some dozen characters.
   const end = token.indexOf('.')
-  if (end < 0 || end > 1024) return false
+  if (end < 0 || end > 1024) return null
   const header = token.slice(0, end)
   try {
     const { typ } = JSON.parse(Buffer.from(header, 'base64url').toString('utf8')) as { typ?: unknown }
-    return typeof typ === 'string' && typ.toLowerCase() === taskTokenType
+    return typeof typ === 'string' ? typ.toLowerCase() : null
   } catch {
-    return false
+    return null
   }
 }

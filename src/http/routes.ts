@@ -1,6 +1,7 @@
 // The whole API on one screen, and the source of /openapi.json. What a route does stands in the file of its first segment.
 import { approvalRoutes } from './approvals.js'
 import { credentialRoutes } from './credentials.js'
+import { delegationRoutes } from './delegations.js'
 import { discoveryRoutes } from './discovery.js'
 import { type Condition, healthRoutes } from './health.js'
 import { leaseRoutes } from './leases.js'
@@ -27,6 +28,7 @@ export function allRoutes(around: Surroundings): Route[] {
   const routes = [
     ...taskRoutes, //        POST /v1/tasks · GET /v1/tasks · GET /v1/tasks/:id · POST /v1/tasks/:id/{complete,heartbeat}
     ...credentialRoutes, //  POST /v1/tasks/:id/credentials
+    ...delegationRoutes, //  POST /v1/tasks/:id/delegations
     ...leaseRoutes, //       GET /v1/leases · GET|DELETE /v1/leases/:id · POST /v1/leases/:id/retry|abandon
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id
     ...lockRoutes, //        POST|GET /v1/locks · DELETE /v1/locks/:id

@@ -43,7 +43,8 @@ export const taskRoutes: Route[] = [
     answer: openTaskAnswers,
     async run({ parts, identity, body, headers }) {
       const caller = callerOf(identity)
-      const scope = `${caller.principal.account}\0${caller.principal.instance ?? ''}`
+      const { account, instance, delegation } = caller.principal
+      const scope = [account, instance ?? '', ...(delegation === undefined ? [] : [delegation])].join('\0')
       const opened = await openTask(parts, caller, body, readIdempotency(headers, scope, body))
       if (opened.approvals.length > 0) {
         const approvals = opened.approvals.map((one) => approvalView(one, parts.issuer, parts.clock.now()))

@@ -25,6 +25,10 @@ export interface Principal {
   readonly jkt?: string
   /** Set where the token is good for one request: whoever takes the request has to claim it first. */
   readonly tokenUse?: SingleUse
+  /** Set where a delegation's token stands for a subject token: it is good for the one task that this delegation opens. */
+  readonly delegation?: string
+  /** The sub-agent that brought it. */
+  readonly agent?: string
   /** By `person`: as whom an operator is counted when approving, and which human is behind a workload; null: not known. */
   readonly person: string | null
   /** SHA-256 of the subject token, hex: the only trace of it that is ever written down. */

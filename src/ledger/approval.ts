@@ -42,8 +42,8 @@ export interface ApprovalRecord {
   /** SHA-256 of its canonical JSON. */
   readonly boundSha256: string
   readonly account: string
-  /** The human behind the requester, where the issuer names one: the one who must not approve it. */
-  readonly person: string | null
+  /** The humans behind the requester and everybody above in the chain, where issuers name them: they must not approve it. */
+  readonly persons: readonly string[]
   /** Free text, already without what could deceive a reader. */
   readonly purpose: string
   readonly escalation: boolean

@@ -1,12 +1,14 @@
 // Reading leases and tasks: by id, by task, and pages of all that may be alive.
 import { invalidField } from '../core/errors.js'
 import type { AttributeValue } from '../identity/principal.js'
+import type { Access } from '../policy/decision.js'
 import type { Connection } from './connection.js'
 import { holderId } from './keys.js'
-import { isEnded, issuerOf, type Lease, lockTargets } from './lease.js'
-import type { LeaseMatch } from './ledger.js'
+import { actorsOf, isEnded, issuerOf, type Lease, lockTargets } from './lease.js'
+import type { LeaseMatch, LeaseRef } from './ledger.js'
 import { leaseOf, type TaskRecord, taskOf } from './replies.js'
 import type { RunScript } from './scripts.js'
+import { storedFingerprint } from './stored-lease.js'
 import { orUnavailable } from './unavailable.js'
 
 export function createLeaseReader(redis: Connection, tag: string, run: RunScript) {
@@ -39,7 +41,41 @@ export function createLeaseReader(redis: Connection, tag: string, run: RunScript
       scanLeases({ redis, tag, findLeases }, match, providers, cursor, limit),
     liveLeases: (match: LeaseMatch, providers: readonly string[]) =>
       liveLeases({ redis, tag, findLeases }, match, providers),
+    liveRefs: (match: LeaseMatch, providers: readonly string[]) =>
+      // A lease does not repeat its principal's attributes: its task has to be read.
+      match.attributes === undefined
+        ? liveRefs(run, match, providers)
+        : refsOf(liveLeases({ redis, tag, findLeases }, match, providers)),
   }
+}
+
+async function* refsOf(pages: AsyncIterable<Lease[]>): AsyncGenerator<LeaseRef[]> {
+  for await (const page of pages) yield page.map(({ id, record }) => ({ id, access: record.access }))
+}
+
+/** Whole steps of ZSCAN, as `liveLeases`, matched where they lie. */
+async function* liveRefs(run: RunScript, match: LeaseMatch, providers: readonly string[]): AsyncGenerator<LeaseRef[]> {
+  const { session, fingerprint, provider, ...rest } = match
+  const wanted = JSON.stringify({
+    ...rest,
+    ...(session === undefined ? {} : { session: holderId('session', session) }),
+    ...(fingerprint === undefined ? {} : { fingerprint: storedFingerprint(fingerprint) }),
+  })
+  for (const name of providers) {
+    if (provider !== undefined && provider !== name) continue
+    let place = '0'
+    do {
+      const [next, ...found] = (await run('scan-live', name, place, wanted)) as [string, ...string[]]
+      if (found.length > 0) yield refsFrom(found)
+      place = next
+    } while (place !== '0')
+  }
+}
+
+function refsFrom(found: readonly string[]): LeaseRef[] {
+  const refs: LeaseRef[] = []
+  for (let i = 0; i + 1 < found.length; i += 2) refs.push({ id: found[i] ?? '', access: found[i + 1] as Access })
+  return refs
 }
 
 interface Scan {
@@ -97,13 +133,13 @@ async function* liveLeases(scan: Scan, match: LeaseMatch, providers: readonly st
   }
 }
 
-/** Those whose task was opened by a principal with all of these attributes. A lease's own record does not repeat them. */
+/** Those whose task, or one above it, was opened by a principal with all of these attributes. A lease's own record does not repeat them. */
 async function withAttributes(
   { redis, tag }: Scan,
   leases: readonly Lease[],
   wanted: NonNullable<LeaseMatch['attributes']>,
 ): Promise<Lease[]> {
-  const tasks = [...new Set(leases.map((lease) => lease.record.task))]
+  const tasks = [...new Set(leases.flatMap((lease) => lease.record.chain))]
   const texts = await orUnavailable(Promise.all(tasks.map((task) => redis.hget(`${tag}t:${task}`, 'rec'))))
   const meant = new Set(
     tasks.filter((_, i) => {
@@ -111,7 +147,7 @@ async function withAttributes(
       return Object.entries(wanted).every(([name, value]) => hasValue(attributes[name], value))
     }),
   )
-  return leases.filter((lease) => meant.has(lease.record.task))
+  return leases.filter((lease) => lease.record.chain.some((task) => meant.has(task)))
 }
 
 /** A set has the value when it is one of its members. */
@@ -133,6 +169,16 @@ function parseCursor(cursor: string | null): Place {
   return { provider: Number(match[1]), place: match[2] ?? '0', given: Number(match[3]) }
 }
 
+/** Whoever is named by the filter is meant with all that is below it in a chain: its end ends that, too (I7). */
+function isOfAny({ principal, account, issuer }: LeaseMatch, record: Lease['record']): boolean {
+  const actors = actorsOf(record)
+  return (
+    (principal === undefined || actors.some((actor) => actor.principal === principal)) &&
+    (account === undefined || actors.some((actor) => actor.account === account)) &&
+    (issuer === undefined || actors.some((actor) => issuerOf(actor.principal) === issuer))
+  )
+}
+
 /** Whether every part of the filter that is given holds for the lease. */
 export function matches(lease: Lease, match: LeaseMatch): boolean {
   const { record } = lease
@@ -140,9 +186,7 @@ export function matches(lease: Lease, match: LeaseMatch): boolean {
   return (
     is(match.lease, lease.id) &&
     (match.task === undefined || record.chain.includes(match.task)) &&
-    is(match.principal, record.principal) &&
-    is(match.account, record.account) &&
-    is(match.issuer, issuerOf(record.principal)) &&
+    isOfAny(match, record) &&
     is(match.action, record.action) &&
     is(match.resource, record.resource) &&
     is(match.provider, record.provider) &&

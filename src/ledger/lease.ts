@@ -40,6 +40,8 @@ export interface LeaseRecord {
   readonly task: string
   /** Task ids from its own up to the root. */
   readonly chain: readonly string[]
+  /** Who stands above the caller, from its parent up; only where somebody does who is not the caller itself. */
+  readonly above?: readonly { readonly principal: string; readonly account: string }[]
   readonly holders: readonly string[]
   readonly principal: string
   readonly account: string
@@ -90,15 +92,24 @@ export function lockTargets(lease: { record: LeaseRecord; id: string }): string[
   return [
     `lease=${lease.id}`,
     ...record.chain.map((task) => `task=${task}`),
-    `principal=${record.principal}`,
-    `account=${record.account}`,
-    `issuer=${issuerOf(record.principal)}`,
+    // A lock on whoever stands above stops all below (I7).
+    ...actorsOf(record).flatMap(({ principal, account }) => [
+      `principal=${principal}`,
+      `account=${account}`,
+      `issuer=${issuerOf(principal)}`,
+    ]),
     `action=${record.action}`,
     `resource=${record.resource}`,
     `provider=${record.provider}`,
     'all=true',
   ]
 }
+
+/** The caller and everybody above it. */
+export const actorsOf = ({ principal, account, above = [] }: Pick<LeaseRecord, 'principal' | 'account' | 'above'>) => [
+  { principal, account },
+  ...above,
+]
 
 /** Issuer names hold no colon, so the first one ends them. */
 export const issuerOf = (principal: string) => principal.slice(0, principal.indexOf(':'))

@@ -2,7 +2,9 @@
 // Every method may throw BrokerError `ledger_unavailable`.
 
 import type { AttributeValue } from '../identity/principal.js'
+import type { Access } from '../policy/decision.js'
 import type { ApprovalStore } from './approval-ledger.js'
+import type { DelegationStore } from './delegation-store.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
 import type { NoticeStore } from './notices.js'
@@ -31,6 +33,8 @@ export interface Look {
   /** Redis's time: the ledger's clock. */
   readonly now: number
   readonly task: Task
+  /** From the parent up to the root; each is judged too (I7). */
+  readonly ancestors: readonly Task[]
   /** Epoch milliseconds: the nearest deadline on the chain. */
   readonly chainExpiresAt: number
   readonly chainOpen: boolean
@@ -92,6 +96,10 @@ export type OpenTaskAnswer =
   | { readonly outcome: 'ok'; readonly task: Task }
   | { readonly outcome: 'again'; readonly task: string; readonly bodySha256: string }
   | { readonly outcome: 'rate' | 'quota' | 'rolled_back'; readonly retryAfterSeconds: number }
+  /** The chain above is closed, or the delegation is not there (any more). */
+  | { readonly outcome: 'closed' | 'no_delegation' }
+  /** The delegation has opened this task. */
+  | { readonly outcome: 'opened'; readonly task: string }
 
 export interface Ending {
   readonly reason: EndReason
@@ -114,6 +122,14 @@ export interface DueLease {
   readonly waitingMs: number
 }
 
+/** A lease whose end is ordered, and was not before: what its record says. */
+export interface OrderedLease {
+  readonly id: string
+  readonly principal: string
+  readonly account: string
+  readonly task: string
+}
+
 export type ClaimAnswer =
   | {
       readonly outcome: 'ok'
@@ -134,6 +150,11 @@ export interface Settlement {
   readonly owed?: boolean
   /** It was no attempt: the provider was not asked, or the work was handed back. */
   readonly uncounted?: boolean
+}
+
+export interface LeaseRef {
+  readonly id: string
+  readonly access: Access
 }
 
 export interface LeaseMatch {
@@ -197,7 +218,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger extends ApprovalStore, NoticeStore {
+export interface Ledger extends DelegationStore, ApprovalStore, NoticeStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>
@@ -224,7 +245,7 @@ export interface Ledger extends ApprovalStore, NoticeStore {
   /** `locks`: what an operator may have locked meanwhile. */
   activate(lease: string, activation: Activation, locks: readonly string[]): Promise<ActivateAnswer>
   // The way back.
-  endLeases(leases: readonly string[], ending: Ending): Promise<DueLease[]>
+  endLeases(leases: readonly string[], ending: Ending): Promise<{ due: DueLease[]; ordered: OrderedLease[] }>
   /** `ended`: its end is still to be carried through, by this caller. `outcome`: the first one stands. */
   endTask(task: string, outcome: string): Promise<{ ended: boolean; outcome: string; children: string[] } | 'not_found'>
   leasesOfTask(task: string): Promise<string[]>
@@ -255,6 +276,8 @@ export interface Ledger extends ApprovalStore, NoticeStore {
   ): Promise<{ leases: Lease[]; cursor: string | null }>
   /** Every lease that may be alive and matches, in pages; one that is live throughout is never passed over, and may come twice. */
   liveLeases(match: LeaseMatch, providers: readonly string[]): AsyncIterable<Lease[]>
+  /** The same, of which no more is told than an order needs. */
+  liveRefs(match: LeaseMatch, providers: readonly string[]): AsyncIterable<LeaseRef[]>
   openTasksOf(holder: string): Promise<string[]>
   openTasks(offset: number, limit: number): Promise<string[]>
   // Operators' orders.

@@ -3,6 +3,7 @@ import { systemClock } from '../core/clock.js'
 import { createApprovalStore } from './approval-store.js'
 import { type Connection, untilReady } from './connection.js'
 import { type Continuity, nameLedger } from './continuity.js'
+import { createDelegationStore } from './delegation-store.js'
 import { createHeartbeats } from './heartbeats.js'
 import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
@@ -10,7 +11,7 @@ import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
 import { createNoticeStore } from './notice-store.js'
 import { createOnce } from './once.js'
-import { fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
+import { chainMembers, fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
 import { createSettledWaiter } from './settled-waiter.js'
@@ -50,6 +51,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createApprovalStore(redis, tag, run),
     ...createSight(redis, tag, run),
     ...createNoticeStore(redis, tag, run),
+    ...createDelegationStore(redis, tag, run),
     ...health(parts, tag),
   }
 }
@@ -108,6 +110,7 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
     depth: task.depth,
     purpose: task.purpose,
     ...(task.jkt === undefined ? {} : { jkt: task.jkt }),
+    ...chainMembers(task),
   }
   const args = {
     task: task.id,
@@ -119,6 +122,7 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
     rate: request.ratePerMinute ?? undefined,
     beatMs: request.heartbeat?.everyMs,
     firstBeatMs: request.heartbeat?.firstMs,
+    delegation: task.delegation,
     ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
   }
   const answer = (await run('open-task', JSON.stringify(args), JSON.stringify(record))) as [
@@ -129,6 +133,8 @@ async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTask
   if (outcome === 'ok') return { outcome, task: { ...task, openedAt: Number(first), expiresAt: Number(second) } }
   if (outcome === 'again') return { outcome, task: String(first), bodySha256: String(second) }
   if (outcome === 'rate') return { outcome, retryAfterSeconds: Math.ceil(Number(first) / 1000) }
+  if (outcome === 'opened') return { outcome, task: String(first) }
+  if (outcome === 'closed' || outcome === 'no_delegation') return { outcome }
   return { outcome: 'quota', retryAfterSeconds: 60 }
 }
 
@@ -139,7 +145,7 @@ async function look(
   rate: { account: string; perMinute: number } | null,
 ): Promise<L.Look | 'not_found' | { rateRetryAfterSeconds: number }> {
   const answer = await run('look', task, idempotencyKey ?? '', rate?.account ?? '', rate?.perMinute ?? 0)
-  const [outcome, now, fields, open, expires, holders, lease, body] = answer as [
+  const [outcome, now, fields, open, expires, holders, lease, body, above] = answer as [
     string,
     number,
     Reply,
@@ -148,18 +154,24 @@ async function look(
     Reply[],
     string,
     string,
+    [string, Reply][],
   ]
   if (outcome === 'not_found') return 'not_found'
   if (outcome === 'rate') return { rateRetryAfterSeconds: Math.ceil(now / 1000) }
   return {
     now,
     task: taskOf(task, fieldsOf(fields)),
+    ancestors: above.map(([id, reply]) => [id, fieldsOf(reply)] as const).flatMap(ancestorOf),
     chainOpen: open === 1,
     chainExpiresAt: expires,
     holders: holders.map((reply) => holderLookOf(reply, now)),
     prior: lease === '' ? null : { lease, bodySha256: body },
   }
 }
+
+/** One that Redis has forgotten has ended, and so the chain is not open. */
+const ancestorOf = ([id, fields]: readonly [string, ReturnType<typeof fieldsOf>]) =>
+  fields.state === undefined ? [] : [taskOf(id, fields)]
 
 async function reserve(run: RunScript, reservation: L.Reservation, written: Written): Promise<L.ReserveAnswer> {
   if (doubtOf(written) !== null) return { outcome: 'rolled_back' }
@@ -216,13 +228,17 @@ const dueLeases = (reply: Reply): L.DueLease[] =>
 function wayBack(run: RunScript, prefix: string) {
   return {
     async endLeases(leases: readonly string[], ending: L.Ending) {
-      const due: L.DueLease[] = []
+      const ended: { due: L.DueLease[]; ordered: L.OrderedLease[] } = { due: [], ordered: [] }
       // 50 at a time: a longer script would hold up everybody else's Redis calls.
       for (let i = 0; i < leases.length; i += 50) {
         const page = { ...ending, leases: leases.slice(i, i + 50) }
-        due.push(...dueLeases(await run('end-leases', JSON.stringify(page))))
+        const [due, ordered] = (await run('end-leases', JSON.stringify(page))) as [Reply, string[][]]
+        ended.due.push(...dueLeases(due))
+        for (const [id = '', principal = '', account = '', task = ''] of ordered) {
+          ended.ordered.push({ id, principal, account, task })
+        }
       }
-      return due
+      return ended
     },
     async endTask(task: string, outcome: string) {
       const [first, ended, ...children] = (await run('end-task', task, outcome)) as [string | number, ...string[]]

@@ -9,8 +9,35 @@ import type { Task } from './task.js'
 /** The stored part of a task that never changes. */
 export type TaskRecord = Pick<
   Task,
-  'principal' | 'account' | 'instance' | 'attributes' | 'chain' | 'parent' | 'depth' | 'purpose' | 'jkt'
+  | 'principal'
+  | 'account'
+  | 'instance'
+  | 'attributes'
+  | 'chain'
+  | 'parent'
+  | 'depth'
+  | 'purpose'
+  | 'jkt'
+  | 'binding'
+  | 'ceiling'
+  | 'delegation'
+  | 'agent'
 > & { readonly holders: readonly (readonly [string, 'account' | 'session', number])[] }
+
+/** What is stored only of a task that has it: most have none of these. */
+export const chainMembers = ({
+  binding,
+  ceiling,
+  delegation,
+  agent,
+  person,
+}: Pick<Task, 'binding' | 'ceiling' | 'delegation' | 'agent' | 'person'>) => ({
+  ...(binding === undefined || binding === 'none' ? {} : { binding }),
+  ...(ceiling === undefined ? {} : { ceiling }),
+  ...(delegation === undefined ? {} : { delegation }),
+  ...(agent === undefined ? {} : { agent }),
+  ...(person === undefined ? {} : { person }),
+})
 
 export type Fields = Readonly<Record<string, string>>
 

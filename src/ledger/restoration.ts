@@ -1,6 +1,7 @@
 // Writing again what a ledger lost, from audit records. Everything here may be repeated and leaves alone what is there.
 import { type Approval, type ApprovalRecord, personKey } from './approval.js'
 import type { Connection } from './connection.js'
+import type { Delegation } from './delegation.js'
 import { holderId, ledgerTag } from './keys.js'
 import { type EndReason, isEnded, type LeaseRecord, type LeaseState, type Receipt } from './lease.js'
 import { type Lock, lockName } from './lock.js'
@@ -65,6 +66,8 @@ export interface Restoration {
   restoreEnd(lease: string): Promise<'live' | 'over'>
   /** What was granted with a lease that is over, remembered for `keepMs`. */
   restoreGranted(lease: LostLease, keepMs: number): Promise<void>
+  /** False when it stands already or its time is up; that it has opened a task is noted in any case. */
+  restoreDelegation(delegation: Delegation): Promise<boolean>
   /** False when it stands already, was removed, or its time is up. */
   restoreLock(lock: Lock): Promise<boolean>
   /** True when it told the ledger anything. One that is further on there stays as it is. */
@@ -155,6 +158,10 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
       }
       const text = record === null ? '' : JSON.stringify(record)
       return (await orUnavailable(run('restore-approval', JSON.stringify(args), text))) === 1
+    },
+    async restoreDelegation({ id, record, expiresAt, opened }) {
+      const args = [id, JSON.stringify(record), expiresAt, opened ?? '']
+      return (await orUnavailable(run('restore-delegation', ...args))) === 1
     },
     async noteUnlocked(lock) {
       await orUnavailable(redis.set(`${tag}unlocked:${lock}`, '1', 'PX', unlockedKeptMs))

@@ -4,6 +4,7 @@ import type { LeaseRecord } from './lease.js'
 import type { Activation } from './ledger.js'
 
 const shortNames: Readonly<Record<string, string>> = {
+  above: 'u',
   principal: 'p',
   account: 'n',
   revocation: 'v',
@@ -33,11 +34,13 @@ export function readRecord(text: string): LeaseRecord {
 
 type Known = Pick<Activation, 'providerExpiresAt' | 'providerRef' | 'fingerprints'>
 
+/** As `out` has a fingerprint. */
+export const storedFingerprint = (digest: string) =>
+  isDigest(digest) ? Buffer.from(digest, 'hex').toString('base64url') : digest
+
 /** `out`: [until, reference or 0 where it is the lease's own id, fingerprint …]; hex digests are a third shorter in base64url. */
 export function storeActivation(lease: string, known: Known): string {
-  const fingerprints = known.fingerprints.map((digest) =>
-    isDigest(digest) ? Buffer.from(digest, 'hex').toString('base64url') : digest,
-  )
+  const fingerprints = known.fingerprints.map(storedFingerprint)
   return JSON.stringify([known.providerExpiresAt, known.providerRef === lease ? 0 : known.providerRef, ...fingerprints])
 }
 

@@ -1,5 +1,6 @@
 // A task: a bounded piece of work that owns leases. It belongs to the principal and instance that opened it.
-import type { AttributeValue } from '../identity/principal.js'
+import type { AttributeValue, Binding } from '../identity/principal.js'
+import type { CeilingPair } from './delegation.js'
 
 export interface Holder {
   readonly id: string
@@ -17,7 +18,18 @@ export interface Task {
   readonly jkt?: string
   /** The opener's verified attributes: ancestors are judged by them. */
   readonly attributes: Readonly<Record<string, AttributeValue>>
+  /** How its opener was bound then; absent: not at all. Ancestors are judged by it. */
+  readonly binding?: Binding
+  /** The human behind its opener, where the issuer names one; absent: not known. */
+  readonly person?: string
+  /** Its own, then every ancestor's that is another: a lease is counted against all of them. */
   readonly holders: readonly Holder[]
+  /** What it was handed: nothing else is issued in it or below it. Absent: nobody handed it anything. */
+  readonly ceiling?: readonly CeilingPair[]
+  /** The delegation that opened it. */
+  readonly delegation?: string
+  /** The name of the sub-agent that works on it under its parent's identity. */
+  readonly agent?: string
   /** Task ids from its own up to the root. */
   readonly chain: readonly string[]
   readonly parent: string | null

@@ -23,7 +23,7 @@ export interface LeaseToIssue {
   readonly id: string
   readonly taskId: string
   /** From the caller up to the root of its chain. */
-  readonly chain: readonly { readonly principal: string; readonly task: string }[]
+  readonly chain: readonly { readonly principal: string; readonly task: string; readonly agent?: string }[]
   readonly principal: string
   readonly account: string
   readonly action: string

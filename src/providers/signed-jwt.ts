@@ -180,12 +180,14 @@ function claimsOf(lease: LeaseToIssue, recipe: SignedJwtRecipe, issuer: string, 
 
 /** RFC 8693 section 4.1: the outermost actor is the one who acts now, those within it acted before. */
 function actorsOf(chain: LeaseToIssue['chain']): JsonObject {
-  return [...chain]
-    .reverse()
-    .reduce<JsonObject>(
-      (within, { principal }) => (within.sub === undefined ? { sub: principal } : { sub: principal, act: within }),
-      {},
-    )
+  return [...chain].reverse().reduce<JsonObject>(
+    (within, { principal, agent }) => ({
+      sub: principal,
+      ...(agent === undefined ? {} : { agent }),
+      ...(within.sub === undefined ? {} : { act: within }),
+    }),
+    {},
+  )
 }
 
 function parseHandle(handle: Handle): { jti: string; exp: number; verifiedBy: 'introspection' | 'offline' } {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Answer } from '../../scripts/demo/http-call.js'
 import { allRoutes } from '../../src/http/routes.js'
 import { type Stack, startStack } from '../support/stack.js'
-import type { StackSettings } from '../support/stack-settings.js'
+import { type StackSettings, stackGrants } from '../support/stack-settings.js'
 import {
   type Bought,
   buy,
@@ -24,13 +24,19 @@ let ledger: LedgerView
 let token: string
 let task: OpenedTask
 let bought: Bought
+let approval: string
 
 beforeAll(async () => {
-  stack = await startStack()
+  const asking = { ...stackGrants['report.read'], require: { approval: 'on-call:1' } }
+  const settings = (base: StackSettings) => ({ ...base, grants: { ...base.grants, 'report.ask': asking } })
+  stack = await startStack({ settings })
   ledger = lookIntoLedger(stack)
   token = await stack.ciToken()
   task = await openTask(stack, token)
   bought = await buy(stack, token, task, report)
+  const body = { action: 'report.ask', resource: 'repo:acme/web' }
+  const asked = await stack.call('POST', `${task.path}/credentials`, { token, body })
+  approval = (asked.body.approval as { id: string }).id
 })
 afterAll(async () => {
   ledger?.close()
@@ -65,6 +71,12 @@ const rows: Record<string, Row> = {
   'POST /v1/tasks/:id/complete': { ...onTask('/complete'), body: {}, nobody: denied, taskToken: '200' },
   'POST /v1/tasks/:id/heartbeat': { ...onTask('/heartbeat'), nobody: denied, taskToken: strange },
   'POST /v1/tasks/:id/credentials': { ...onTask('/credentials'), body: report, nobody: denied, taskToken: strange },
+  'POST /v1/tasks/:id/delegations': {
+    ...onTask('/delegations'),
+    body: { agent: 'x', ceiling: [report], ttl_seconds: 60 },
+    nobody: denied,
+    taskToken: strange,
+  },
   'GET /v1/leases': { ...forOperators('operate.view') },
   'GET /v1/leases/:id': { ...onLease(), nobody: absent, taskToken: '200' },
   'DELETE /v1/leases/:id': { ...onLease(), nobody: denied, taskToken: '200' },
@@ -76,14 +88,14 @@ const rows: Record<string, Row> = {
   'GET /v1/locks': { ...forOperators('operate.view') },
   'DELETE /v1/locks/:id': { path: () => `/v1/locks/lock_${unknown}`, ...forOperators('operate.unlock') },
   'GET /v1/approvals': { nobody: denied, taskToken: strange, action: 'operate.view' },
-  'GET /v1/approvals/:id': { path: () => `/v1/approvals/appr_${unknown}`, nobody: absent, taskToken: absent },
+  'GET /v1/approvals/:id': { path: () => `/v1/approvals/${approval}`, nobody: absent, taskToken: absent },
   'POST /v1/approvals/:id/approve': {
-    path: () => `/v1/approvals/appr_${unknown}/approve`,
+    path: () => `/v1/approvals/${approval}/approve`,
     body: { reason: 'x' },
     ...forOperators('operate.approve'),
   },
   'POST /v1/approvals/:id/deny': {
-    path: () => `/v1/approvals/appr_${unknown}/deny`,
+    path: () => `/v1/approvals/${approval}/deny`,
     body: { reason: 'x' },
     ...forOperators('operate.approve'),
   },

@@ -1,13 +1,14 @@
 -- Orders the end of up to 200 leases. Only shrinks, so it must run when Redis is out of memory: its first write is HDEL.
 -- KEYS[1] tag. ARGV[1] JSON { leases, reason, actor, revocation, mintOver, forced, bulk: rank, where nobody waits for them }
--- Returns { { lease, provider, attempts }, … }: those that there is something to do for at once.
+-- Returns { { { lease, provider, attempts }, … }, { { lease, principal, account, task }, … } }: those that there is something to do
+-- for at once, and those that nobody had ordered to end for this reason before.
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
-local ready = {}
+local ready, told = {}, {}
 redis.call('HDEL', T .. 'locked', '')
 for _, id in ipairs(a.leases) do
   local key = T .. 'l:' .. id
-  local lease = redis.call('HMGET', key, 'state', 'mint', 'rec', 'tries', 'rev', 'answered', 'expires')
+  local lease = redis.call('HMGET', key, 'state', 'mint', 'rec', 'tries', 'rev', 'answered', 'expires', 'reason', 'actor')
   local state = lease[1]
   -- A lease can belong to several orders, and each of them has to get to its end.
   if a.revocation and state and not string.find(lease[5] or '', a.revocation, 1, true) then
@@ -20,6 +21,9 @@ for _, id in ipairs(a.leases) do
     local rec = cjson.decode(lease[3])
     local due = T .. 'due:' .. rec.provider
     local mint = tonumber(lease[2])
+    if not (state == 'revoking' and lease[8] == a.reason and lease[9] == a.actor) then
+      told[#told + 1] = { id, rec.p, rec.n, rec.chain[1] }
+    end
     if a.mintOver then
       redis.call('HDEL', key, 'mint')
       mint = nil
@@ -52,4 +56,4 @@ for _, id in ipairs(a.leases) do
     end
   end
 end
-return ready
+return { ready, told }

@@ -12,18 +12,18 @@ local unfinished = 0
 redis.call('HDEL', key, '')
 if state == 'open' then
   local rec = cjson.decode(redis.call('HGET', key, 'rec'))
-  local account
   for _, holder in ipairs(rec.holders) do
-    if holder[2] == 'account' then account = T .. 'h:' .. holder[1] end
+    if holder[2] == 'account' then redis.call('SREM', T .. 'h:' .. holder[1] .. ':t', ARGV[1]) end
   end
-  if account then redis.call('SREM', account .. ':t', ARGV[1]) end
   -- Nobody's answer matters any more; the sweeper writes that down.
   local asked = redis.call('HGETALL', key .. ':a')
   for i = 2, #asked, 2 do
     local approval = T .. 'a:' .. asked[i]
     local was = redis.call('HGET', approval, 'state')
     if was == 'pending' or was == 'approved' then
-      if account then redis.call('ZREM', account .. ':a', asked[i]) end
+      for _, holder in ipairs(rec.holders) do
+        if holder[2] == 'account' then redis.call('ZREM', T .. 'h:' .. holder[1] .. ':a', asked[i]) end
+      end
       redis.call('HSET', approval, 'state', 'expired', 'why', 'task_ended')
       redis.call('ZADD', T .. 'due:approvals', now, asked[i])
       redis.call('PUBLISH', T .. 'settled', asked[i])

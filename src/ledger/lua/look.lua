@@ -1,6 +1,7 @@
 -- All that a decision needs, in one round trip. KEYS[1] tag.
 -- ARGV[1] task, ARGV[2] idempotency key digest or '', ARGV[3] account holder whose rate is counted or '', ARGV[4] requests per minute
--- Returns { 'ok', now, task fields, chain open 0|1, chain expires, { { id, kind, fields, granted }, … }, prior lease, prior body }
+-- Returns { 'ok', now, task fields, chain open 0|1, chain expires, { { id, kind, fields, granted }, … }, prior lease, prior body,
+--           { { ancestor, fields }, … } from the parent up }
 --       | { 'not_found' } | { 'rate', ms }
 local key = T .. 't:' .. ARGV[1]
 local now = now_ms()
@@ -20,4 +21,7 @@ local holders = {}
 for i, holder in ipairs(rec.holders) do holders[i] = look_at_holder(holder, now) end
 local prior = { false, false }
 if ARGV[2] ~= '' then prior = redis.call('HMGET', key .. ':i', ARGV[2], ARGV[2] .. ':body') end
-return { 'ok', now, fields, open, expires, holders, prior[1] or '', prior[2] or '' }
+-- Who stands above is judged in the same breath, from what was recorded of them (I7).
+local above = {}
+for i = 2, #rec.chain do above[i - 1] = { rec.chain[i], redis.call('HGETALL', T .. 't:' .. rec.chain[i]) } end
+return { 'ok', now, fields, open, expires, holders, prior[1] or '', prior[2] or '', above }

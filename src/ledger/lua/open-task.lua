@@ -1,6 +1,7 @@
 -- Opens a task. KEYS[1] tag.
--- ARGV[1] JSON { task, fields, chain, holders: [[id, kind, windowMs]], account, session, ttlMs, openTasks, rate?, beatMs?, firstBeatMs?, idem?, body? }
+-- ARGV[1] JSON { task, fields, chain, holders: [[id, kind, windowMs]], account, session, ttlMs, openTasks, rate?, beatMs?, firstBeatMs?, idem?, body?, parent?, delegation? }
 -- Returns { 'ok', opened_at, expires_at } | { 'again', task, body } | { 'rate', ms } | { 'quota' } | { 'closed' }
+--   | { 'opened', task }: the delegation opened that one | { 'no_delegation' }
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
 if a.idem then
@@ -20,6 +21,12 @@ if a.parent then
     expires = math.min(expires, tonumber(redis.call('HGET', T .. 't:' .. id, 'expires')))
   end
 end
+if a.delegation then
+  -- Looked up and used up in one step: of two who bring the same one, one opens a task (single use).
+  local d = redis.call('HMGET', T .. 'd:' .. a.delegation, 'rec', 'opened')
+  if d[2] then return { 'opened', d[2] } end
+  if not d[1] then return { 'no_delegation' } end
+end
 local key = T .. 't:' .. a.task
 redis.call('HSET', key, 'state', 'open', 'opened', now, 'expires', expires, 'live', 0, 'rec', ARGV[2])
 local due = expires
@@ -33,6 +40,10 @@ redis.call('ZADD', T .. 'due:tasks', due, a.task)
 redis.call('SADD', open, a.task)
 keep(open, expires - now + 2 * DAY)
 if a.parent then redis.call('SADD', T .. 't:' .. a.parent .. ':c', a.task) end
+if a.delegation then
+  redis.call('HSET', T .. 'd:' .. a.delegation, 'opened', a.task)
+  redis.call('ZREM', T .. 't:' .. a.parent .. ':d', a.delegation)
+end
 if a.idem then
   redis.call('HSET', T .. 'i:' .. a.idem, 'task', a.task, 'body', a.body)
   redis.call('PEXPIRE', T .. 'i:' .. a.idem, expires - now + DAY)

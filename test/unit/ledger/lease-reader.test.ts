@@ -74,6 +74,75 @@ describe('all live leases', () => {
   })
 })
 
+describe('what an order reaches', () => {
+  test.each([100, 1500])('of %i none is passed over while they end under the reader', async (count) => {
+    const ids = await manyLeases(`refs${count}`, count)
+    const seen = new Set<string>()
+    for await (const page of at.ledger.liveRefs({}, [`refs${count}`])) {
+      for (const lease of page) seen.add(lease.id)
+      await endAll(page.map((lease) => lease.id))
+    }
+    expect(seen.size).toBe(ids.length)
+  })
+
+  test('is for every filter what reading whole leases finds', async () => {
+    const [mine, other] = [await openTask(at.ledger), await openTask(at.ledger)]
+    const leases = [
+      await activeLease(at.ledger, mine, { provider: 'one' }),
+      await activeLease(at.ledger, other, { provider: 'one', action: 'repo.write', access: 'write' }),
+      await activeLease(at.ledger, other, {
+        provider: 'two',
+        policies: ['p-9'],
+        resource: 'repo:acme/other',
+        above: [{ principal: 'prod:spiffe://prod/above', account: 'prod:above' }],
+      }),
+    ]
+    const [first] = await at.ledger.findLeases(leases.slice(0, 1))
+    if (!first) throw new Error('no lease')
+    const filters: LeaseMatch[] = [
+      {},
+      { state: 'live' },
+      { state: 'active' },
+      { state: 'revoking' },
+      ...leases.map((lease) => ({ lease })),
+      { task: mine.id },
+      { principal: first.record.principal },
+      { principal: 'ci:nobody' },
+      { account: first.record.account },
+      { issuer: first.record.principal.split(':')[0] ?? '' },
+      { issuer: 'c' },
+      { principal: 'prod:spiffe://prod/above' },
+      { account: 'prod:above' },
+      { issuer: 'prod' },
+      { action: 'repo.write' },
+      { resource: 'repo:acme/other' },
+      { provider: 'two' },
+      { policy: 'p-9' },
+      { policy: 'p' },
+      ...first.fingerprints.map((fingerprint) => ({ fingerprint })),
+      { fingerprint: 'a'.repeat(64) },
+      { fingerprint: first.providerRef ?? '' },
+      ...first.record.holders.map((holder) => ({ session: holder.replace(/^s:/, '') })),
+      { issuedAfter: first.issuedAt ?? 0 },
+      { issuedBefore: (first.issuedAt ?? 0) + 1 },
+      { account: first.record.account, action: 'repo.write', state: 'live' },
+    ]
+    const reached = async (pages: AsyncIterable<{ id: string }[]>) => {
+      const ids: string[] = []
+      for await (const page of pages) ids.push(...page.map(({ id }) => id))
+      return ids.sort()
+    }
+    const counts = new Set<number>()
+    for (const filter of filters) {
+      const whole = await reached(at.ledger.liveLeases(filter, ['one', 'two']))
+      expect([filter, await reached(at.ledger.liveRefs(filter, ['one', 'two']))]).toEqual([filter, whole])
+      counts.add(whole.length)
+    }
+    // The filters told the leases apart.
+    expect([...counts].sort()).toEqual([0, 1, 2, 3])
+  })
+})
+
 describe('listing by pages', () => {
   test.each([
     [5, 2],

@@ -70,7 +70,7 @@ describe('from each state', () => {
     const ready = await end(lease)
     // What ended stays ended; what failed or is on its way already keeps its back-off.
     expect(await stateOf(lease)).toBe(state === 'reserved' || state === 'active' ? 'revoking' : state)
-    expect(ready.map((one) => one.lease)).toEqual(state === 'active' ? [lease] : [])
+    expect(ready.due.map((one) => one.lease)).toEqual(state === 'active' ? [lease] : [])
   })
 
   test.each(allStates)('%s, forced to end', async (state) => {
@@ -78,7 +78,7 @@ describe('from each state', () => {
     const ready = await end(lease, { forced: true })
     expect(await stateOf(lease)).toBe(isOver(state) ? state : 'revoking')
     const atOnce = ['active', 'revoking', 'failed'].includes(state)
-    expect(ready.map((one) => one.lease)).toEqual(atOnce ? [lease] : [])
+    expect(ready.due.map((one) => one.lease)).toEqual(atOnce ? [lease] : [])
     expect((await at.ledger.findLease(lease))?.forced).toBe(!isOver(state))
   })
 
@@ -122,10 +122,10 @@ describe('end-leases', () => {
   test('waits for a mint that may still be running, and not for one that is over', async () => {
     const lease = await reserve(at.ledger, await openTask(at.ledger))
     const mintEnds = await dueAt(lease)
-    expect(await end(lease)).toEqual([])
+    expect(await end(lease)).toMatchObject({ due: [], ordered: [{ id: lease }] })
     expect(await dueAt(lease)).toBe(mintEnds)
     expect((await at.ledger.claim(lease, 'w')).outcome).toBe('early')
-    expect(await end(lease, { mintOver: true })).toMatchObject([{ lease, provider: 'far' }])
+    expect(await end(lease, { mintOver: true })).toMatchObject({ due: [{ lease, provider: 'far' }], ordered: [] })
     expect((await at.ledger.claim(lease, 'w')).outcome).toBe('ok')
   })
 
@@ -141,7 +141,7 @@ describe('end-leases', () => {
     const leases = await Promise.all(Array.from({ length: 3 }, () => reserveAny(task)))
     const many = [...Array.from({ length: 500 }, (_, i) => `lease_none${i}`), ...leases]
     const ready = await at.ledger.endLeases(many, { reason: 'released', actor: 'a', mintOver: true })
-    expect(ready.map((one) => one.lease).sort()).toEqual([...leases].sort())
+    expect(ready.due.map((one) => one.lease).sort()).toEqual([...leases].sort())
   })
 })
 
