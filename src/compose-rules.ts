@@ -46,7 +46,13 @@ export async function composeRules(
     Object.entries(settings.issuers).flatMap(([name, one]) => (one.task_token === 'required' ? [name] : [])),
   )
   return {
-    rules: { catalogue, policy, limits: settings.limits, taskTokenRequired: (issuer) => requiring.has(issuer) },
+    rules: {
+      catalogue,
+      policy,
+      limits: settings.limits,
+      taskTokenRequired: (issuer) => requiring.has(issuer),
+      isWorkloadIssuer: (name) => Object.hasOwn(settings.issuers, name) && settings.issuers[name]?.use === 'workload',
+    },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
     clientFacts: clientFacts(settings.issuers, settings.issuer),
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { credentialAnswer, credentialRequest } from './credentials.js'
+import { credentialAnswer, credentialRequest, dryRunAnswer } from './credentials.js'
 import * as fields from './fields.js'
 import { receipt } from './leases.js'
 
@@ -38,6 +38,10 @@ export const openTaskAnswer = z.object({
   credentials: z.array(credentialAnswer).optional(),
 })
 export type OpenTaskAnswer = z.infer<typeof openTaskAnswer>
+
+/** `dry_run`: what would be decided of the credentials, in their order; no task is opened. */
+export const openTaskQuery = z.strictObject({ dry_run: z.enum(['true', 'false']).optional() })
+export const openTaskDryRun = z.object({ decisions: z.array(dryRunAnswer) })
 
 export const completeRequest = z.strictObject({ outcome: z.enum(['succeeded', 'failed', 'cancelled']).optional() })
 export const completeAnswer = z.object({ task, receipts: z.array(receipt) })

@@ -1,5 +1,6 @@
 // The commands against a running broker. Each is imported when it runs, so that none waits for another's packages.
 import type { Command } from 'commander'
+import type { TaskDelegateOptions } from '../cli/delegate.js'
 import type { ExecOptions } from '../cli/exec.js'
 import type { LeaseListOptions } from '../cli/lease.js'
 import type { RequestOptions } from '../cli/request.js'
@@ -8,6 +9,7 @@ import { addApprovalCommands } from './approval-commands.js'
 import type { AddCommand } from './command-table.js'
 import { addLoginCommands } from './login-commands.js'
 import { addOperatorCommands } from './operator-commands.js'
+import { addPlanCommands } from './plan-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
 
@@ -19,6 +21,7 @@ export function addClientCommands(root: Command, add: AddCommand): void {
   addOperatorCommands(root, add)
   addApprovalCommands(root, add)
   addLoginCommands(root, add)
+  addPlanCommands(root, add)
 }
 
 function addCredentialOptions(command: Command): Command {
@@ -106,6 +109,8 @@ function addTask(root: Command, add: AddCommand): void {
   )
     .requiredOption('--purpose <text>', 'why, for the audit and for people')
     .option('--ttl <duration>', 'its deadline from now (default: 1h)')
+    .option('--delegation <id>', 'below the task that this delegation is of')
+  addTaskDelegate(task, add)
   add(
     task,
     'show [id]',
@@ -133,6 +138,27 @@ function addTask(root: Command, add: AddCommand): void {
     async (io, _, options: TaskListOptions) => (await tasks()).runTaskList(options, io),
   ).option('--state <state>', 'open or ended')
   addPaging(list)
+}
+
+function addTaskDelegate(task: Command, add: AddCommand): void {
+  add(
+    task,
+    'delegate [id]',
+    {
+      summary: 'hand a part of what a task may do to somebody, for one task below it (without an id: HALLPASS_TASK)',
+      examples: [
+        'hallpass task delegate --to ci:repo:acme/tools:ref:refs/heads/main --allow repo.read=repo:acme/web',
+        'hallpass task delegate --agent reviewer --allow repo.read=repo:acme/web --ttl 10m >> agent.env',
+      ],
+    },
+    async (io, [id], options: TaskDelegateOptions) =>
+      (await import('../cli/delegate.js')).runTaskDelegate(id, options, io),
+  )
+    .option('--to <issuer:subject>', 'whoever its own issuer vouches for')
+    .option('--instance <instance>', 'only this run of it')
+    .option('--agent <name>', 'a sub-agent without an identity of its own: prints a token for it')
+    .option('--allow <action=resource>', 'what it may ask for, once for each pair', collect)
+    .option('--ttl <duration>', 'until when it may be used, at most 15m', '10m')
 }
 
 function addLease(root: Command, add: AddCommand): void {

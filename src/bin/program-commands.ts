@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
 import type { AddCommand } from './command-table.js'
+import { addPolicyTestCommands } from './policy-commands.js'
 import { addTokenCommands } from './token-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
@@ -123,6 +124,7 @@ function addPolicy(root: Command, add: AddCommand): void {
         (await import('../admin/policy.js')).runPolicySchema(inConfig(options, io), io.output),
     ),
   )
+  addPolicyTestCommands(policy, add)
 }
 
 function addAudit(root: Command, add: AddCommand): void {

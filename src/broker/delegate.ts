@@ -34,6 +34,7 @@ export async function delegate(
   checkDepth(parts, chain)
   const ceiling = resolveCeiling(parts, request.ceiling)
   await checkWithin(parts, caller, task, ceiling)
+  if (request.delegate) checkIssuer(parts, request.delegate.issuer)
   const record: DelegationRecord = { task: task.id, chain: task.chain, ceiling, delegate: delegateOf(request, chain) }
   const delegation = await write(parts, caller, record, request.ttl_seconds)
   await recordCreated(parts, caller, delegation)
@@ -82,6 +83,12 @@ async function checkWithin(parts: Parts, caller: Caller, task: Task, ceiling: re
     detail,
   })
   throw new BrokerError('denied', detail, { members: { reason: 'outside_ceiling' } })
+}
+
+/** A wrong name would only be found out by the delegate, with a 404 that says nothing. */
+function checkIssuer(parts: Parts, issuer: string): void {
+  if (parts.rules().isWorkloadIssuer(issuer)) return
+  throw invalidField('delegate.issuer', `no issuer of workloads is called ${issuer} in the configuration`)
 }
 
 function delegateOf(

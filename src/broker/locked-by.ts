@@ -2,8 +2,10 @@
 import type { Json } from '../core/canonical-json.js'
 import { toTimestamp } from '../core/clock.js'
 import { BrokerError } from '../core/errors.js'
+import { issuerOf } from '../ledger/lease.js'
 import type { Lock } from '../ledger/lock.js'
-import type { Parts } from './parts.js'
+import type { Asked } from './asked.js'
+import type { Caller, Parts } from './parts.js'
 
 /** All that is needed to set it again (recovery). */
 export const lockRecord = (lock: Lock) => ({
@@ -24,4 +26,23 @@ export async function lockedBy(parts: Parts, names: readonly string[]): Promise<
   return new BrokerError('locked', `an operator has locked ${what}${until}: ${lock.reason}`, {
     members: { lock: { id: lock.id, reason: lock.reason, expires_at: lockRecord(lock).expires_at } },
   })
+}
+
+/** Every name under which a request is looked up among the locks before there is a lease. `chain`: its task and those above. */
+export function requestTargets({ principal }: Caller, { grant, resource }: Asked, chain: readonly string[]): string[] {
+  return [
+    ...chain.map((task) => `task=${task}`),
+    `principal=${principal.id}`,
+    `account=${principal.account}`,
+    `issuer=${issuerOf(principal.id)}`,
+    `action=${grant.action}`,
+    `resource=${resource.id}`,
+    `provider=${grant.provider}`,
+    'all=true',
+  ]
+}
+
+/** Throws `locked`: for whoever decides without reserving, which is where a lock is met otherwise. */
+export async function checkUnlocked(parts: Parts, targets: readonly string[]): Promise<void> {
+  if ((await parts.ledger.findLockOn(targets)) !== null) throw await lockedBy(parts, targets)
 }

@@ -4,7 +4,7 @@ import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import { fillRecipe } from '../grants/recipe.js'
 import type { Approval } from '../ledger/approval.js'
-import type { Task } from '../ledger/task.js'
+import type { Holder, Task } from '../ledger/task.js'
 import type { JsonObject } from '../providers/provider.js'
 import { boundOf } from './approval-bound.js'
 import { approvalTimeoutOf, askApproval } from './ask-approval.js'
@@ -101,16 +101,16 @@ async function askAll(
 }
 
 /** Decides every credential as if those before it were held. Any denial → 403 with all `decisions`, and no task. */
-async function decideAll(
+export async function decideAll(
   parts: Parts,
   caller: Caller,
   draft: Task,
   wanted: readonly { credential: CredentialRequest; asked: Asked }[],
   ancestors: readonly Task[],
-): Promise<Decided[]> {
+): Promise<readonly Decided[]> {
   if (wanted.length === 0) return []
   // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
-  await countRequest(parts, draft)
+  await countRequest(parts, draft.holders)
   const look = await parts.ledger.lookHolders(draft.holders)
   let holders = look.holders
   const decided: Decided[] = []
@@ -137,7 +137,8 @@ async function decideAll(
   })
 }
 
-async function countRequest(parts: Parts, { holders }: Task): Promise<void> {
+/** Counts one of the account's requests. Throws `rate`. */
+export async function countRequest(parts: Parts, holders: readonly Holder[]): Promise<void> {
   const account = holders.find((holder) => holder.kind === 'account')
   if (!account) throw new BrokerError('internal', 'a task without an account')
   const wait = await parts.ledger.countRequest(account.id, parts.rules().limits.account.requests_per_minute)

@@ -21,6 +21,8 @@ export interface Rules {
   readonly limits: Limits
   /** Whether this issuer's workloads also show the task token on every call on a task. */
   taskTokenRequired(issuer: string): boolean
+  /** Whether an issuer of workloads has this name: nobody else can be a delegate. */
+  isWorkloadIssuer(name: string): boolean
 }
 
 export interface Parts {

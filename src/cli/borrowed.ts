@@ -14,11 +14,12 @@ export type { Borrowed } from './held-task.js'
 export async function openOwnTask(
   client: BrokerClient,
   wanted: readonly NamedRequest[],
-  task: { purpose: string; ttlSeconds?: number; heartbeatSeconds?: number },
+  task: { purpose: string; delegation?: string; ttlSeconds?: number; heartbeatSeconds?: number },
   approving: Approving = nobodyWaits,
 ): Promise<Borrowed> {
   const asked = await client.askTask({
     purpose: task.purpose,
+    ...(task.delegation === undefined ? {} : { delegation: task.delegation }),
     ...(task.ttlSeconds === undefined ? {} : { ttl_seconds: task.ttlSeconds }),
     ...(task.heartbeatSeconds === undefined ? {} : { heartbeat_seconds: task.heartbeatSeconds }),
     credentials: wanted.map(({ request }) => request),

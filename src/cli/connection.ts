@@ -40,14 +40,26 @@ export function brokerAddress(environment: Environment): { url: string; ca?: str
 export function connectBroker(environment: Environment, { dpop = false } = {}): BrokerClient {
   const where = brokerAddress(environment)
   const login = findStoredLogin(environment, where.url, systemClock)
+  const isHanded = isSet(environment.HALLPASS_DELEGATION_TOKEN)
+  if (dpop && isHanded) {
+    throw new ClientError('invalid_configuration', 'HALLPASS_DELEGATION_TOKEN is bound to no key: it goes without DPoP')
+  }
   const key = dpop ? createDpopKey() : undefined
   const findAudience = async () => boundAudienceOf(await fetchBrokerMetadata(where), key)
   const certificate = findCertificate(environment)
   // With a certificate only a token that somebody set on purpose goes beside it.
   const wantsToken =
-    certificate === undefined || isSet(environment.HALLPASS_TOKEN) || isSet(environment.HALLPASS_TOKEN_FILE)
+    certificate === undefined || isHanded || isSet(environment.HALLPASS_TOKEN) || isSet(environment.HALLPASS_TOKEN_FILE)
   const tokenSource = wantsToken ? findSubjectTokenSource({ environment, findAudience, login }) : undefined
   return createBrokerClient({ ...where, dpop: key, certificate, tokenSource })
+}
+
+/** Whether anything here says who we are: what `connectBroker` would show. */
+export function hasIdentity(environment: Environment): boolean {
+  if (findCertificate(environment) !== undefined) return true
+  const { url } = brokerAddress(environment)
+  const login = findStoredLogin(environment, url, systemClock)
+  return findSubjectTokenSource({ environment, findAudience: async () => '', login }).name !== 'none'
 }
 
 /** HALLPASS_CERT and HALLPASS_KEY name the files of an X.509-SVID. */

@@ -22,7 +22,8 @@ export function taskTokenFor(taskId: string, environment: Environment): string |
   return id === undefined || id === taskId ? token : undefined
 }
 
-const identityVariables = /^(ACTIONS_ID_TOKEN_REQUEST_|HALLPASS_TOKEN|HALLPASS_ID_TOKEN$|HALLPASS_(CERT|KEY)$)/
+const identityVariables =
+  /^(ACTIONS_ID_TOKEN_REQUEST_|HALLPASS_TOKEN|HALLPASS_ID_TOKEN$|HALLPASS_DELEGATION_TOKEN$|HALLPASS_(CERT|KEY)$)/
 
 /** Without what proves who we are: a child that has it could ask for anything that we may have. */
 export function withoutIdentity(environment: Environment): Record<string, string | undefined> {

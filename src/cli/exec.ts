@@ -22,10 +22,11 @@ import {
 } from './child-process.js'
 import { type CommandIo, connectBroker, wantsDpop } from './connection.js'
 import type { Terminal } from './countdown.js'
-import { surroundingTask, withoutIdentity } from './env.js'
+import { withoutIdentity } from './env.js'
 import { credentialVariables, ExecEnvironmentError } from './exec-environment.js'
 import { exitCodes, UsageError } from './exit-codes.js'
 import { heartbeatSeconds, startHeartbeats } from './heartbeats.js'
+import { delegateToSelf } from './nested.js'
 import { ApprovalWanting, WaitBrokenOff } from './not-approved.js'
 import { describeError } from './output.js'
 import { printWanting } from './print-wanting.js'
@@ -86,30 +87,28 @@ function parsePlan(options: ExecOptions, command: readonly string[]): Plan {
   return { command, wanted, explicit, settleSeconds: parseDuration(options.settle, '--settle'), options }
 }
 
-function borrow(plan: Plan, io: ExecIo, signals: SignalWatch): Promise<Borrowed> {
+async function borrow(plan: Plan, io: ExecIo, signals: SignalWatch): Promise<Borrowed> {
   const { options, wanted, command } = plan
-  const outer = surroundingTask(io.environment).id
-  if (options.task === undefined && outer !== undefined) {
-    // A second root task would stand beside the first, outside what ending the first one ends (I7).
-    throw new UsageError(`already inside ${outer}: a task inside a task is not possible yet; --task ${outer} uses it`)
-  }
-  const client = connectBroker(io.environment, { dpop: wantsDpop(options, io.environment) })
+  const { environment } = io
+  const client = connectBroker(environment, { dpop: wantsDpop(options, environment) })
   const approving = approvingOf(plan, client, io, signals)
   // With a token that cannot be renewed our own heartbeats would be refused before the work is done.
-  const beats = isRenewable(io.environment)
+  const beats = isRenewable(environment)
   if (options.task !== undefined) {
     const approvalIds = options.approval ?? []
-    if (approvalIds.length === 0) return joinTask(client, wanted, options.task, io.environment, approving)
-    return resumeTask(client, wanted, { taskId: options.task, approvalIds, beats }, io.environment, approving)
+    if (approvalIds.length === 0) return await joinTask(client, wanted, options.task, environment, approving)
+    return await resumeTask(client, wanted, { taskId: options.task, approvalIds, beats }, environment, approving)
   }
   const ttlSeconds = Math.max(0, ...wanted.map(({ request }) => request.ttl_seconds ?? 0))
+  const delegation = await delegateToSelf(client, wanted, environment)
   const task = {
     purpose: options.purpose ?? defaultPurpose(command),
+    ...(delegation === null ? {} : { delegation }),
     // A task lives for an hour unless told otherwise, and a lease never outlives its task.
     ...(ttlSeconds > 3600 ? { ttlSeconds } : {}),
     ...(beats ? { heartbeatSeconds } : {}),
   }
-  return openOwnTask(client, wanted, task, approving)
+  return await openOwnTask(client, wanted, task, approving)
 }
 
 /** Waiting is for a person who sees that we do: without a terminal the task is left open, and whoever started us goes on with it. */

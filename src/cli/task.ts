@@ -1,4 +1,4 @@
-// `hallpass task open|show|complete|list`.
+// `hallpass task open|show|complete|list`; `task delegate` has a file of its own.
 import type { Outcome, Task } from '../client/index.js'
 import { systemClock } from '../core/clock.js'
 import { parseDuration } from './arguments.js'
@@ -11,6 +11,7 @@ import { describeReceipt, formatReceipts, hasFailed, settleReceipts } from './re
 export interface TaskOpenOptions {
   purpose: string
   ttl?: string | undefined
+  delegation?: string | undefined
 }
 export interface TaskCompleteOptions {
   outcome?: string | undefined
@@ -25,7 +26,8 @@ export interface TaskListOptions {
 /** Prints the task and its token, as lines that may be appended to an environment file. */
 export async function runTaskOpen(options: TaskOpenOptions, io: CommandIo): Promise<number> {
   const ttl = options.ttl === undefined ? {} : { ttl_seconds: parseDuration(options.ttl, '--ttl') }
-  const opened = await connectBroker(io.environment).openTask({ purpose: options.purpose, ...ttl })
+  const child = options.delegation === undefined ? {} : { delegation: options.delegation }
+  const opened = await connectBroker(io.environment).openTask({ purpose: options.purpose, ...ttl, ...child })
   io.output.print(opened, `HALLPASS_TASK=${opened.task.id}\nHALLPASS_TASK_TOKEN=${opened.task_token}`)
   if (io.output.format === 'text') io.output.note(`open until ${opened.task.expires_at}`)
   return exitCodes.done
@@ -81,7 +83,7 @@ export async function runTaskList(options: TaskListOptions, io: CommandIo): Prom
   return exitCodes.done
 }
 
-function resolveTaskId(id: string | undefined, io: CommandIo): string {
+export function resolveTaskId(id: string | undefined, io: CommandIo): string {
   const taskId = id ?? surroundingTask(io.environment).id
   if (taskId === undefined) throw new UsageError('which task? Give its id, or set HALLPASS_TASK')
   return taskId

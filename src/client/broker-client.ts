@@ -2,6 +2,8 @@
 // it never repeats a call that mints: what a lost answer held was shown once and is gone.
 import type { z } from 'zod'
 import { type CredentialAnswer, credentialAnswer, dryRunAnswer } from '../api/credentials.js'
+import { type DelegationAnswer, delegationAnswer, type delegationRequest } from '../api/delegations.js'
+import { type GrantList, grantList, type grantQuery } from '../api/grants.js'
 import {
   type Lease,
   lease,
@@ -27,6 +29,7 @@ import {
   heartbeatAnswer,
   type OpenTaskAnswer,
   openTaskAnswer,
+  openTaskDryRun,
   type Task,
   task,
   taskList,
@@ -57,8 +60,10 @@ export type TaskFilter = Paged<z.input<typeof taskQuery>>
 export type LeaseSearch = Paged<z.input<typeof leaseQuery>>
 export type OrderRevocation = z.input<typeof revocationRequest>
 export type SetLock = z.input<typeof lockRequest>
+export type Delegate = z.input<typeof delegationRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
 export type DryRun = z.infer<typeof dryRunAnswer>
+export type GrantFilter = Paged<z.input<typeof grantQuery>>
 
 export interface BrokerClientOptions {
   /** https, or http on loopback. A path in front is kept. */
@@ -84,8 +89,14 @@ export interface BrokerClient extends ApprovalCalls {
     request: RequestCredential,
     options?: MintOptions & TaskAuth,
   ): Promise<CredentialAnswer>
+  /** What would be decided of a task's credentials, in their order; opens none. */
+  dryRunTask(request: OpenTask): Promise<DryRun[]>
+  /** What may be asked for; with a resource also whether we may. */
+  listGrants(filter?: GrantFilter): Promise<GrantList>
   /** What would be decided; mints nothing. */
   dryRunCredential(taskId: string, request: RequestCredential, auth?: TaskAuth): Promise<DryRun>
+  /** Hands a part of what the task may do to one delegate, for one child task. */
+  delegateTask(taskId: string, request: Delegate, auth?: TaskAuth): Promise<DelegationAnswer>
   /** Ends the task and all below it; idempotent. Waits up to `waitSeconds` (at most 60) for receipts. */
   completeTask(
     taskId: string,
@@ -168,12 +179,26 @@ function taskCalls(call: Caller) {
         body: request,
         headers: { ...mintHeaders(options), ...besideSubject(options) },
       }),
+    dryRunTask: async (request: OpenTask) => {
+      const query = { dry_run: 'true' }
+      return (await call({ method: 'POST', path: ['tasks'], expect: openTaskDryRun, query, body: request })).decisions
+    },
+    listGrants: (filter: GrantFilter = {}) =>
+      call({ method: 'GET', path: ['grants'], expect: grantList, query: filter as Query }),
     dryRunCredential: (taskId: string, request: RequestCredential, auth: TaskAuth = {}) =>
       call({
         method: 'POST',
         path: ['tasks', taskId, 'credentials'],
         query: { dry_run: 'true' },
         expect: dryRunAnswer,
+        body: request,
+        headers: besideSubject(auth),
+      }),
+    delegateTask: (taskId: string, request: Delegate, auth: TaskAuth = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'delegations'],
+        expect: delegationAnswer,
         body: request,
         headers: besideSubject(auth),
       }),

@@ -1,6 +1,8 @@
 // The publishable SDK: everything a program needs to ask a broker for credentials and to give them back.
 export type { Approval, ApprovalList, ApprovalState } from '../api/approvals.js'
 export type { Credential, CredentialAnswer } from '../api/credentials.js'
+export type { DelegationAnswer } from '../api/delegations.js'
+export type { Grant, GrantList } from '../api/grants.js'
 export type { Lease, Receipt } from '../api/leases.js'
 export type { Lock } from '../api/locks.js'
 export type { Revocation } from '../api/revocations.js'

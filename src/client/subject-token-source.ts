@@ -41,6 +41,9 @@ const othersAudiences = [
 /** Picks the source. It throws only when read, so that commands that need no identity work without one. */
 export function findSubjectTokenSource(search: TokenSearch): SubjectTokenSource {
   const { environment } = search
+  // Whoever hands a part of the work to a sub-agent means that it has no more than this, whatever else lies around.
+  const handed = environment.HALLPASS_DELEGATION_TOKEN
+  if (isSet(handed)) return tokenOf('HALLPASS_DELEGATION_TOKEN', async () => handed)
   const given = environment.HALLPASS_TOKEN
   if (isSet(given)) return tokenOf('HALLPASS_TOKEN', async () => given)
   const file = environment.HALLPASS_TOKEN_FILE
@@ -59,7 +62,7 @@ export function findSubjectTokenSource(search: TokenSearch): SubjectTokenSource 
 
 /** Whether the source found above gives fresh tokens for as long as we run, in the same order. One in the environment runs out. */
 export function isRenewable(environment: Environment): boolean {
-  if (isSet(environment.HALLPASS_TOKEN)) return false
+  if (isSet(environment.HALLPASS_DELEGATION_TOKEN) || isSet(environment.HALLPASS_TOKEN)) return false
   if (isSet(environment.HALLPASS_TOKEN_FILE)) return true
   if (isSet(environment.ACTIONS_ID_TOKEN_REQUEST_URL) && isSet(environment.ACTIONS_ID_TOKEN_REQUEST_TOKEN)) return true
   return !isSet(environment.HALLPASS_ID_TOKEN)

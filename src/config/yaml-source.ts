@@ -19,15 +19,18 @@ export interface YamlSource {
 interface Reading {
   readonly file: string
   readonly folder: string
-  readonly env: Environment
+  readonly env: Environment | null
   readonly lines: LineCounter
   readonly places: Map<string, number>
   readonly references: Set<string>
   readonly problems: ConfigProblems
 }
 
-/** Throws ConfigError with every syntax problem and every reference that leads nowhere. */
-export function parseYamlSource(text: string, file: string, folder: string, env: Environment): YamlSource {
+/**
+ * Throws ConfigError with every syntax problem and every reference that leads nowhere. With `env: null` nothing is a
+ * reference: what stands in the file is all there is.
+ */
+export function parseYamlSource(text: string, file: string, folder: string, env: Environment | null): YamlSource {
   const lines = new LineCounter()
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -101,13 +104,14 @@ function note(reading: Reading, path: Path, node: Node): void {
 }
 
 function resolveScalar(value: unknown, path: Path, reading: Reading): unknown {
+  const { env } = reading
   const match = typeof value === 'string' ? /^(env|file):(.*)$/s.exec(value) : null
-  if (match === null) return value
+  if (match === null || env === null) return value
   const name = match[2] ?? ''
   reading.references.add(JSON.stringify(path))
   const refuse = (message: string) => reading.problems.add(problemAt(reading, path, message))
   if (match[1] === 'env') {
-    const text = reading.env[name]
+    const text = env[name]
     // An empty variable is what a forgotten one looks like in many a start script.
     if (text === undefined || text === '') refuse(`environment variable ${name} is not set`)
     return text

@@ -7,7 +7,13 @@ import { type Concerned, concernedBy } from './access.js'
 export async function concernedByTarget(parts: Parts, target: Target): Promise<(Concerned | null)[]> {
   if ('resource' in target) return [target]
   if (!('lease' in target) && !('task' in target)) return [null]
-  const ids = 'lease' in target ? [target.lease] : await parts.ledger.leasesOfTask(target.task)
+  const ids = 'lease' in target ? [target.lease] : await leasesBelow(parts, target.task)
   const leases = await parts.ledger.findLeases(ids)
   return leases.length === 0 ? [null] : leases.map(concernedBy)
+}
+
+/** Of the task and of every one below it: an order against it ends them all. */
+async function leasesBelow(parts: Parts, task: string): Promise<string[]> {
+  const tree = await parts.ledger.taskTree(task)
+  return (await Promise.all(tree.map((id) => parts.ledger.leasesOfTask(id)))).flat()
 }

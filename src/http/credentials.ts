@@ -2,7 +2,7 @@ import { credentialAnswers } from '../api/approvals.js'
 import * as api from '../api/credentials.js'
 import { approvalView } from '../broker/approval-view.js'
 import { ApprovalWanted } from '../broker/ask-approval.js'
-import { dryRun } from '../broker/dry-run.js'
+import { type DryRun, dryRun } from '../broker/dry-run.js'
 import { type Exchanged, exchange } from '../broker/exchange.js'
 import { decisionView, leaseView } from '../broker/views.js'
 import { callerOf, checkTaskToken } from './access.js'
@@ -14,6 +14,11 @@ export const credentialView = ({ lease, credential, decision, env }: Exchanged) 
   credential,
   decision: decisionView(decision),
   ...(Object.keys(env).length > 0 ? { env } : {}),
+})
+
+export const dryRunView = ({ decision, ttlSeconds }: DryRun) => ({
+  decision: decisionView(decision),
+  ttl_seconds: ttlSeconds,
 })
 
 export const credentialRoutes: Route[] = [
@@ -30,8 +35,7 @@ export const credentialRoutes: Route[] = [
       const task = params[0] ?? ''
       await checkTaskToken(parts, identity, task)
       if (query.dry_run === 'true') {
-        const { decision, ttlSeconds } = await dryRun(parts, callerOf(identity), task, body)
-        return { status: 200, body: { decision: decisionView(decision), ttl_seconds: ttlSeconds } }
+        return { status: 200, body: dryRunView(await dryRun(parts, callerOf(identity), task, body)) }
       }
       const caller = callerOf(identity)
       try {

@@ -3,6 +3,7 @@ import { approvalRoutes } from './approvals.js'
 import { credentialRoutes } from './credentials.js'
 import { delegationRoutes } from './delegations.js'
 import { discoveryRoutes } from './discovery.js'
+import { grantRoutes } from './grants.js'
 import { type Condition, healthRoutes } from './health.js'
 import { leaseRoutes } from './leases.js'
 import { lockRoutes } from './locks.js'
@@ -28,6 +29,7 @@ export function allRoutes(around: Surroundings): Route[] {
   const routes = [
     ...taskRoutes, //        POST /v1/tasks · GET /v1/tasks · GET /v1/tasks/:id · POST /v1/tasks/:id/{complete,heartbeat}
     ...credentialRoutes, //  POST /v1/tasks/:id/credentials
+    ...grantRoutes, //       GET /v1/grants
     ...delegationRoutes, //  POST /v1/tasks/:id/delegations
     ...leaseRoutes, //       GET /v1/leases · GET|DELETE /v1/leases/:id · POST /v1/leases/:id/retry|abandon
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id

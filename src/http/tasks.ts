@@ -3,6 +3,7 @@ import { waitQuery } from '../api/leases.js'
 import * as api from '../api/tasks.js'
 import { approvalView } from '../broker/approval-view.js'
 import { awaitReceipts } from '../broker/await-receipts.js'
+import { dryRunOpening } from '../broker/dry-run.js'
 import { endTask } from '../broker/end-task.js'
 import { heartbeat } from '../broker/heartbeat.js'
 import { openTask } from '../broker/open-task.js'
@@ -13,7 +14,7 @@ import { toTimestamp } from '../core/clock.js'
 import { holderId } from '../ledger/keys.js'
 import type { Task } from '../ledger/task.js'
 import { actorOf, callerOf, checkOperator, resolveOwnTask } from './access.js'
-import { credentialView } from './credentials.js'
+import { credentialView, dryRunView } from './credentials.js'
 import { readIdempotency } from './idempotency.js'
 import { readOffset } from './read-request.js'
 import { type Route, route } from './route.js'
@@ -37,12 +38,17 @@ export const taskRoutes: Route[] = [
     method: 'POST',
     path: '/v1/tasks',
     access: 'workload',
-    summary: 'Opens a task, with the credentials asked for at once.',
+    summary: 'Opens a task, with the credentials asked for at once. With dry_run=true it only decides, and opens none.',
     mints: true,
+    query: api.openTaskQuery,
     body: api.openTaskRequest,
     answer: openTaskAnswers,
-    async run({ parts, identity, body, headers }) {
+    async run({ parts, identity, query, body, headers }) {
       const caller = callerOf(identity)
+      if (query.dry_run === 'true') {
+        const decisions = await dryRunOpening(parts, caller, body)
+        return { status: 200, body: { decisions: decisions.map(dryRunView) } }
+      }
       const { account, instance, delegation } = caller.principal
       const scope = [account, instance ?? '', ...(delegation === undefined ? [] : [delegation])].join('\0')
       const opened = await openTask(parts, caller, body, readIdempotency(headers, scope, body))

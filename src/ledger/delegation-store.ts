@@ -1,35 +1,13 @@
 // Delegations as they stand in Redis: `d:<delegation>`, gone when their time is up.
 import type { Connection } from './connection.js'
-import type { Delegation, DelegationRecord } from './delegation.js'
+import type { DelegationRecord } from './delegation.js'
+import type { DelegationStore } from './delegations.js'
 import { taskOf } from './replies.js'
 import type { RunScript } from './scripts.js'
-import type { Task } from './task.js'
 import { orUnavailable } from './unavailable.js'
 
 /** One task's that wait to be used: a loop of a caller's must not fill the ledger. */
 const mostWaiting = 100
-
-export interface CreateDelegation {
-  readonly id: string
-  readonly record: DelegationRecord
-  readonly ttlSeconds: number
-  readonly rate: { readonly account: string; readonly perMinute: number }
-}
-
-export type CreateDelegationAnswer =
-  | { readonly outcome: 'ok'; readonly expiresAt: number }
-  | { readonly outcome: 'closed' | 'quota' }
-  | { readonly outcome: 'rate'; readonly retryAfterSeconds: number }
-
-export interface DelegationStore {
-  createDelegation(wanted: CreateDelegation): Promise<CreateDelegationAnswer>
-  /** Null when it never was or its time is up. */
-  findDelegation(id: string): Promise<Delegation | null>
-  /** Those of these tasks that the ledger has, in the given order. */
-  findTasks(ids: readonly string[]): Promise<Task[]>
-  /** The task and all below it. */
-  taskTree(root: string): Promise<string[]>
-}
 
 export function createDelegationStore(redis: Connection, tag: string, run: RunScript): DelegationStore {
   return {

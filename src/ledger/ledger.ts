@@ -4,7 +4,7 @@
 import type { AttributeValue } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
 import type { ApprovalStore } from './approval-ledger.js'
-import type { DelegationStore } from './delegation-store.js'
+import type { DelegationStore } from './delegations.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
 import type { NoticeStore } from './notices.js'

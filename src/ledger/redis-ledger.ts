@@ -11,7 +11,8 @@ import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
 import { createNoticeStore } from './notice-store.js'
 import { createOnce } from './once.js'
-import { chainMembers, fieldsOf, holderLookOf, leaseOf, type TaskRecord, taskOf } from './replies.js'
+import { openTask } from './open-task.js'
+import { fieldsOf, holderLookOf, leaseOf, taskOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
 import { createSettledWaiter } from './settled-waiter.js'
@@ -95,47 +96,6 @@ function wayOut(run: RunScript, written: Written) {
       return outcome === 'ok' ? { outcome, issuedAt } : { outcome }
     },
   }
-}
-
-async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTaskAnswer> {
-  const { task, idempotency } = request
-  const record: TaskRecord = {
-    principal: task.principal,
-    account: task.account,
-    instance: task.instance,
-    attributes: task.attributes,
-    holders: task.holders.map((holder) => [holder.id, holder.kind, holder.windowMs]),
-    chain: task.chain,
-    parent: task.parent,
-    depth: task.depth,
-    purpose: task.purpose,
-    ...(task.jkt === undefined ? {} : { jkt: task.jkt }),
-    ...chainMembers(task),
-  }
-  const args = {
-    task: task.id,
-    chain: task.chain.slice(1),
-    parent: task.parent ?? undefined,
-    account: task.holders.find((holder) => holder.kind === 'account')?.id,
-    ttlMs: request.ttlSeconds * 1000,
-    openTasks: request.openTasksLimit,
-    rate: request.ratePerMinute ?? undefined,
-    beatMs: request.heartbeat?.everyMs,
-    firstBeatMs: request.heartbeat?.firstMs,
-    delegation: task.delegation,
-    ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
-  }
-  const answer = (await run('open-task', JSON.stringify(args), JSON.stringify(record))) as [
-    string,
-    ...(string | number)[],
-  ]
-  const [outcome, first, second] = answer
-  if (outcome === 'ok') return { outcome, task: { ...task, openedAt: Number(first), expiresAt: Number(second) } }
-  if (outcome === 'again') return { outcome, task: String(first), bodySha256: String(second) }
-  if (outcome === 'rate') return { outcome, retryAfterSeconds: Math.ceil(Number(first) / 1000) }
-  if (outcome === 'opened') return { outcome, task: String(first) }
-  if (outcome === 'closed' || outcome === 'no_delegation') return { outcome }
-  return { outcome: 'quota', retryAfterSeconds: 60 }
 }
 
 async function look(

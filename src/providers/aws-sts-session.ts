@@ -54,7 +54,9 @@ export function planSession(lease: Omit<LeaseToIssue, 'remainingMs'>, recipe: Js
   const maxSessionSeconds = findMaxSession(recipe)
   if (maxSessionSeconds === undefined) throw unfillable('max_session is not a duration from 15m to 12h')
   const policy = completeSessionPolicy(recipe.session_policy as JsonObject, lease.deadline)
-  const tags = sessionTags(lease)
+  const withChain = { ...sessionTags(lease), ...chainTag(lease) }
+  // The chain stands in our audit in any case: no request fails because it does not fit at AWS, too.
+  const tags = findOversize(policy, withChain) ? sessionTags(lease) : withChain
   const oversize = findOversize(policy, tags)
   if (oversize) throw unfillable(oversize)
   return { role, session: lease.id, policy, tags, maxSessionSeconds }
@@ -80,6 +82,12 @@ function sessionTags(lease: Omit<LeaseToIssue, 'remainingMs'>): Record<string, s
     hallpass_action: tagValue(lease.action),
     hallpass_resource: tagValue(lease.resource),
   }
+}
+
+/** Who stands above the caller, its parent first; nothing for a root task. Cut like any other value. */
+function chainTag({ chain }: Omit<LeaseToIssue, 'remainingMs'>): Record<string, string> {
+  const above = chain.slice(1).map(({ principal }) => principal)
+  return above.length === 0 ? {} : { hallpass_chain: tagValue(above.join(' ')) }
 }
 
 /** Any text as a tag's value: foreign characters become `_`, and what was changed or cut keeps apart by a hash. */

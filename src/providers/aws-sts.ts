@@ -18,6 +18,7 @@ import { DenyWriter, type LockRole } from './aws-sts-deny-writer.js'
 import { diagnoseIdentity, diagnoseRole, type KnownRole } from './aws-sts-diagnose.js'
 import { IamRolePolicies, type RolePolicies } from './aws-sts-iam.js'
 import { planSession, sessionSeconds, validateRecipe } from './aws-sts-session.js'
+import { minTtlSeconds } from './floors.js'
 import {
   type Capacity,
   type Guarantees,
@@ -83,7 +84,7 @@ class AwsStsProvider implements Provider {
     const always = this.#settings?.when === 'always'
     return {
       revocation: always ? 'deny_policy' : 'natural_expiry',
-      minTtlSeconds: 60,
+      minTtlSeconds: minTtlSeconds.aws_sts,
       propagationSeconds: this.#settings?.propagation ?? 0,
       // AWS decides at every call: nothing opened with the session goes on without it.
       sessions: 'ended',

@@ -3,6 +3,7 @@
 
 import { type Clock, toTimestamp } from '../core/clock.js'
 import type { SettingProblem } from '../core/settings.js'
+import { minTtlSeconds as floors } from './floors.js'
 import {
   type Guarantees,
   type Handle,
@@ -33,7 +34,7 @@ export interface SignedJwtParts {
   reservedAudiences: readonly string[]
 }
 
-const minTtlSeconds = 1
+const minTtlSeconds = floors.jwt
 
 /** A provider named `name`; it calls nobody, so it has nothing to close and no connection to break. */
 export function createSignedJwtProvider(name: string, config: SignedJwtConfig, parts: SignedJwtParts): Provider {

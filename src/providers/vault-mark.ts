@@ -15,8 +15,21 @@ export function markOf(lease: string): Mark {
 }
 
 /** The metadata of the lease's token. Whoever holds the token can read it, so nothing secret. */
-export function metaOf(owner: VaultOwner, lease: string): Record<string, string> {
-  return { hallpass_lease: lease, hallpass_issuer: owner.issuer, hallpass_provider: owner.provider }
+export function metaOf(
+  owner: VaultOwner,
+  lease: string,
+  chain: readonly { readonly principal: string }[] = [],
+): Record<string, string> {
+  const own = { hallpass_lease: lease, hallpass_issuer: owner.issuer, hallpass_provider: owner.provider }
+  if (chain.length < 2) return own
+  // The caller, then who stands above it: Vault's own log says on whose behalf. Bounded like every name at Vault.
+  return {
+    ...own,
+    hallpass_chain: chain
+      .map(({ principal }) => principal)
+      .join(' ')
+      .slice(0, 512),
+  }
 }
 
 /** The lease that a token with this metadata was made for by this owner; null for everybody else's token. */

@@ -1,5 +1,6 @@
 // HashiCorp Vault and OpenBao as a provider. The sequence was verified on both; vault-issue.ts and vault-end.ts tell it in order.
 import type { Clock } from '../core/clock.js'
+import { minTtlSeconds as floors } from './floors.js'
 import type { Guarantees, JsonObject, Provider } from './provider.js'
 import { parseVaultRecipe, type VaultConfig, validateVaultRecipe } from './vault-config.js'
 import { diagnoseVault, noteOnOrphans } from './vault-doctor.js'
@@ -20,8 +21,7 @@ export interface VaultDependencies {
   signFederationToken: SignFederationToken
 }
 
-// A second is lost to whole seconds and the way there, and "0s" would be the longest that Vault has.
-const minTtlSeconds = 2
+const minTtlSeconds = floors.vault
 
 /** Makes the provider; calls nobody. `name` is its key in the configuration. */
 export function createVaultProvider(name: string, config: VaultConfig, dependencies: VaultDependencies): Provider {

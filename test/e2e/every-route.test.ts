@@ -100,6 +100,7 @@ const rows: Record<string, Row> = {
     ...forOperators('operate.approve'),
   },
   'POST /oauth/introspect': { form: () => ({ token: bought.secret }), nobody: '200', taskToken: strange },
+  'GET /v1/grants': { nobody: denied, taskToken: strange },
   'GET /v1/whoami': { nobody: '200', taskToken: strange },
 }
 const table = Object.entries(rows)

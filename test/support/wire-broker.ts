@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { answerRequest, approvalQuery, approvalsQuery } from '../../src/api/approvals.js'
 import { credentialRequest } from '../../src/api/credentials.js'
+import { delegationRequest } from '../../src/api/delegations.js'
 import { idempotencyKey } from '../../src/api/fields.js'
 import { type Lease, leaseQuery, type Receipt, waitQuery } from '../../src/api/leases.js'
 import { revocationRequest } from '../../src/api/revocations.js'
@@ -51,6 +52,8 @@ function taskRoutes(state: WireState): Route[] {
     ['POST', /^\/v1\/tasks\/([^/]+)\/credentials$/, (request, id) => requestCredential(state, request, id)],
     ['POST', /^\/v1\/tasks\/([^/]+)\/complete$/, (request, id) => completeTask(state, request, id)],
     ['POST', /^\/v1\/tasks\/([^/]+)\/heartbeat$/, (request, id) => beat(state, request, id)],
+    ['POST', /^\/v1\/tasks\/([^/]+)\/delegations$/, (request, id) => delegate(state, request, id)],
+    ['GET', /^\/v1\/whoami$/, whoami],
   ]
 }
 
@@ -150,14 +153,15 @@ function approvalOf(state: WireState, id: string) {
 }
 
 function openTask(state: WireState, request: SeenRequest): Answer {
-  authenticate(request, [workloadToken])
+  authenticate(request, [workloadToken, 'for.reviewer'])
   check(idempotencyKey, request.headers['idempotency-key'])
   const asked = check(openTaskRequest, request.body)
   const id = createId('task', Date.now())
   for (const one of asked.credentials ?? []) decide(state, one.action, one.resource)
   const opened = { opened_at: new Date().toISOString(), expires_at: inAnHour, ended_at: null }
   const who = { principal: 'ci:agent', account: 'ci:1', instance: null, parent: null, depth: 0 }
-  const task: Task = { id, ...who, purpose: asked.purpose, state: 'open', outcome: null, ...opened }
+  const parent = asked.delegation === undefined ? {} : { parent: `of.${asked.delegation}`, depth: 1 }
+  const task: Task = { id, ...who, ...parent, purpose: asked.purpose, state: 'open', outcome: null, ...opened }
   state.tasks.set(id, task)
   const approvals = (asked.credentials ?? []).flatMap((one) => wantApproval(state, id, one) ?? [])
   if (approvals.length > 0) return { status: 202, body: { task, task_token: `token-of.${id}`, approvals } }
@@ -206,6 +210,22 @@ function beat(state: WireState, request: SeenRequest, id: string): Answer {
   const task = taskOf(state, id, request)
   if (task.state === 'ended') throw new Refusal(409, 'task_closed', `${id} has ended`)
   return { status: 200, body: { task, next_before: inAnHour } }
+}
+
+/** Who may use it is the real broker's to know. */
+function delegate(state: WireState, request: SeenRequest, id: string): Answer {
+  authenticate(request, [workloadToken])
+  taskOf(state, id, request)
+  const { agent } = check(delegationRequest, request.body)
+  const delegation = { id: createId('dlg', Date.now()), expires_at: inAnHour }
+  return { status: 201, body: { delegation, ...(agent !== undefined && { delegation_token: `for.${agent}` }) } }
+}
+
+function whoami(request: SeenRequest): Answer {
+  authenticate(request, [workloadToken])
+  const who = { id: 'ci:agent', use: 'workload', issuer: 'ci', subject: 'agent', account: 'ci:1', instance: 'run-1' }
+  const rest = { attributes: {}, binding: 'none', person: null, token_expires_at: inAnHour }
+  return { status: 200, body: { ...who, ...rest } }
 }
 
 function listTasks(state: WireState, request: SeenRequest): Answer {

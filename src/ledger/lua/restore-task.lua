@@ -12,6 +12,11 @@ for _, lease in ipairs(redis.call('SMEMBERS', key .. ':l')) do
 end
 redis.call('HSET', key, 'state', a.outcome and 'ended' or 'open', 'opened', a.opened, 'expires', a.expires, 'live', live, 'rec', ARGV[2])
 if a.parent then redis.call('SADD', T .. 't:' .. a.parent .. ':c', a.task) end
+-- A delegation that came back unused would open a second task.
+local opened_by = cjson.decode(ARGV[2]).delegation
+if opened_by and redis.call('EXISTS', T .. 'd:' .. opened_by) == 1 then
+  redis.call('HSETNX', T .. 'd:' .. opened_by, 'opened', a.task)
+end
 if a.outcome then
   redis.call('HSET', key, 'outcome', a.outcome, 'ended', now)
   redis.call('PEXPIRE', key, DAY)

@@ -1,6 +1,7 @@
 // Delegations: who may be handed what, who may use it, and how often; a sub-agent's token.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
+import type { AuditRecord } from '../../../src/audit/record.js'
 import { authenticateDelegation } from '../../../src/broker/delegation-token.js'
 import { Gathered } from '../../../src/broker/gathered.js'
 import { openTask } from '../../../src/broker/open-task.js'
@@ -10,7 +11,7 @@ import { createTaskToken } from '../../../src/broker/task-token.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { createRestoration } from '../../../src/ledger/restoration.js'
 import { anAgent, aPair, handOver, openChild, read, toDelegate, write } from '../../support/chain.js'
-import { openTestLedger } from '../../support/ledger.js'
+import { openTestLedger, type TestLedger } from '../../support/ledger.js'
 import { startTestRedis } from '../../support/redis.js'
 import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 
@@ -79,6 +80,15 @@ describe('a delegation', () => {
       code: 'unknown_resource',
       errors: [{ field: 'ceiling.1.resource' }],
     })
+  })
+
+  test('is for somebody whom an issuer of workloads could vouch for', async () => {
+    const boss = story.caller()
+    const parent = await story.task(boss)
+    for (const issuer of ['nobody', 'staff', 'constructor']) {
+      const error = await refusalOf(handOver(story, boss, parent, { delegate: { issuer, subject: 'x' } }, [read]))
+      expect(error).toMatchObject({ code: 'invalid_request', errors: [{ field: 'delegate.issuer' }] })
+    }
   })
 
   test('hands on no more than was handed over, and says so in the audit', async () => {
@@ -196,33 +206,56 @@ test('the chain stands in what is minted: who acts outermost, with the name of t
   expect(act).toEqual({ sub: helperId, agent: 'reviewer', act: { sub: helperId, act: { sub: bossId } } })
 })
 
+/** A ledger that has nothing but what these records tell, one replay after the other. */
+async function inAnotherLedger(replays: ((record: AuditRecord) => boolean)[], look: (at: TestLedger) => Promise<void>) {
+  const redis = await startTestRedis()
+  const other = await openTestLedger(redis)
+  const connection = connectFailFast(redis, () => undefined)
+  await untilReady(connection, 5000)
+  const restoration = createRestoration(connection, redis.prefix)
+  try {
+    for (const isOurs of replays) {
+      const gathered = new Gathered()
+      for (const record of (await story.records()).filter(isOurs)) gathered.take(record as unknown as StoredRecord)
+      await replay({ ledger: other.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: true })
+    }
+    await look(other)
+  } finally {
+    connection.disconnect()
+    await other.close()
+    await redis.stop()
+  }
+}
+
 test('what the audit says is enough to write it all again', async () => {
   const { helper, child, delegation, boss, parent } = await aPair(story, [read])
   const { lease } = await story.buy(helper, child, read)
   const { delegation: unused } = await handOver(story, boss, parent, { agent: 'later' }, [write])
   const { agent } = await anAgent(story, boss, parent)
   const { task: agents } = await openChild(story, agent, undefined)
-  const gathered = new Gathered()
-  for (const record of await story.records()) gathered.take(record as unknown as StoredRecord)
-  const redis = await startTestRedis()
-  const other = await openTestLedger(redis)
-  const connection = connectFailFast(redis, () => undefined)
-  await untilReady(connection, 5000)
-  const restoration = createRestoration(connection, redis.prefix)
-  await replay({ ledger: other.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: true })
-  try {
+  await inAnotherLedger([() => true], async ({ ledger }) => {
     for (const task of [child, agents]) {
       const { activeLeases: _, ...same } = task
-      expect(await other.ledger.findTask(task.id)).toMatchObject(same)
+      expect(await ledger.findTask(task.id)).toMatchObject(same)
     }
-    expect(await other.ledger.taskTree(parent.id)).toEqual(expect.arrayContaining([child.id, agents.id]))
-    expect((await other.ledger.findLease(lease.id))?.record).toEqual(lease.record)
-    expect(await other.ledger.findDelegation(delegation.id)).toMatchObject({ opened: child.id })
-    expect(await other.ledger.findDelegation(unused.id)).toEqual(unused)
-  } finally {
-    connection.disconnect()
-    await other.close()
-    await redis.stop()
+    expect(await ledger.taskTree(parent.id)).toEqual(expect.arrayContaining([child.id, agents.id]))
+    expect((await ledger.findLease(lease.id))?.record).toEqual(lease.record)
+    expect(await ledger.findDelegation(delegation.id)).toMatchObject({ opened: child.id })
+    expect(await ledger.findDelegation(unused.id)).toEqual(unused)
+  })
+})
+
+test('a delegation comes back used, whichever instance replays first: who handed it on, or who opened with it', async () => {
+  const { child, delegation } = await aPair(story, [read])
+  const theirs = (record: AuditRecord) => record.task === child.id
+  const ours = (record: AuditRecord) => !theirs(record)
+  for (const order of [
+    [ours, theirs],
+    [theirs, ours],
+  ]) {
+    await inAnotherLedger(order, async ({ ledger }) => {
+      expect(await ledger.findDelegation(delegation.id)).toMatchObject({ opened: child.id })
+    })
   }
 })
 

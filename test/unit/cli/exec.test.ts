@@ -209,7 +209,14 @@ describe('what stops exec before the command', () => {
     ],
     ['no identity', () => {}, [], { HALLPASS_TOKEN: '' }, 125, 'no_subject_token'],
     ['no broker', () => {}, [], { HALLPASS_URL: '' }, 125, 'HALLPASS_URL is not set'],
-    ['a task around us', () => {}, [], { HALLPASS_TASK: 'task_outer' }, 125, 'already inside task_outer'],
+    [
+      'a task around us, and nothing to open one below it with',
+      () => {},
+      [],
+      { HALLPASS_TASK: 'task_outer', HALLPASS_TOKEN: '' },
+      125,
+      'already inside task_outer',
+    ],
     ['a flag without sense', () => {}, ['--settle', 'soon'], {}, 2, '--settle'],
   ] as const)('%s', async (_, arrange, options, environment, exitCode, says) => {
     arrange()

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import { BrokerError } from '../../../src/core/errors.js'
 import { planSession, sessionSeconds, tagValue, validateRecipe } from '../../../src/providers/aws-sts-session.js'
@@ -105,6 +106,23 @@ describe('the request', () => {
     [7_200_000, 3_600, 3_600],
   ])('%d ms left of a role of %d s asks for %d s', (remainingMs, maxSession, asked) => {
     expect(sessionSeconds(remainingMs, maxSession)).toBe(asked)
+  })
+
+  test('of a task below another says who stands above, as long as there is room for it', () => {
+    const chain = ['ci:agent', 'ci:boss', 'ci:root'].map((principal) => ({ principal, task: 'task_x' }))
+    expect(planSession(leaseToIssue(600), objectRead).tags).not.toHaveProperty('hallpass_chain')
+    const lease = { ...leaseToIssue(600), chain }
+    expect(planSession(lease, objectRead).tags).toMatchObject({ hallpass_chain: 'ci:boss ci:root' })
+    // As much of what does not pack as a session of a root task has room for.
+    const noise = Array.from({ length: 64 }, (_, n) => createHash('sha512').update(`${n}`).digest('base64url')).join('')
+    const root = { ...lease, chain: chain.slice(0, 1) }
+    const planned = (one: typeof lease, length: number) =>
+      planSession(one, recipeOf(policyOf({ ...statement, Resource: `arn:aws:s3:::${noise.slice(0, length)}` })))
+    let room = 1
+    expect(() => {
+      for (; room < 2_000; room++) planned(root, room)
+    }).toThrow(/pack to about/)
+    expect(planned(lease, room - 1).tags).toEqual(planned(root, room - 1).tags)
   })
 
   test('any principal makes a tag that AWS takes, and two never make the same one', () => {

@@ -25,6 +25,13 @@ function errorOf(outcome: PromiseSettledResult<unknown>): ProviderError {
 }
 
 describe('what Vault sees of one secret', () => {
+  test('of a task below another: the chain, the caller first', async () => {
+    const chain = ['ci:agent', 'ci:boss'].map((principal) => ({ principal, task: 'task_x' }))
+    await bench.issue(secretRecipe, { ...leaseToIssue(120), chain })
+    const create = bench.standIn.calls.find(({ path }) => path.startsWith('auth/token/create/'))
+    expect(create?.body).toMatchObject({ meta: { hallpass_chain: 'ci:agent ci:boss' } })
+  })
+
   test('login, an exact token, one read with it, and the secret cut to the lease', async () => {
     const lease = leaseToIssue(120)
     const { outcome, noted } = await bench.issue(secretRecipe, lease)

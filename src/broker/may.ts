@@ -1,0 +1,80 @@
+// What a caller may ask for on one resource, decided as a first request in a new task would be. A plan and no promise: nothing
+// is reserved, nothing is written down, and no denial counts against anybody.
+import type { Grant } from '../grants/grant.js'
+import { fillRecipe } from '../grants/recipe.js'
+import type { Resource } from '../policy/decision.js'
+import type { Asked } from './asked.js'
+import { decide, type World } from './decide.js'
+import { draftTask } from './draft-task.js'
+import { requestTargets } from './locked-by.js'
+import { countRequest } from './open-task.js'
+import type { Caller, Parts } from './parts.js'
+import { takeDelegation } from './take-delegation.js'
+
+export type May = 'yes' | 'approval' | 'no'
+
+/** Counted as one of the account's requests. Throws `rate`, `ledger_unavailable`. */
+export async function mayAsk(
+  parts: Parts,
+  caller: Caller,
+  grants: readonly Grant[],
+  resource: Resource,
+): Promise<May[]> {
+  const taken = await takeDelegation(parts, caller, undefined)
+  const draft = draftTask(parts, caller, { purpose: 'a plan' }, taken)
+  await countRequest(parts, draft.holders)
+  const { now, holders } = await parts.ledger.lookHolders(draft.holders)
+  const task = { ...draft, openedAt: now, expiresAt: now + draft.expiresAt - draft.openedAt }
+  const ancestors = taken?.chain ?? []
+  const chain = ancestors.map(({ id }) => id)
+  const answers: May[] = []
+  for (const grant of grants) {
+    const asked = possibleRequests(grant).flatMap((context) => fillable(parts, grant, resource, context))
+    const [first] = asked
+    const isLocked = first && (await parts.ledger.findLockOn(requestTargets(caller, first, chain)))
+    answers.push(
+      isLocked ? 'no' : best(asked.map((one) => mayOne(parts, caller, one, { now, task, holders, ancestors }))),
+    )
+  }
+  return answers
+}
+
+type Context = Record<string, string | number | boolean>
+
+/** A request that could not be minted is none that may be made. */
+function fillable(parts: Parts, grant: Grant, resource: Resource, declared: Context): Asked[] {
+  const provider = parts.providers.get(grant.provider)
+  if (!provider) return []
+  const guarantees = provider.guarantees(grant.recipe)
+  const ttlSeconds = Math.min(grant.ttl.defaultSeconds, parts.rules().limits.lease.ttl)
+  try {
+    fillRecipe(grant.recipe, { resource, declared, task: { id: 'task_plan' } })
+  } catch {
+    return []
+  }
+  return ttlSeconds < guarantees.minTtlSeconds ? [] : [{ grant, resource, declared, provider, guarantees, ttlSeconds }]
+}
+
+function mayOne(parts: Parts, caller: Caller, asked: Asked, world: World): May {
+  const { effect } = decide(parts, caller, asked, world).verdict
+  return effect === 'permit' ? 'yes' : effect === 'deny' ? 'no' : 'approval'
+}
+
+function best(answers: readonly May[]): May {
+  return answers.includes('yes') ? 'yes' : answers.includes('approval') ? 'approval' : 'no'
+}
+
+const mostRequests = 64
+
+/** What could be declared: every listed value; of what is free one that stands for it; what is optional also left out. */
+function possibleRequests(grant: Grant): Context[] {
+  let requests: Context[] = [{}]
+  for (const [name, field] of Object.entries(grant.context)) {
+    const values = field.oneOf ?? { string: ['any'], integer: [1], boolean: [true, false] }[field.type]
+    requests = requests.flatMap((request) => [
+      ...(field.optional ? [request] : []),
+      ...values.map((value) => ({ ...request, [name]: value })),
+    ])
+  }
+  return requests.slice(0, mostRequests)
+}
