@@ -134,7 +134,7 @@ export function startWorker(composed: Composed): Running {
   const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, rightOfWay)
   return {
     async drain() {
-      await Promise.all([sweeper.stop(workerDrainMs), workers.drain(workerDrainMs), notices?.stop()])
+      await Promise.all([sweeper.stop(workerDrainMs), workers.drain(workerDrainMs), notices?.stop(workerDrainMs)])
       for (const connection of connections) connection.disconnect()
     },
   }

@@ -14,9 +14,12 @@ export function startHeartbeats(
 ): { stop(): void } {
   const { beat } = borrowed
   if (beat === undefined) return { stop: () => undefined }
+  let isOver = false
   const timer = setInterval(() => {
     beat().catch((error: unknown) => {
-      if (!(error instanceof ClientError) || !isFinal(error)) return
+      // Several may be under way when the first of them is refused.
+      if (isOver || !(error instanceof ClientError) || !isFinal(error)) return
+      isOver = true
       clearInterval(timer)
       note(`no more heartbeats for ${borrowed.taskId}, so its credentials end: ${describeError(error)}`)
     })

@@ -1,6 +1,7 @@
 // What commands print: results on stdout as text or JSON, everything said to a person on stderr.
 import { ClientError } from '../client/index.js'
 import { UsageError } from './exit-codes.js'
+import { NotApproved } from './not-approved.js'
 
 export type OutputFormat = 'text' | 'json'
 
@@ -43,6 +44,9 @@ export function describeError(error: unknown): string {
 }
 
 function errorMembers(error: unknown): Record<string, unknown> {
+  if (error instanceof NotApproved) {
+    return { code: 'not_approved', detail: error.message, approval: error.approval }
+  }
   if (!(error instanceof ClientError)) {
     return { code: error instanceof UsageError ? 'usage' : 'internal', detail: describeError(error) }
   }

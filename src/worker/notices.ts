@@ -1,6 +1,7 @@
 // Schedules broker.deliverNotices; does none of the work.
 import { announceMissed } from '../broker/announce-approval.js'
 import { deliverNotices } from '../broker/deliver-notices.js'
+import { handBackAfter } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
 import type { PostNotice } from '../broker/post-notice.js'
 
@@ -8,8 +9,8 @@ const everyMs = 500
 const missedEveryMs = 30_000
 
 export interface Notices {
-  /** Resolves when the tries under way are over; none follows. */
-  stop(): Promise<void>
+  /** Resolves when the tries under way are over, or after `withinMs`: another worker has them then; none follows. */
+  stop(withinMs?: number): Promise<void>
 }
 
 /** One page after the other; an error waits for the next. */
@@ -41,11 +42,11 @@ export function startNotices(parts: Parts, post: PostNotice, timeoutSeconds: num
   missed.unref()
   lookForMissed()
   return {
-    async stop() {
+    async stop(withinMs = Number.POSITIVE_INFINITY) {
       stopped = true
       clearInterval(missed)
       wake()
-      await running
+      await handBackAfter(running, new AbortController(), withinMs)
     },
   }
 }
