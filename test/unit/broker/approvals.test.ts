@@ -130,6 +130,8 @@ describe('an approval is not', () => {
     await answer(story, used.id, aPerson('olga'))
     await new Promise((resolve) => setTimeout(resolve, 2100))
     expect(await codeOf(answer(story, asked.id, aPerson('olga')))).toBe('invalid_request')
+    const refusal = { event: 'operator.refused', actor: 'staff:olga', code: 'invalid_request' }
+    expect((await recordsOf(asked.id)).at(-1)).toMatchObject(refusal)
     await sweep(story.parts, story.own)
     for (const { id } of [asked, used]) {
       expect(await story.parts.ledger.findApproval(id)).toMatchObject({ state: 'expired', endReason: 'time' })
