@@ -1,6 +1,7 @@
 // The programs, and the commands on files or on the broker's own host.
 import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
+import { addAuditReading } from './audit-commands.js'
 import type { AddCommand } from './command-table.js'
 import { addPolicyTestCommands } from './policy-commands.js'
 import { addTokenCommands } from './token-commands.js'
@@ -140,6 +141,7 @@ function addAudit(root: Command, add: AddCommand): void {
       (await import('./host-commands.js')).runAuditVerify(directory, publicKeys, { ...io, config }),
   )
   withConfig(verify).option('--public-keys <file>', "a JWKS with the audit's public keys")
+  addAuditReading(audit, add)
 }
 
 function addHostCommands(root: Command, add: AddCommand): void {

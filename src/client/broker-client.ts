@@ -55,6 +55,7 @@ import { ClientError } from './client-error.js'
 import { createDpopSender, type DpopKey, sendAsBearer } from './dpop.js'
 import { callHttp, type HttpCall, parseServiceUrl } from './http-json.js'
 import type { SubjectTokenSource } from './subject-token-source.js'
+import { type TimelineCalls, timelineCalls } from './timeline-calls.js'
 
 export type TaskFilter = Paged<z.input<typeof taskQuery>>
 export type LeaseSearch = Paged<z.input<typeof leaseQuery>>
@@ -82,7 +83,7 @@ export interface BrokerClientOptions {
   maxAnswerBytes?: number
 }
 
-export interface BrokerClient extends ApprovalCalls {
+export interface BrokerClient extends ApprovalCalls, TimelineCalls {
   openTask(request: OpenTask, options?: MintOptions): Promise<OpenTaskAnswer>
   requestCredential(
     taskId: string,
@@ -149,6 +150,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   const identity = { whoami: () => call({ method: 'GET', path: ['whoami'], expect: whoami }) }
   return {
     ...taskCalls(call),
+    ...timelineCalls(call),
     ...leaseCalls(call),
     ...operatorCalls(call),
     ...lockCalls(call),

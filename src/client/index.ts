@@ -1,5 +1,6 @@
 // The publishable SDK: everything a program needs to ask a broker for credentials and to give them back.
 export type { Approval, ApprovalList, ApprovalState } from '../api/approvals.js'
+export type { AuditEntry, AuditList, Timeline } from '../api/audit.js'
 export type { Credential, CredentialAnswer } from '../api/credentials.js'
 export type { DelegationAnswer } from '../api/delegations.js'
 export type { Grant, GrantList } from '../api/grants.js'
@@ -20,4 +21,5 @@ export {
 export * from './client-error.js'
 export { createDpopKey, type DpopKey } from './dpop.js'
 export * from './subject-token-source.js'
+export type { AuditSearch, TimelineCalls, ToolCalls } from './timeline-calls.js'
 export type { WaitOptions } from './wait-for-approval.js'

@@ -9,6 +9,7 @@ import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease
 import type { Lock } from './lock.js'
 import type { NoticeStore } from './notices.js'
 import type { Holder, Task } from './task.js'
+import type { TimelineStore } from './timeline.js'
 
 /** What a holder holds now and was granted before, with the version that a reservation must still find. */
 export interface HolderLook {
@@ -218,7 +219,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger extends DelegationStore, ApprovalStore, NoticeStore {
+export interface Ledger extends DelegationStore, ApprovalStore, TimelineStore, NoticeStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>

@@ -50,6 +50,10 @@ const scriptNames = [
   'add-notice',
   'take-due-notices',
   'settle-notice',
+  'count-events',
+  'give-back-events',
+  'note-secrets',
+  'note-records',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -57,6 +57,8 @@ interface Row {
   readonly nobody: string
   readonly workload?: string
   readonly taskToken: string
+  /** A task token after its task's end, where that is another answer. */
+  readonly ended?: string
   /** The `action` in the audit of an operator's refusal. */
   readonly action?: string
 }
@@ -77,6 +79,15 @@ const rows: Record<string, Row> = {
     nobody: denied,
     taskToken: strange,
   },
+  'POST /v1/tasks/:id/events': {
+    ...onTask('/events'),
+    body: { events: [{ type: 'tool_call', tool: 'psql', outcome: 'ok' }] },
+    nobody: denied,
+    taskToken: '200',
+    ended: '409 task_closed',
+  },
+  'GET /v1/tasks/:id/timeline': { ...onTask('/timeline'), nobody: absent, taskToken: '200' },
+  'GET /v1/audit': { ...forOperators('operate.audit') },
   'GET /v1/leases': { ...forOperators('operate.view') },
   'GET /v1/leases/:id': { ...onLease(), nobody: absent, taskToken: '200' },
   'DELETE /v1/leases/:id': { ...onLease(), nobody: denied, taskToken: '200' },
@@ -196,7 +207,8 @@ describe('a task token', () => {
     expect(completed.body.receipts).toMatchObject([{ lease_id: lease, outcome: 'confirmed' }])
     const before = stack.auditRecords().filter((record) => record.lease === lease).length
     for (const [name, row] of table) {
-      expect([name, said(await send(name, row, own.token, { task: own.id, lease }))]).toEqual([name, row.taskToken])
+      const expected = row.ended ?? row.taskToken
+      expect([name, said(await send(name, row, own.token, { task: own.id, lease }))]).toEqual([name, expected])
     }
     const again = await stack.call('POST', `${own.path}/complete`, { token: own.token, body: { outcome: 'failed' } })
     expect(again.body).toEqual(completed.body)
