@@ -54,6 +54,7 @@ import type { ClientCertificateSource } from './client-certificate.js'
 import { ClientError } from './client-error.js'
 import { createDpopSender, type DpopKey, sendAsBearer } from './dpop.js'
 import { callHttp, type HttpCall, parseServiceUrl } from './http-json.js'
+import { type PolicyCalls, policyCalls } from './policy-calls.js'
 import type { SubjectTokenSource } from './subject-token-source.js'
 import { type TimelineCalls, timelineCalls } from './timeline-calls.js'
 
@@ -83,7 +84,7 @@ export interface BrokerClientOptions {
   maxAnswerBytes?: number
 }
 
-export interface BrokerClient extends ApprovalCalls, TimelineCalls {
+export interface BrokerClient extends ApprovalCalls, PolicyCalls, TimelineCalls {
   openTask(request: OpenTask, options?: MintOptions): Promise<OpenTaskAnswer>
   requestCredential(
     taskId: string,
@@ -156,6 +157,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     ...lockCalls(call),
     ...approvalCalls(call),
     ...identity,
+    ...policyCalls(call),
   }
 }
 

@@ -8,6 +8,7 @@ import type { DelegationStore } from './delegations.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
 import type { NoticeStore } from './notices.js'
+import type { RulesStore } from './rules-change.js'
 import type { Holder, Task } from './task.js'
 import type { TimelineStore } from './timeline.js'
 
@@ -25,6 +26,8 @@ export interface HolderLook {
   readonly grantedResources: readonly string[]
   readonly grantedSensitivities: readonly string[]
   readonly grantedTtls: readonly number[]
+  /** The newest lease by which a session had `c:<access>`, `s:<sensitivity>` or `t:<seconds>`. */
+  readonly grantedBy?: Readonly<Record<string, string>>
   readonly recentDenials: number
   /** The lease granted last to this holder. */
   readonly lastLease: string | null
@@ -49,6 +52,8 @@ export interface Reservation {
   readonly record: LeaseRecord
   readonly holders: readonly Holder[]
   readonly versions: readonly string[]
+  /** Counts of live leases that the decision rests on, of `task` or a holder's id: each within its bounds, which both count. */
+  readonly counts?: readonly { readonly of: string; readonly min: number; readonly max: number }[] | undefined
   readonly ttlSeconds: number
   /** How long the provider's call may take; the lease is looked after that long plus a margin from now. */
   readonly providerTimeoutMs: number
@@ -219,7 +224,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger extends DelegationStore, ApprovalStore, TimelineStore, NoticeStore {
+export interface Ledger extends DelegationStore, ApprovalStore, RulesStore, TimelineStore, NoticeStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>

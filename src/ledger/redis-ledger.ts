@@ -14,6 +14,7 @@ import { createOnce } from './once.js'
 import { openTask } from './open-task.js'
 import { fieldsOf, holderLookOf, leaseOf, taskOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
+import { createRulesStore } from './rules-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
 import { createSettledWaiter } from './settled-waiter.js'
 import { createSight } from './sight.js'
@@ -53,6 +54,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createApprovalStore(redis, tag, run),
     ...createSight(redis, tag, run),
     ...createNoticeStore(redis, tag, run),
+    ...createRulesStore(redis, tag, run),
     ...createDelegationStore(redis, tag, run),
     ...createTimelineStore(redis, tag, run),
     ...health(parts, tag),
@@ -142,6 +144,7 @@ async function reserve(run: RunScript, reservation: L.Reservation, written: Writ
   const args = {
     lease: reservation.lease,
     versions: reservation.versions,
+    counts: reservation.counts ?? [],
     holders: holderList(reservation.holders),
     ttlMs: reservation.ttlSeconds * 1000,
     timeoutMs: reservation.providerTimeoutMs,

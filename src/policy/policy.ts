@@ -2,6 +2,7 @@
 
 import { duration } from '../core/settings.js'
 import type { EntityUidJson, PolicyJson } from './cedar.js'
+import { type CountCuts, cutsOf } from './count-cuts.js'
 import type { Offer } from './decision.js'
 import { type PolicyUses, usesOf } from './policy-uses.js'
 
@@ -17,6 +18,8 @@ export interface Policy {
   /** One key of those that `principalKeys` gives; `*` for any principal. */
   readonly principalKey: string
   readonly uses: PolicyUses
+  /** What it reads of how many leases there are. */
+  readonly cuts: CountCuts
   /** Obligations; all null on a forbid. */
   readonly offer: Offer
 }
@@ -43,8 +46,8 @@ const longestApprovalSeconds = 86_400
 export function readPolicy(
   json: PolicyJson,
   source: { text: string; file: string; line: number },
-  groups: ReadonlySet<string>,
-  approved: ReadonlySet<string> = new Set(),
+  groups: Pick<ReadonlySet<string>, 'has'>,
+  approved: Pick<ReadonlySet<string>, 'has' | 'size'> = new Set(),
 ): PolicyReading {
   const faults: PolicyFault[] = []
   const refuse = (near: string, message: string) => faults.push({ near, message })
@@ -75,13 +78,14 @@ export function readPolicy(
   }
   if (faults.length > 0) return { policy: null, faults }
   const principalKey = principalKeyOf(json)
-  return { policy: { ...source, id, effect: json.effect, actions, principalKey, uses, offer }, faults: [] }
+  const cuts = cutsOf(json)
+  return { policy: { ...source, id, effect: json.effect, actions, principalKey, uses, cuts, offer }, faults: [] }
 }
 
 function readOffer(
   policy: string,
   annotations: Readonly<Record<string, string | null>>,
-  groups: ReadonlySet<string>,
+  groups: Pick<ReadonlySet<string>, 'has'>,
   refuse: (near: string, message: string) => void,
 ): Offer {
   const text = (name: string) => (Object.hasOwn(annotations, name) ? (annotations[name] ?? '') : null)
