@@ -29,13 +29,13 @@ const missedWithinMs = 3_600_000
 const missedAtOnce = 200
 
 /**
- * Announces where each approval of the last hour stands, again: a broker may have died between the approval and its notice.
- * What was announced before stays announced once.
+ * Announces again where each approval stands whose time is not long over: a broker may have died between the approval and its
+ * notice. What was announced before stays announced once.
  */
 export async function announceMissed(parts: AnnounceParts): Promise<void> {
   const now = parts.clock.now()
   for (const approval of await parts.ledger.listApprovals(null, null, missedAtOnce)) {
-    if (now - approval.requestedAt < missedWithinMs) await addNotice(parts, eventOf(approval, now), approval)
+    if (now - approval.expiresAt < missedWithinMs) await addNotice(parts, eventOf(approval, now), approval)
   }
 }
 
