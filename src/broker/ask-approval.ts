@@ -51,7 +51,7 @@ export async function askApproval(
       decision: decided.decision.id,
       request: caller.requestId,
     },
-    timeoutSeconds: timeoutOf(decided),
+    timeoutSeconds: approvalTimeoutOf(decided),
     pendingLimit: limits.account.pending_approvals,
     ...denialKeys(task.account, bound),
     locks: lockNames(bound, [task, ...ancestors]),
@@ -86,7 +86,8 @@ const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
     { retryAfterSeconds },
   )
 
-const timeoutOf = ({ verdict }: Decided) =>
+/** How long people may take, in seconds. */
+export const approvalTimeoutOf = ({ verdict }: Decided) =>
   ('offer' in verdict ? verdict.offer.approvalTimeoutSeconds : undefined) ?? defaultTimeoutSeconds
 
 /**
