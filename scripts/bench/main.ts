@@ -12,6 +12,7 @@ import { measureEngine } from './measure-engine.js'
 import { measureEngineWithVault } from './measure-engine-vault.js'
 import { measureHallpass } from './measure-hallpass.js'
 import { measureVault } from './measure-vault.js'
+import { measureReplay } from './replay.js'
 import { type Figures, printTable, rowsOf } from './report.js'
 import { layGround } from './stack.js'
 
@@ -73,6 +74,8 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
     say('decisions')
     const decisions = []
     for (const policies of [10, 100, 1000, 10_000]) decisions.push(await measureDecisions(policies, seconds / 4))
+    say('replay')
+    const replay = await measureReplay(10_000)
     say('identity')
     const identity = await measureIdentity(seconds)
     const { redisVersion, ...measured } = hallpass
@@ -82,7 +85,7 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
       node: process.version,
       redis: redisVersion,
     }
-    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, identity }
+    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, replay, identity }
   } finally {
     await redis.stop()
     rmSync(directory, { recursive: true, force: true })

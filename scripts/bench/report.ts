@@ -2,6 +2,7 @@
 import type { Decisions } from './decisions.js'
 import type { Drain } from './due-leases.js'
 import type { IdentityFigures, Times } from './identity.js'
+import type { Replay } from './replay.js'
 import type { Load } from './summary.js'
 
 export interface Figures {
@@ -15,6 +16,7 @@ export interface Figures {
   readonly issueAndRelease: Load
   readonly vault: { readonly raftWithAudit: Load; readonly devWithoutAudit: Load } | null
   readonly decisions: readonly Decisions[]
+  readonly replay: Replay
   readonly identity: IdentityFigures
   readonly drain: Drain
   readonly startMs: { readonly serve: number; readonly worker: number }
@@ -58,6 +60,7 @@ export function rowsOf(figures: Figures): Row[] {
       aim: one === largest ? 'p99 < 1 ms' : '',
       met: one === largest ? one.p99Ms < 1 : null,
     })),
+    replayRow(figures.replay),
     ...identityRows(figures.identity),
     {
       what: `drain of ${figure(drain.leases)} due leases`,
@@ -82,6 +85,15 @@ export function rowsOf(figures: Figures): Row[] {
       `${figure(residentMiB.serveIdle)} · ${figure(residentMiB.serveLoaded)} · ${figure(residentMiB.worker)} MiB`,
     ),
   ]
+}
+
+function replayRow({ decisions, policies, seconds, plainSeconds, equal }: Replay): Row {
+  return {
+    what: `replay of ${figure(decisions)} recorded decisions, ${figure(policies)} policies`,
+    result: `${figure(seconds, 2)} s, ${figure(seconds / plainSeconds, 1)} × deciding alone${equal ? '' : ', NOT ALL EQUAL'}`,
+    aim: '≤ 10 s, all equal',
+    met: equal && seconds <= 10,
+  }
 }
 
 function roundTrips(count: number): Row {
