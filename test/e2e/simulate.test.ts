@@ -42,10 +42,13 @@ test('what was decided by two sets, across a reload and two programs, replays eq
   const [file = ''] = sets()
   expect(statSync(join(stack.directory, 'audit', 'policy-sets', file)).mode & 0o777).toBe(0o600)
   writeFileSync(join(stack.directory, 'policies', readdirSync(join(stack.directory, 'policies'))[0] ?? ''), next)
-  await until(async () => sets().length === 2)
-  await until(async () =>
-    stack.auditRecords().some(({ event, chain }) => event === 'rules.loaded' && /serve/.test(chain)),
+  await until(
+    async () => sets().length,
+    (count) => count === 2,
   )
+  const loaded = async () =>
+    stack.auditRecords().filter(({ event, chain }) => event === 'rules.loaded' && /serve/.test(chain))
+  await until(loaded, (records) => records.length > 0)
   expect((await buy(stack, token, task, report)).lease).toMatch(/^lease_/)
   const replay = await stack.run('audit', 'replay', '--output', 'json')
   expect(replay).toMatchObject({ code: 0 })
