@@ -1,6 +1,7 @@
 // The only file that constructs the parts of a running program: configuration → wired broker and worker.
 import { type AuditLog, openAuditLog } from './audit/audit-log.js'
 import { RefusalCounter } from './audit/refusals.js'
+import { createAuditMirror } from './broker/mirror-audit.js'
 import type { Parts } from './broker/parts.js'
 import { asIs, type Surround, surroundEffects } from './broker/surround.js'
 import { checkRedis, startContinuity, watchLedger } from './compose-continuity.js'
@@ -93,6 +94,8 @@ async function composeOn(
   )
   const refusals = opened.add(new RefusalCounter({ audit, clock }), (one) => one.close())
   const state = await openState(opened, settings, log, audit, program)
+  const mirror = opened.add(createAuditMirror(state.ledger, log), (one) => one.close())
+  audit.onFlushed = mirror.note
   const lockRole = createRoleLock(state.commands, state.prefix, longestRoleWorkMs(settings), clock.monotonic)
   const isActive = state.ledger.isLive
   // A worker whose clock is ahead would take a credential for dead that still lives.

@@ -22,7 +22,6 @@ export const vote = z.object({
   reason: z.string(),
   at: fields.timestamp,
 })
-export type Vote = z.infer<typeof vote>
 
 /** One group that has to agree. Where several add up, nobody is counted for two of them. */
 const requirement = z.object({ group: z.string(), needed: z.int() })
@@ -78,14 +77,12 @@ export type Approval = z.infer<typeof approval>
 
 /** 202 of POST /v1/tasks/{id}/credentials, and 200 of approve and deny. */
 export const approvalAnswer = z.object({ approval })
-export type ApprovalAnswer = z.infer<typeof approvalAnswer>
 
 /** What POST /v1/tasks/{id}/credentials answers: 201, 202, or 200 where it only decides. */
 export const credentialAnswers = z.union([credentialAnswer, approvalAnswer, dryRunAnswer])
 
 /** 202 of POST /v1/tasks: the task is open, nothing was minted. One approval per credential that wants one. */
 export const openTaskApprovalsAnswer = z.object({ task, task_token: z.string(), approvals: z.array(approval) })
-export type OpenTaskApprovalsAnswer = z.infer<typeof openTaskApprovalsAnswer>
 
 export const openTaskAnswers = z.union([openTaskAnswer, openTaskApprovalsAnswer])
 

@@ -6,8 +6,10 @@ import { BrokerError } from '../core/errors.js'
 import { ChainFiles, createChainDirectory, maxBatchBytes } from './chain-files.js'
 import { acquireChainLock, type ChainLock } from './chain-lock.js'
 import { CheckpointWriter, type SignCheckpoint } from './checkpoints.js'
+import { ClaimedBudget } from './claimed-budget.js'
 import { type ChainHead, sealRecord } from './hash-chain.js'
-import type { AuditRecord, AuditSink } from './record.js'
+import type { StoredRecord } from './read-records.js'
+import { type AuditRecord, type AuditSink, isClaimed } from './record.js'
 import type { Healed } from './segments.js'
 
 export interface AuditLogOptions {
@@ -21,9 +23,12 @@ export interface AuditLogOptions {
   segmentBytes?: number
   /** How long a caller waits for the disk. Default 2 s. */
   waitMs?: number
+  /** Free disk below which what callers merely claim is refused. Default: a tenth of it, at most 1 GiB. */
+  reserveBytes?: number | undefined
 }
 
 interface Waiting {
+  readonly record: StoredRecord
   readonly bytes: Buffer
   readonly head: ChainHead
   /** Idempotent: a record that timed out is settled already when the disk has it at last. */
@@ -58,7 +63,10 @@ export class AuditLog implements AuditSink {
   readonly instance: string
   readonly #options: AuditLogOptions
   readonly #lock: ChainLock
+  readonly #claims: ClaimedBudget
   readonly #waitMs: number
+  /** Told of each record once it is on disk, in order. It must neither throw nor take long. */
+  onFlushed: (record: StoredRecord) => void = () => {}
   #files: ChainFiles | null = null
   #checkpoints: CheckpointWriter | null = null
   #head: ChainHead = { sequence: 0, hash: '' }
@@ -79,6 +87,7 @@ export class AuditLog implements AuditSink {
     this.instance = instance
     this.directory = directory
     this.#lock = lock
+    this.#claims = new ClaimedBudget({ ...options, directory })
   }
 
   /** The highest sequence that is surely on disk. */
@@ -102,6 +111,10 @@ export class AuditLog implements AuditSink {
    * bounded wait; it may then still get there later, which is why its place in the chain is never given to another.
    */
   async append(record: AuditRecord): Promise<number> {
+    return isClaimed(record) ? this.#claims.write(record, () => this.#append(record)) : this.#append(record)
+  }
+
+  async #append(record: AuditRecord): Promise<number> {
     if (!this.status().healthy || this.#queuedBytes > maxQueuedBytes) throw unavailable()
     const time = toTimestamp(this.#options.clock.now())
     const { bytes, head } = sealRecord(record, this.#head, this.instance, time)
@@ -113,7 +126,8 @@ export class AuditLog implements AuditSink {
         if (error) reject(error)
         else resolve()
       }
-      this.#queue.push({ bytes, head, settle })
+      const stored = { ...record, seq: head.sequence, instance: this.instance, time }
+      this.#queue.push({ record: stored, bytes, head, settle })
       this.#queuedBytes += bytes.length
       this.#scheduleFlush()
     })
@@ -179,7 +193,10 @@ export class AuditLog implements AuditSink {
         return
       }
       this.#flushed = last.head.sequence
-      for (const waiting of batch) waiting.settle(null)
+      for (const waiting of batch) {
+        waiting.settle(null)
+        this.onFlushed(waiting.record)
+      }
       this.#checkpoints?.noteFlushed(last.head)
     }
   }

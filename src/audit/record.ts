@@ -35,6 +35,7 @@ export type AuditEvent =
   | 'approval.answered'
   | 'approval.expired'
   | 'approval.used'
+  | 'tool.called'
 
 export interface AuditRecord {
   readonly event: AuditEvent
@@ -47,6 +48,9 @@ export interface AuditRecord {
   /** Any further members; canonical JSON, never a secret. */
   readonly [member: string]: Json | undefined
 }
+
+/** What a caller says of itself and nobody verified: written apart, so that it never takes the room of what we did. */
+export const isClaimed = (record: Pick<AuditRecord, 'event'>): boolean => record.event === 'tool.called'
 
 /** What the stories need of the audit; `audit-log.ts` is the real one. */
 export interface AuditSink {

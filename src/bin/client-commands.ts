@@ -5,6 +5,7 @@ import type { ExecOptions } from '../cli/exec.js'
 import type { LeaseListOptions } from '../cli/lease.js'
 import type { RequestOptions } from '../cli/request.js'
 import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../cli/task.js'
+import type { TaskEventOptions } from '../cli/task-event.js'
 import type { AddCommand } from './command-table.js'
 import { addLoginCommands } from './login-commands.js'
 import { addOperatorCommands } from './operator-commands.js'
@@ -118,6 +119,7 @@ function addTask(root: Command, add: AddCommand): void {
   )
     .option('--outcome <outcome>', 'succeeded, failed or cancelled')
     .option('--wait <duration>', 'how long to wait for the receipts', '10s')
+  addTaskEvent(task, add)
   const list = add(
     task,
     'list',
@@ -149,6 +151,24 @@ function addTaskDelegate(task: Command, add: AddCommand): void {
     .option('--agent <name>', 'a sub-agent without an identity of its own: prints a token for it')
     .option('--allow <action=resource>', 'what it may ask for, once for each pair', collect)
     .option('--ttl <duration>', 'until when it may be used, at most 15m', '10m')
+}
+
+function addTaskEvent(task: Command, add: AddCommand): void {
+  add(
+    task,
+    'event [id]',
+    {
+      summary: "put a tool call on the task's timeline, as claimed (without an id: HALLPASS_TASK)",
+      examples: ['hallpass task event --tool psql --outcome ok --detail "12 rows"'],
+    },
+    async (io, [id], options: TaskEventOptions) => (await import('../cli/task-event.js')).runTaskEvent(id, options, io),
+  )
+    .requiredOption('--tool <name>', 'what was called')
+    .requiredOption('--outcome <word>', 'how it ended: ok, error, denied, ...')
+    .option('--action <action>', 'for which action')
+    .option('--resource <resource>', 'on what')
+    .option('--detail <text>', 'at most 2,000 characters; secrets are left out')
+    .option('--at <time>', 'when, RFC 3339, UTC')
 }
 
 function addLease(root: Command, add: AddCommand): void {

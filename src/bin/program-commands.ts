@@ -1,6 +1,7 @@
 // The programs, and the commands on files or on the broker's own host.
 import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
+import { addAuditReading } from './audit-commands.js'
 import type { AddCommand } from './command-table.js'
 import { addPolicyTestCommands } from './policy-commands.js'
 import { addReplayCommand, addSimulateCommand } from './simulate-commands.js'
@@ -143,6 +144,7 @@ function addAudit(root: Command, add: AddCommand): void {
   )
   withConfig(verify).option('--public-keys <file>', "a JWKS with the audit's public keys")
   addReplayCommand(audit, add)
+  addAuditReading(audit, add)
 }
 
 function addHostCommands(root: Command, add: AddCommand): void {

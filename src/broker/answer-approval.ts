@@ -25,7 +25,17 @@ export async function answerApproval(
   answer: { vote: 'approve' | 'deny'; reason: string },
 ): Promise<Approval> {
   await checkApprover(parts, caller, found)
-  const vote = voteOf(parts, caller.principal, answer)
+  try {
+    return await countAnswer(parts, caller, found, voteOf(parts, caller.principal, answer))
+  } catch (error) {
+    if (error instanceof BrokerError && (error.code === 'invalid_request' || error.code === 'locked')) {
+      await recordRefusedAnswer(parts, caller, found, error.code, error.detail)
+    }
+    throw error
+  }
+}
+
+async function countAnswer(parts: Parts, caller: Caller, found: Approval, vote: ApprovalVote): Promise<Approval> {
   let approval = found
   for (let attempt = 0; attempt < attempts; attempt++) {
     const key = personKey(vote)
@@ -60,16 +70,22 @@ async function checkApprover(parts: Parts, caller: Caller, approval: Approval): 
   }
   const refused = why()
   if (refused === null) return
+  await recordRefusedAnswer(parts, caller, approval, 'not_permitted', refused)
+  throw new BrokerError('not_permitted', `${principal.id} may not answer ${approval.id}: ${refused}`)
+}
+
+async function recordRefusedAnswer(parts: Parts, caller: Caller, approval: Approval, code: string, reason: string) {
   await parts.audit.append({
     event: 'operator.refused',
-    actor: principal.id,
+    actor: caller.principal.id,
     request_id: caller.requestId,
     action: 'operate.approve',
     resource: approval.record.bound.resource.id,
+    task: approval.record.bound.task,
     approval: approval.id,
-    reason: refused,
+    code,
+    reason,
   })
-  throw new BrokerError('not_permitted', `${principal.id} may not answer ${approval.id}: ${refused}`)
 }
 
 function voteOf(

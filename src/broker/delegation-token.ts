@@ -5,6 +5,7 @@ import { isId } from '../core/ids.js'
 import type { Principal } from '../identity/principal.js'
 import { parseRawToken } from '../identity/raw-token.js'
 import { agentOf, type Delegation } from '../ledger/delegation.js'
+import { issuerOf } from '../ledger/lease.js'
 import { recordedPrincipal } from './hops.js'
 import type { Parts } from './parts.js'
 
@@ -30,14 +31,15 @@ export async function createDelegationToken(
 
 /**
  * The parent as it was verified when it opened its task, without its binding: this token is bound to no key. Throws
- * `invalid_token` for what is none of ours, has ended, or is of a delegation or a task that the ledger does not have any more.
+ * `invalid_token` for what is none of ours, has ended, or is of a delegation, a task or an issuer that is not there any more.
  */
 export async function authenticateDelegation(parts: Parts, token: string): Promise<Principal> {
   const { id, exp } = await verifyDelegationToken(parts, token)
   const delegation = await parts.ledger.findDelegation(id)
   const agent = delegation === null ? null : agentOf(delegation)
   const parent = delegation === null ? null : await parts.ledger.findTask(delegation.record.task)
-  if (agent === null || parent === null) throw new BrokerError('invalid_token', 'this delegation is over')
+  const isKnown = parent !== null && parts.rules().isWorkloadIssuer(issuerOf(parent.principal))
+  if (agent === null || !isKnown) throw new BrokerError('invalid_token', 'this delegation is over')
   return {
     ...recordedPrincipal(parent),
     binding: 'none',

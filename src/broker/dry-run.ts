@@ -30,7 +30,7 @@ export async function dryRun(
   const asked = resolveAsked(parts, request)
   const look = await lookAt(parts, caller, taskId, { idempotencyKey: null, counted: true })
   if (!look.chainOpen) throw new BrokerError('task_closed', `${taskId} has ended`)
-  await checkUnlocked(parts, requestTargets(caller, asked, look.task.chain))
+  await checkUnlocked(parts, requestTargets(caller, asked, look.task.chain, look.ancestors))
   const named = request.approval_id ?? null
   const approval = named === null ? null : await resolveNamedApproval(parts, caller, taskId, named)
   const decided = decide(parts, caller, asked, worldOf(parts, look, approval))
@@ -47,7 +47,7 @@ export async function dryRunOpening(parts: Parts, caller: Caller, request: OpenT
   const taken = await takeDelegation(parts, caller, request.delegation)
   const above = taken?.chain ?? []
   const chain = above.map((task) => task.id)
-  for (const { asked } of wanted) await checkUnlocked(parts, requestTargets(caller, asked, chain))
+  for (const { asked } of wanted) await checkUnlocked(parts, requestTargets(caller, asked, chain, above))
   const decided = await decideAll(parts, caller, draftTask(parts, caller, request, taken), wanted, above)
   return decided.map(({ decision, verdict }) => ({
     decision,

@@ -4,6 +4,7 @@ import { toTimestamp } from '../core/clock.js'
 import { BrokerError } from '../core/errors.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Lock } from '../ledger/lock.js'
+import type { Task } from '../ledger/task.js'
 import type { Asked } from './asked.js'
 import type { Caller, Parts } from './parts.js'
 
@@ -28,13 +29,23 @@ export async function lockedBy(parts: Parts, names: readonly string[]): Promise<
   })
 }
 
-/** Every name under which a request is looked up among the locks before there is a lease. `chain`: its task and those above. */
-export function requestTargets({ principal }: Caller, { grant, resource }: Asked, chain: readonly string[]): string[] {
+/**
+ * Every name under which a request is looked up among the locks before there is a lease. `chain`: its task and those above;
+ * `above`: who opened those, since a lock on any of them stops all below (I7).
+ */
+export function requestTargets(
+  { principal }: Caller,
+  { grant, resource }: Asked,
+  chain: readonly string[],
+  above: readonly Pick<Task, 'principal' | 'account'>[],
+): string[] {
   return [
     ...chain.map((task) => `task=${task}`),
-    `principal=${principal.id}`,
-    `account=${principal.account}`,
-    `issuer=${issuerOf(principal.id)}`,
+    ...[{ principal: principal.id, account: principal.account }, ...above].flatMap((actor) => [
+      `principal=${actor.principal}`,
+      `account=${actor.account}`,
+      `issuer=${issuerOf(actor.principal)}`,
+    ]),
     `action=${grant.action}`,
     `resource=${resource.id}`,
     `provider=${grant.provider}`,

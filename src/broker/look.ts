@@ -1,8 +1,9 @@
 // The one look at the ledger that a decision rests on, with what must hold before anything is decided.
 import { BrokerError } from '../core/errors.js'
 import { holderId } from '../ledger/keys.js'
+import { issuerOf } from '../ledger/lease.js'
 import type { Look } from '../ledger/ledger.js'
-import type { Holder } from '../ledger/task.js'
+import type { Holder, Task } from '../ledger/task.js'
 import { ownHolders } from './holders.js'
 import type { Caller, Parts } from './parts.js'
 import { checkOwner } from './task-access.js'
@@ -11,7 +12,7 @@ const clockToleranceMs = 5000
 
 /**
  * Looks at the task, its chain and holders. `counted`: whether this counts as one of the account's requests per minute.
- * Throws `rate` (429), `not_found` (also for another's task), `clock` (503).
+ * Throws `rate` (429), `not_found` (also for another's task), `not_permitted` (an issuer above is gone), `clock` (503).
  */
 export async function lookAt(
   parts: Parts,
@@ -29,10 +30,18 @@ export async function lookAt(
   }
   await checkOwner(parts, caller, taskId, look === 'not_found' ? null : look.task)
   if (look === 'not_found') throw new BrokerError('internal', `a look without the task ${taskId}`)
+  checkStillVouchedFor(parts, look.ancestors)
   if (Math.abs(look.now - parts.clock.now()) > clockToleranceMs) {
     throw new BrokerError('clock', "this broker's clock is more than 5 s off the ledger's", { retryAfterSeconds: 10 })
   }
   return look
+}
+
+/** Nobody below acts for somebody whose issuer the operator has removed: it could not ask for itself any more. */
+function checkStillVouchedFor(parts: Parts, ancestors: readonly Task[]): void {
+  const left = ancestors.find(({ principal }) => !parts.rules().isWorkloadIssuer(issuerOf(principal)))
+  if (left === undefined) return
+  throw new BrokerError('not_permitted', `${left.principal} stands above, of an issuer that is not configured any more`)
 }
 
 /** Counts a denial against the session and the account that asked; who stands above did not. */

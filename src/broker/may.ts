@@ -31,7 +31,7 @@ export async function mayAsk(
   for (const grant of grants) {
     const asked = possibleRequests(grant).flatMap((context) => fillable(parts, grant, resource, context))
     const [first] = asked
-    const isLocked = first && (await parts.ledger.findLockOn(requestTargets(caller, first, chain)))
+    const isLocked = first && (await parts.ledger.findLockOn(requestTargets(caller, first, chain, ancestors)))
     answers.push(
       isLocked ? 'no' : best(asked.map((one) => mayOne(parts, caller, one, { now, task, holders, ancestors }))),
     )

@@ -2,8 +2,10 @@
 // it never repeats a call that mints: what a lost answer held was shown once and is gone.
 import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
+import { type AuditList, auditList, type auditQuery, type Timeline, timelineAnswer } from '../api/audit.js'
 import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
 import { type DelegationAnswer, delegationAnswer, type delegationRequest } from '../api/delegations.js'
+import { type EventsAnswer, type EventsRequest, eventsAnswer } from '../api/events.js'
 import { type GrantList, grantList, type grantQuery } from '../api/grants.js'
 import {
   type Lease,
@@ -55,6 +57,8 @@ export type OrderRevocation = z.input<typeof revocationRequest>
 export type SetLock = z.input<typeof lockRequest>
 export type Delegate = z.input<typeof delegationRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
+export type ToolCalls = EventsRequest['events']
+export type AuditSearch = Paged<z.input<typeof auditQuery>>
 export type DryRun = z.infer<typeof dryRunAnswer>
 export type GrantFilter = Paged<z.input<typeof grantQuery>>
 
@@ -106,6 +110,12 @@ export interface BrokerClient {
   ): Promise<CompleteAnswer>
   /** Shows that the work goes on, for a task opened with `heartbeat_seconds`. Takes the subject token: a task token only shrinks. */
   heartbeat(taskId: string, auth?: TaskAuth): Promise<HeartbeatAnswer>
+  /** Says what the task's work did: at most 100 tool calls. They stand on its timeline as claimed, without secrets. */
+  reportEvents(taskId: string, events: ToolCalls, auth?: TaskAuth): Promise<EventsAnswer>
+  /** The task and all below it as one story; the broker's copy is bounded, and says when it was cut. */
+  showTimeline(taskId: string, auth?: TaskAuth): Promise<Timeline>
+  /** The newest audit records of all brokers and workers; for operators. */
+  listAudit(search?: AuditSearch): Promise<AuditList>
   showTask(taskId: string, auth?: TaskAuth): Promise<Task>
   listTasks(filter?: TaskFilter): Promise<z.infer<typeof taskList>>
   showLease(leaseId: string, auth?: TaskAuth): Promise<Lease>
@@ -159,7 +169,14 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   }
 
   const identity = { whoami: () => call({ method: 'GET', path: ['whoami'], expect: whoami }) }
-  return { ...taskCalls(call), ...leaseCalls(call), ...operatorCalls(call), ...lockCalls(call), ...identity }
+  return {
+    ...taskCalls(call),
+    ...timelineCalls(call),
+    ...leaseCalls(call),
+    ...operatorCalls(call),
+    ...lockCalls(call),
+    ...identity,
+  }
 }
 
 function checkIdentity({ tokenSource, certificate, dpop }: BrokerClientOptions, base: URL): void {
@@ -229,6 +246,23 @@ function taskCalls(call: Caller) {
       call({ method: 'GET', path: ['tasks', taskId], expect: task, taskToken: auth.taskToken }),
     listTasks: (filter: TaskFilter = {}) =>
       call({ method: 'GET', path: ['tasks'], expect: taskList, query: filter as Query }),
+  }
+}
+
+function timelineCalls(call: Caller) {
+  return {
+    reportEvents: (taskId: string, events: ToolCalls, auth: TaskAuth = {}) =>
+      call({
+        method: 'POST',
+        path: ['tasks', taskId, 'events'],
+        expect: eventsAnswer,
+        body: { events },
+        taskToken: auth.taskToken,
+      }),
+    showTimeline: (taskId: string, auth: TaskAuth = {}) =>
+      call({ method: 'GET', path: ['tasks', taskId, 'timeline'], expect: timelineAnswer, taskToken: auth.taskToken }),
+    listAudit: (search: AuditSearch = {}) =>
+      call({ method: 'GET', path: ['audit'], expect: auditList, query: search as Query }),
   }
 }
 

@@ -1,4 +1,5 @@
 // The publishable SDK: everything a program needs to ask a broker for credentials and to give them back.
+export type { AuditEntry, AuditList, Timeline } from '../api/audit.js'
 export type { Credential, CredentialAnswer } from '../api/credentials.js'
 export type { DelegationAnswer } from '../api/delegations.js'
 export type { Grant, GrantList } from '../api/grants.js'

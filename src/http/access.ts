@@ -124,3 +124,17 @@ export async function checkOperator(
   })
   throw new BrokerError('not_permitted', `no policy permits ${action} for ${caller.principal.id} here`)
 }
+
+/** An operator who may do this to nothing at all is told so. */
+export async function checkOperatorSeesAny(
+  parts: Parts,
+  caller: Caller,
+  action: 'operate.view' | 'operate.audit' = 'operate.view',
+): Promise<void> {
+  const { catalogue, policy } = parts.rules()
+  const seesSome = catalogue.resources.some((entry) => {
+    const resource = { id: entry.pattern, type: entry.type, attributes: entry.attributes }
+    return policy.permitsOperator(caller.principal, action, resource, {}).permit
+  })
+  if (!seesSome) await checkOperator(parts, caller, action, null)
+}

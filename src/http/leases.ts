@@ -6,7 +6,15 @@ import { release } from '../broker/release.js'
 import { notFound } from '../broker/task-access.js'
 import { leaseView, receiptView } from '../broker/views.js'
 import type { Lease } from '../ledger/lease.js'
-import { actorOf, callerOf, checkOperator, concernedBy, operatorMay, resolveOwnLease } from './access.js'
+import {
+  actorOf,
+  callerOf,
+  checkOperator,
+  checkOperatorSeesAny,
+  concernedBy,
+  operatorMay,
+  resolveOwnLease,
+} from './access.js'
 import { type Route, route } from './route.js'
 
 export const leaseRoutes: Route[] = [
@@ -89,14 +97,4 @@ async function resolveConcerned(
   await checkOperator(parts, caller, action, lease === null ? null : concernedBy(lease))
   if (lease === null) throw notFound('lease')
   return lease
-}
-
-/** An operator who may view nothing at all is told so. */
-export async function checkOperatorSeesAny(parts: Parts, caller: Caller): Promise<void> {
-  const { catalogue, policy } = parts.rules()
-  const seesSome = catalogue.resources.some((entry) => {
-    const resource = { id: entry.pattern, type: entry.type, attributes: entry.attributes }
-    return policy.permitsOperator(caller.principal, 'operate.view', resource, {}).permit
-  })
-  if (!seesSome) await checkOperator(parts, caller, 'operate.view', null)
 }

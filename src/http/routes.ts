@@ -13,6 +13,7 @@ import { policyRoutes } from './policy.js'
 import { revocationRoutes } from './revocations.js'
 import { type Route, route } from './route.js'
 import { taskRoutes } from './tasks.js'
+import { timelineRoutes } from './timeline.js'
 import { whoamiRoutes } from './whoami.js'
 
 export interface Surroundings {
@@ -36,6 +37,7 @@ export function allRoutes(around: Surroundings): Route[] {
     ...revocationRoutes, //  POST /v1/revocations · GET /v1/revocations/:id
     ...lockRoutes, //        POST|GET /v1/locks · DELETE /v1/locks/:id
     ...approvalRoutes, //    GET /v1/approvals · GET /v1/approvals/:id · POST /v1/approvals/:id/approve|deny
+    ...timelineRoutes, //    POST /v1/tasks/:id/events · GET /v1/tasks/:id/timeline · GET /v1/audit
     ...oauthRoutes, //       POST /oauth/introspect
     ...whoamiRoutes, //      GET /v1/whoami
     ...policyRoutes, //      POST /v1/policy/simulate

@@ -8,6 +8,7 @@ import type { DelegationStore } from './delegations.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
 import type { Holder, Task } from './task.js'
+import type { TimelineStore } from './timeline.js'
 
 /** What a holder holds now and was granted before, with the version that a reservation must still find. */
 export interface HolderLook {
@@ -217,7 +218,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger extends DelegationStore, ApprovalStore {
+export interface Ledger extends DelegationStore, ApprovalStore, TimelineStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>

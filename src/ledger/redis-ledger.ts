@@ -18,6 +18,7 @@ import { createSettledWaiter } from './settled-waiter.js'
 import { createSight } from './sight.js'
 import { storeActivation, storeRecord } from './stored-lease.js'
 import type { Holder } from './task.js'
+import { createTimelineStore } from './timeline-store.js'
 import { ledgerUnavailable, orUnavailable } from './unavailable.js'
 
 /** No lease is issued when nobody has swept for this long: there would be nobody to end it. */
@@ -51,6 +52,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createApprovalStore(redis, tag, run),
     ...createSight(redis, tag, run),
     ...createDelegationStore(redis, tag, run),
+    ...createTimelineStore(redis, tag, run),
     ...health(parts, tag),
   }
 }

@@ -47,6 +47,10 @@ const scriptNames = [
   'answer-approval',
   'expire-approval',
   'restore-approval',
+  'count-events',
+  'give-back-events',
+  'note-secrets',
+  'note-records',
 ] as const
 
 export type ScriptName = (typeof scriptNames)[number]

@@ -1,6 +1,6 @@
 // Handles are sealed before they are stored: AES-256-GCM, random 96-bit nonce, associated data that binds the deployment, the
 // lease and the provider, key id in front (design section 9). A handle cut out of one lease opens in no other.
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto'
 import { canonicalJson } from '../core/canonical-json.js'
 import type { Secret } from '../core/secret.js'
 import type { Handle } from '../providers/provider.js'
@@ -9,6 +9,11 @@ export interface Sealing {
   seal(handle: Handle, lease: string, provider: string): string
   /** Throws when the text was altered, is another lease's, or no configured key made it. */
   unseal(sealed: string, lease: string, provider: string): Handle
+  /**
+   * How a secret is known again without being kept: 96 bits of an HMAC-SHA-256 under a key made of each sealing key, the one
+   * to keep first. A plain hash would let whoever reads Redis guess at a weak one.
+   */
+  digestsOf(secret: string): string[]
 }
 
 /** `keys`: 32 bytes in base64, a comma-separated list while rotating; the first one seals, all of them unseal. */
@@ -20,12 +25,15 @@ export function createSealing(keys: Secret, deployment: string): Sealing {
       const key = Buffer.from(text.trim(), 'base64')
       if (key.length !== 32)
         throw new Error('keys.sealing: expected 32 bytes in base64, or a comma-separated list of such')
-      return { key, id: createHash('sha256').update(key).digest('base64url').slice(0, 8) }
+      const digestKey = createHmac('sha256', key).update(`hallpass digest\0${deployment}`).digest()
+      return { key, digestKey, id: createHash('sha256').update(key).digest('base64url').slice(0, 8) }
     })
   const [first] = known
   if (!first) throw new Error('keys.sealing: expected 32 bytes in base64')
   const boundTo = (lease: string, provider: string) => Buffer.from(canonicalJson([deployment, lease, provider]))
   return {
+    digestsOf: (secret) =>
+      known.map(({ digestKey }) => createHmac('sha256', digestKey).update(secret).digest('base64url').slice(0, 16)),
     seal(handle, lease, provider) {
       const nonce = randomBytes(12)
       const cipher = createCipheriv('aes-256-gcm', first.key, nonce).setAAD(boundTo(lease, provider))

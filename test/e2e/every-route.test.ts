@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Answer } from '../../scripts/demo/http-call.js'
 import { allRoutes } from '../../src/http/routes.js'
 import { type Stack, startStack } from '../support/stack.js'
-import type { StackSettings } from '../support/stack-settings.js'
+import { type StackSettings, stackGrants } from '../support/stack-settings.js'
 import {
   type Bought,
   buy,
@@ -24,13 +24,19 @@ let ledger: LedgerView
 let token: string
 let task: OpenedTask
 let bought: Bought
+let approval: string
 
 beforeAll(async () => {
-  stack = await startStack()
+  const asking = { ...stackGrants['report.read'], require: { approval: 'on-call:1' } }
+  const settings = (base: StackSettings) => ({ ...base, grants: { ...base.grants, 'report.ask': asking } })
+  stack = await startStack({ settings })
   ledger = lookIntoLedger(stack)
   token = await stack.ciToken()
   task = await openTask(stack, token)
   bought = await buy(stack, token, task, report)
+  const body = { action: 'report.ask', resource: 'repo:acme/web' }
+  const asked = await stack.call('POST', `${task.path}/credentials`, { token, body })
+  approval = (asked.body.approval as { id: string }).id
 })
 afterAll(async () => {
   ledger?.close()
@@ -52,6 +58,8 @@ interface Row {
   readonly nobody: string
   readonly workload?: string
   readonly taskToken: string
+  /** A task token after its task's end, where that is another answer. */
+  readonly ended?: string
   /** The `action` in the audit of an operator's refusal. */
   readonly action?: string
 }
@@ -72,6 +80,15 @@ const rows: Record<string, Row> = {
     nobody: denied,
     taskToken: strange,
   },
+  'POST /v1/tasks/:id/events': {
+    ...onTask('/events'),
+    body: { events: [{ type: 'tool_call', tool: 'psql', outcome: 'ok' }] },
+    nobody: denied,
+    taskToken: '200',
+    ended: '409 task_closed',
+  },
+  'GET /v1/tasks/:id/timeline': { ...onTask('/timeline'), nobody: absent, taskToken: '200' },
+  'GET /v1/audit': { ...forOperators('operate.audit') },
   'GET /v1/leases': { ...forOperators('operate.view') },
   'GET /v1/leases/:id': { ...onLease(), nobody: absent, taskToken: '200' },
   'DELETE /v1/leases/:id': { ...onLease(), nobody: denied, taskToken: '200' },
@@ -83,14 +100,14 @@ const rows: Record<string, Row> = {
   'GET /v1/locks': { ...forOperators('operate.view') },
   'DELETE /v1/locks/:id': { path: () => `/v1/locks/lock_${unknown}`, ...forOperators('operate.unlock') },
   'GET /v1/approvals': { nobody: denied, taskToken: strange, action: 'operate.view' },
-  'GET /v1/approvals/:id': { path: () => `/v1/approvals/appr_${unknown}`, nobody: absent, taskToken: absent },
+  'GET /v1/approvals/:id': { path: () => `/v1/approvals/${approval}`, nobody: absent, taskToken: absent },
   'POST /v1/approvals/:id/approve': {
-    path: () => `/v1/approvals/appr_${unknown}/approve`,
+    path: () => `/v1/approvals/${approval}/approve`,
     body: { reason: 'x' },
     ...forOperators('operate.approve'),
   },
   'POST /v1/approvals/:id/deny': {
-    path: () => `/v1/approvals/appr_${unknown}/deny`,
+    path: () => `/v1/approvals/${approval}/deny`,
     body: { reason: 'x' },
     ...forOperators('operate.approve'),
   },
@@ -192,7 +209,8 @@ describe('a task token', () => {
     expect(completed.body.receipts).toMatchObject([{ lease_id: lease, outcome: 'confirmed' }])
     const before = stack.auditRecords().filter((record) => record.lease === lease).length
     for (const [name, row] of table) {
-      expect([name, said(await send(name, row, own.token, { task: own.id, lease }))]).toEqual([name, row.taskToken])
+      const expected = row.ended ?? row.taskToken
+      expect([name, said(await send(name, row, own.token, { task: own.id, lease }))]).toEqual([name, expected])
     }
     const again = await stack.call('POST', `${own.path}/complete`, { token: own.token, body: { outcome: 'failed' } })
     expect(again.body).toEqual(completed.body)

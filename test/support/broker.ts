@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AuditLog, openAuditLog } from '../../src/audit/audit-log.js'
 import type { AuditRecord } from '../../src/audit/record.js'
+import { createAuditMirror } from '../../src/broker/mirror-audit.js'
 import type { Parts, Rules } from '../../src/broker/parts.js'
 import { composeRules } from '../../src/compose-rules.js'
 import { type Clock, systemClock } from '../../src/core/clock.js'
@@ -58,6 +59,8 @@ export interface TestBroker {
   connectPatient(): Connection
   /** Everything on disk, in order. */
   records(): Promise<AuditRecord[]>
+  /** The folder of its chains; it goes with the broker. */
+  readonly auditFolder: string
   close(): Promise<void>
 }
 
@@ -119,6 +122,8 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
     metrics: createMetrics(),
     breakers: createBreakers(clock, undefined, { failures: 1000, ...settings.breakers }),
   }
+  const mirror = createAuditMirror(ledger, parts.log)
+  audit.onFlushed = mirror.note
   // Without a sign that somebody sweeps nothing is issued.
   await ledger.takeDue([], 1)
   return {
@@ -132,10 +137,12 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
       return connection
     },
     records: () => readRecords(audit.directory),
+    auditFolder: join(folder, 'audit'),
     async close() {
       for (const connection of opened) connection.disconnect()
       await queue.close().catch(() => undefined)
       jobs.disconnect()
+      await mirror.close()
       await ledger.close()
       await audit.close()
       keyset.close()

@@ -31,7 +31,7 @@ if locked then return { 'locked', locked } end
 if a.approval then
   local given = redis.call('HMGET', T .. 'a:' .. a.approval.id, 'state', 'expires', 'n')
   if given[1] ~= 'approved' or tonumber(given[2]) <= now then return { 'approval', given[1] or 'expired' } end
-  if given[3] ~= a.approval.answers then return { 'version' } end
+  if (given[3] or '0') ~= a.approval.answers then return { 'version' } end
 end
 local live = {}
 for i, holder in ipairs(a.holders) do

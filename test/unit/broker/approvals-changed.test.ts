@@ -18,6 +18,7 @@ import type { ApprovalNews } from '../../../src/ledger/approval.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { createRestoration } from '../../../src/ledger/restoration.js'
 import { answer, aPerson, approved, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
+import { handOver, openChild, toDelegate } from '../../support/chain.js'
 import { openTestLedger } from '../../support/ledger.js'
 import { startTestRedis } from '../../support/redis.js'
 import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
@@ -134,6 +135,20 @@ describe('an approval', () => {
     expect((await answer(story, id, aPerson('olga'), 'deny')).state).toBe('denied')
     await removeLock(story.parts, story.operator(), onOlga)
   })
+})
+
+test('no human behind anybody above in the chain may approve what is asked below', async () => {
+  const boss = story.caller(undefined, { person: 'olga@acme.example' })
+  const helper = story.caller()
+  const pair = { action: 'ship.run', resource: 'repo:acme/web' }
+  const { delegation } = await handOver(story, boss, await story.task(boss), toDelegate(helper), [pair])
+  const { task } = await openChild(story, helper, delegation.id)
+  const { id } = await ask(story, helper, task)
+  expect(await codeOf(answer(story, id, aPerson('olga')))).toBe('not_permitted')
+  await answer(story, id, aPerson('rosa'))
+  expect((await answer(story, id, aPerson('pete'))).state).toBe('approved')
+  const { lease } = await story.buy(helper, task, shipping({ approval_id: id }))
+  expect(lease.record.chain).toHaveLength(2)
 })
 
 test('a task with several credentials waits for all that want it, and nothing is minted', async () => {

@@ -1,5 +1,6 @@
 // People agree to one exact request: what is bound, who counts, and that one approval buys one credential.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { approvalView } from '../../../src/broker/approval-view.js'
 import { sweep } from '../../../src/broker/sweep.js'
 import { answer, aPerson, approved, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
 import { startTestBroker, type TestBroker } from '../../support/broker.js'
@@ -130,6 +131,8 @@ describe('an approval is not', () => {
     await answer(story, used.id, aPerson('olga'))
     await new Promise((resolve) => setTimeout(resolve, 2100))
     expect(await codeOf(answer(story, asked.id, aPerson('olga')))).toBe('invalid_request')
+    const refusal = { event: 'operator.refused', actor: 'staff:olga', code: 'invalid_request' }
+    expect((await recordsOf(asked.id)).at(-1)).toMatchObject(refusal)
     await sweep(story.parts, story.own)
     for (const { id } of [asked, used]) {
       expect(await story.parts.ledger.findApproval(id)).toMatchObject({ state: 'expired', endReason: 'time' })
@@ -231,6 +234,22 @@ test('a request that cannot be recorded asks nobody', async () => {
   }
   const listed = await story.parts.ledger.listApprovals(task.account, null, 10)
   expect(listed).toMatchObject([{ state: 'expired', endReason: 'not_recorded' }])
+})
+
+test('approvers see what they should not overlook', async () => {
+  const caller = story.caller()
+  const task = await story.task(caller)
+  await story.buy(caller, task)
+  const flags: string[][] = []
+  for (let i = 0; i < 5; i++) {
+    const asked = await ask(story, caller, task, { context: { note: `n${i}` } })
+    flags.push(approvalView(asked, story.parts.issuer, asked.requestedAt).flags)
+    if (i === 0) await answer(story, asked.id, aPerson('olga'), 'deny')
+  }
+  // Having read, it asks for an admin's action; then again after a denial; then for the fifth time within the hour.
+  expect(flags[0]).toEqual(['escalation'])
+  expect(flags[1]).toEqual(['denied_before', 'escalation'])
+  expect(flags[4]).toEqual(['denied_before', 'many_recent', 'escalation'])
 })
 
 test('at most ten of an account wait', async () => {

@@ -1,11 +1,12 @@
 // Chains of tasks (I7, I8): what is judged at each request, and what ends with what.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { dryRun } from '../../../src/broker/dry-run.js'
 import { forceRevoke } from '../../../src/broker/force-revoke.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
 import { setLock } from '../../../src/broker/set-lock.js'
 import type { LockTarget } from '../../../src/ledger/lock.js'
 import { aPair, deploy, handOver, migrate, openChild, read, toDelegate, write } from '../../support/chain.js'
-import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
+import { asking, codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
 beforeAll(async () => {
@@ -173,6 +174,7 @@ describe('what ends', () => {
     expect((await story.finish((await story.onlyLeaseOf(child)).id)).state).toBe('revoked')
     delete story.far.during.secret
     expect(await codeOf(story.buy(helper, child, read))).toBe('locked')
+    expect(await codeOf(dryRun(story.parts, helper, child.id, asking(read)))).toBe('locked')
     const lock = await story.parts.ledger.findLock(id)
     if (lock) await removeLock(story.parts, story.operator(), lock)
     expect((await story.buy(helper, child, read)).lease.state).toBe('active')

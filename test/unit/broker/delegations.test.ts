@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
 import type { AuditRecord } from '../../../src/audit/record.js'
 import { authenticateDelegation } from '../../../src/broker/delegation-token.js'
+import { exchange } from '../../../src/broker/exchange.js'
 import { Gathered } from '../../../src/broker/gathered.js'
 import { openTask } from '../../../src/broker/open-task.js'
 import { replay } from '../../../src/broker/replay.js'
@@ -13,7 +14,7 @@ import { createRestoration } from '../../../src/ledger/restoration.js'
 import { anAgent, aPair, handOver, openChild, read, toDelegate, write } from '../../support/chain.js'
 import { openTestLedger, type TestLedger } from '../../support/ledger.js'
 import { startTestRedis } from '../../support/redis.js'
-import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
+import { asking, codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
 beforeAll(async () => {
@@ -177,6 +178,18 @@ describe("a sub-agent's token", () => {
     expect(await codeOf(handOver(story, first.agent, one, { agent: 'b' }, [read]))).toBe('not_permitted')
     const { delegation } = await handOver(story, boss, parent, toDelegate(boss), [read])
     expect(await codeOf(openChild(story, first.agent, delegation.id))).toBe('not_found')
+  })
+
+  test('is good for nothing once the issuer of its parent is gone, nor is any task below', async () => {
+    const boss = story.caller()
+    const { agent, token } = await anAgent(story, boss, await story.task(boss))
+    const { task } = await openChild(story, agent, undefined)
+    const rules = { ...story.parts.rules(), isWorkloadIssuer: () => false }
+    const parts = { ...story.parts, rules: () => rules }
+    expect(await codeOf(authenticateDelegation(parts, token))).toBe('invalid_token')
+    const seen = story.far.seen.length
+    expect(await codeOf(exchange(parts, agent, task.id, asking(read), null))).toBe('not_permitted')
+    expect(story.far.seen).toHaveLength(seen)
   })
 
   test('ends with its time; a task token, or one of ours for something else, is none', async () => {

@@ -34,7 +34,14 @@ describe('the example configuration', () => {
     expect(settings.limits).toEqual({
       lease: { ttl: 3600 },
       task: { ttl: 28_800, active_leases: 50, depth: 5, events: 10_000 },
-      account: { memory: 86_400, active_leases: 200, open_tasks: 100, requests_per_minute: 300 },
+      account: {
+        memory: 86_400,
+        active_leases: 200,
+        open_tasks: 100,
+        requests_per_minute: 300,
+        pending_approvals: 10,
+        approval_cooldown: 300,
+      },
       provider: { active_leases: 10_000 },
     })
     expect(load(example.text.slice(0, example.text.indexOf('\nlimits:'))).limits).toEqual(settings.limits)

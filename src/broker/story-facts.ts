@@ -1,0 +1,47 @@
+// Which of the operators' orders belong to a task's story: those whose target is the task, something in it, or whoever works
+// in it. Told from the story's own records, so that files and a broker's copy answer alike.
+import type { AuditEntry } from '../api/audit.js'
+
+const orderEvents: readonly string[] = ['lock.set', 'lock.removed', 'revocation.ordered']
+
+/** Orders name a target instead of a task, so they are kept aside for every story to look at. */
+export const isOrder = ({ event }: { readonly event: string }): boolean => orderEvents.includes(event)
+
+export class StoryFacts {
+  readonly #names = new Set<string>()
+  #from = ''
+  #to = ''
+
+  /** A record of one of the story's tasks. */
+  take(entry: AuditEntry): void {
+    if (this.#from === '' || entry.time < this.#from) this.#from = entry.time
+    if (entry.time > this.#to) this.#to = entry.time
+    const { record, decision, provider } = entry
+    for (const [name, value] of Object.entries({ ...pick(entry), ...pick(decision), ...pick(record), provider })) {
+      if (typeof value === 'string') this.#names.add(`${name}=${value}`)
+    }
+    if (typeof entry.principal === 'string') this.#names.add(`issuer=${entry.principal.split(':', 1)[0]}`)
+  }
+
+  /** Whether an order reaches what the story is about, while it goes on. */
+  concerns(order: AuditEntry): boolean {
+    if (order.time < this.#from || order.time > this.#to) return false
+    const { target } = order
+    if (typeof target !== 'object' || target === null) return false
+    const where = (target as { where?: unknown }).where
+    return this.#matches(typeof where === 'object' && where !== null ? where : target)
+  }
+
+  #matches(target: object): boolean {
+    const wanted = Object.entries(target)
+    return wanted.length > 0 && wanted.every(([name, value]) => name === 'all' || this.#names.has(`${name}=${value}`))
+  }
+}
+
+const named = ['task', 'lease', 'principal', 'account', 'action', 'resource', 'provider'] as const
+
+function pick(holder: unknown): Record<string, unknown> {
+  if (typeof holder !== 'object' || holder === null) return {}
+  const members = holder as Record<string, unknown>
+  return Object.fromEntries(named.flatMap((name) => (typeof members[name] === 'string' ? [[name, members[name]]] : [])))
+}

@@ -1,0 +1,162 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { candidatesOf, redact, redactPatterns, unpatternedSecrets } from '../../../src/audit/redaction.js'
+
+const alphanumeric = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
+const of = (letters: string, min: number, max = min) =>
+  fc.array(fc.constantFrom(...letters), { minLength: min, maxLength: max }).map((list) => list.join(''))
+const mixed = (length: number) => of(`${alphanumeric}+/`, length - 3).map((text) => `aZ7${text}`)
+
+const kinds: Record<string, fc.Arbitrary<string>> = {
+  jwt: fc
+    .tuple(of(alphanumeric, 20, 80), of(alphanumeric, 20, 80), of(`${alphanumeric}_-`, 43))
+    .map(([a, b, c]) => `eyJ${a}.eyJ${b}.${c}`),
+  vault_token: fc.tuple(fc.constantFrom('hvs.', 'hvb.', 's.'), of(alphanumeric, 24, 90)).map((parts) => parts.join('')),
+  github_token: fc
+    .tuple(fc.constantFrom('ghp_', 'ghs_', 'gho_', 'github_pat_'), of(alphanumeric, 36))
+    .map((parts) => parts.join('')),
+  aws_access_key: fc
+    .tuple(fc.constantFrom('AKIA', 'ASIA'), of('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 16))
+    .map((parts) => parts.join('')),
+  aws_secret_key: mixed(40),
+  aws_session_token: of(`${alphanumeric}+/`, 100, 400).map((text) => `IQoJ${text}`),
+  pem: of(`${alphanumeric}+/\n`, 64, 300).map(
+    (text) => `-----BEGIN PRIVATE KEY-----\n${text}\n-----END PRIVATE KEY-----`,
+  ),
+}
+const around = fc.constantFrom('', ' ', 'got ', '"', "'", '(', 'x: ', '\n', ', ', '; ', '<')
+
+describe('what looks like a secret leaves', () => {
+  test.each(Object.entries(kinds))('%s, wherever it stands', (_kind, secrets) => {
+    fc.assert(
+      fc.property(
+        around,
+        secrets,
+        fc.constantFrom('', ' ', '"', ', ok', '\n', ')', '; done'),
+        (before, secret, after) => {
+          const clean = redact(`${before}${secret}${after}`)
+          expect(clean).toContain('[redacted:')
+          // Nothing of its second half either.
+          expect(clean).not.toContain(secret.slice(secret.length / 2))
+        },
+      ),
+    )
+  })
+
+  test.each([
+    ['Authorization: Bearer abcdefgh12345', 'abcdefgh12345'],
+    ['curl -H "authorization: Basic dXNlcjpwYXNz" x', 'dXNlcjpwYXNz'],
+    ['psql postgres://app:hunter2@db.internal/orders', 'hunter2'],
+    ['https://oauth2:tok%2Fen@git.acme.example/x.git', 'tok%2Fen'],
+    ['git clone https://abcdefghij0123456789@github.com/acme/web', 'abcdefghij0123456789'],
+    ['DB_PASSWORD=hunter2 ./run', 'hunter2'],
+    ['{"client_secret": "s3cr3t value"}', 's3cr3t value'],
+    ["api-key: 'abc'", 'abc'],
+    ['mysql --password hunter2 -h db', 'hunter2'],
+    ['vault login -token-file x; token => abc123', 'abc123'],
+    ['PGPASSWORD = "two words"', 'two words'],
+    ['-----BEGIN RSA PRIVATE KEY-----\nMIIE cut off', 'MIIE'],
+  ])('%s', (text, secret) => {
+    expect(redact(text)).not.toContain(secret)
+    expect(redact(text)).toContain('[redacted:')
+  })
+
+  test.each([
+    ['ran 12 tests, 3 failed'],
+    ['commit 9fceb02d0ae598e95dc970b74767f19372d61af8 pushed to fix/flaky-test'],
+    ['sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
+    ['GET https://api.acme.example:8443/v1/reports?from=2031-01-01 200'],
+    ['lease_01hzy3v5q8k2m4n6p8r0s2t4v6 of task_01hzy3v5q8k2m4n6p8r0s2t4v6'],
+    ['mail to olga@acme.example'],
+  ])('stays: %s', (text) => expect(redact(text)).toBe(text))
+
+  test('doing it again changes nothing', () => {
+    const texts = fc.array(
+      fc.oneof(around, ...Object.values(kinds), fc.constantFrom('password=', 'token: ', 'Bearer ', 'x'), fc.string()),
+      { maxLength: 8 },
+    )
+    fc.assert(
+      fc.property(texts, (parts) => {
+        const once = redactPatterns(parts.join(''))
+        expect(redactPatterns(once)).toBe(once)
+      }),
+    )
+  })
+
+  test('takes time in proportion to the text', () => {
+    for (const piece of [
+      'password',
+      '-a',
+      'token"  ',
+      's.aaaa',
+      '://',
+      '-----BEGIN A',
+      'aA1',
+      'Bearer ',
+      'eyJ........',
+    ]) {
+      const text = piece.repeat(64_000 / piece.length)
+      const before = performance.now()
+      redact(text)
+      expect(performance.now() - before).toBeLessThan(3000)
+    }
+  })
+})
+
+describe('values that were issued', () => {
+  const secret = fc
+    .string({ minLength: 8, maxLength: 60, unit: fc.constantFrom(...`${alphanumeric}-_.+/=`) })
+    .filter((text) => /[A-Za-z0-9]$/.test(text))
+
+  test('are among the candidates, however the text around them delimits', () => {
+    fc.assert(
+      fc.property(
+        secret,
+        fc.constantFrom(
+          [' ', ' '],
+          ['"', '"'],
+          ["'", "',"],
+          ['(', ')'],
+          ['\n', '\n'],
+          ['', '.'],
+          ['`', '`'],
+          ['<', '>'],
+        ),
+        (value, [open = '', close = '']) => {
+          const text = `said ${open}${value}${close} and went on`
+          const found = [...candidatesOf(text)].filter((one) => one === value)
+          expect(found).toEqual([value])
+          expect(redact(text, found)).not.toContain(value)
+        },
+      ),
+    )
+  })
+
+  test.each([
+    ['user:Ab-1234567 logged in', 'Ab-1234567'],
+    ['x=Ab-1234567&y=1', 'Ab-1234567'],
+    ['q=Ab%2F1234567', 'Ab/1234567'],
+    ['(Ab-1234567),', 'Ab-1234567'],
+    ['Ab-1234567.', 'Ab-1234567'],
+  ])('%s', (text, value) => {
+    expect(candidatesOf(text).has(value)).toBe(true)
+    expect(redact(text, [value])).toMatch(/\[redacted:issued\]/)
+  })
+
+  test('of a credential: its secrets that no pattern would find', () => {
+    expect(
+      unpatternedSecrets({
+        type: 'vault_secret',
+        data: { username: 'v-app-readonly-x', password: 'A1a-bcdefgh', ttl: 3 },
+        expires_at: '2031-01-01T00:00:00Z',
+      }),
+    ).toEqual(['A1a-bcdefgh'])
+    expect(
+      unpatternedSecrets({
+        type: 'jwt',
+        token: `eyJ${'a'.repeat(30)}.eyJ${'b'.repeat(30)}.${'c'.repeat(43)}`,
+        token_type: 'Bearer',
+      }),
+    ).toEqual([])
+  })
+})
