@@ -11,6 +11,7 @@ import { measureIdentity } from './identity.js'
 import { measureEngine } from './measure-engine.js'
 import { measureEngineWithVault } from './measure-engine-vault.js'
 import { measureHallpass } from './measure-hallpass.js'
+import { measureLook } from './measure-look.js'
 import { measureVault } from './measure-vault.js'
 import { measureReplay } from './replay.js'
 import { type Figures, printTable, rowsOf } from './report.js'
@@ -73,7 +74,10 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
     const vault = await measureVault(ground, directory, { connections, seconds, say })
     say('decisions')
     const decisions = []
-    for (const policies of [10, 100, 1000, 10_000]) decisions.push(await measureDecisions(policies, seconds / 4))
+    for (const policies of [10, 100, 1000]) decisions.push(await measureDecisions(policies, seconds / 2))
+    decisions.push(await measureDecisions(10_000, seconds / 2, 100))
+    say('a look at a full session')
+    const look = await measureLook(redis.url, short ? 500 : 2000)
     say('replay')
     const replay = await measureReplay(10_000)
     say('identity')
@@ -85,7 +89,7 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
       node: process.version,
       redis: redisVersion,
     }
-    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, replay, identity }
+    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, look, replay, identity }
   } finally {
     await redis.stop()
     rmSync(directory, { recursive: true, force: true })

@@ -71,9 +71,8 @@ function recordOf(engine: PolicyEngine, input: DecisionInput) {
   const verdict = engine.decideAs(standing, input, bounds)
   const { effect, policies: determining } = verdict
   const id = createId('dec', systemClock.now())
-  const own = { task: null, input, bounds, standing, verdict }
   const decision = { id, effect, policies: determining, policySet: engine.hash }
-  const decided = { decision, verdict, input, own, above: [], deniedBy: null, ceilings: [] }
+  const decided = { decision, verdict, input, own: { bounds, standing }, above: [], deniedBy: null, ceilings: [] }
   const { id: principal, account } = input.principal
   return { event: 'decision.denied' as const, principal, account, decision: decisionRecord(decided) }
 }

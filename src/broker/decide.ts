@@ -2,11 +2,11 @@
 import { createId } from '../core/ids.js'
 import type { Principal } from '../identity/principal.js'
 import type { CeilingPair } from '../ledger/delegation.js'
-import type { HolderLook } from '../ledger/ledger.js'
+import type { HolderLook, Reservation } from '../ledger/ledger.js'
 import type { Task } from '../ledger/task.js'
 import type { Decision, DecisionInput, OfferBounds, Verdict } from '../policy/decision.js'
 import type { Asked } from './asked.js'
-import { holdingsOf, isEscalation, ownHolders } from './holders.js'
+import { type Escalation, escalationOf, holdingsOf, ownHolders } from './holders.js'
 import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
 import type { Caller, Parts } from './parts.js'
 
@@ -40,16 +40,35 @@ export interface Decided {
   readonly deniedBy: Hop | null
   /** The ceilings of the chain: each of them bounds it. */
   readonly ceilings: readonly (readonly CeilingPair[])[]
+  /** How many leases there may be for it to be decided alike; a reservation asks. */
+  readonly counts: Reservation['counts']
+  /** As what the session remembers the lifetime; a later one that is longer is an escalation. */
+  readonly rememberedTtlSeconds: number
+  /** Whether this goes beyond what the caller's session had before, and beyond which lease. */
+  readonly escalation: Escalation | null
 }
 
 /**
  * Decides for the caller and for every ancestor; never throws on a denial. `world` is what a later reservation must still find.
  */
 export function decide(parts: Parts, caller: Caller, asked: Asked, world: World): Decided {
-  const own = decideHop(parts, caller.principal, null, asked, world)
-  const above = world.ancestors.map((task) => decideHop(parts, recordedPrincipal(task), task.id, asked, world))
   const ceilings = [world.task, ...world.ancestors].flatMap(({ ceiling }) => (ceiling ? [ceiling] : []))
-  const { verdict, deniedBy } = joinHops(own.verdict, above, isOutside(ceilings, asked.grant.action, asked.resource.id))
+  const outside = isOutside(ceilings, asked.grant.action, asked.resource.id)
+  const hopOf = (principal: Principal, task: string | null) => decideHop(parts, principal, task, asked, world, 0)
+  const ownFirst = hopOf(caller.principal, null)
+  const aboveFirst = world.ancestors.map((task) => hopOf(recordedPrincipal(task), task.id))
+  // How long a credential would live is known only once all policies have narrowed it: whether that is an escalation is asked
+  // of what they would give, not of what was asked for, and then it is decided as one. Otherwise whoever once asks for an
+  // hour and is given a minute could have an hour of anything later on, unseen.
+  const first = joinHops(ownFirst.verdict, aboveFirst, outside)
+  const lifetime = 'ttlSeconds' in first.verdict ? first.verdict.ttlSeconds : boundTtl(asked, world)
+  const withLifetime = (hop: Hop) =>
+    hop.escalation === null && escalationOfHop(hop.input.principal, asked, world, lifetime) !== null
+      ? decideHop(parts, hop.input.principal, hop.task, asked, world, lifetime)
+      : hop
+  const own = withLifetime(ownFirst)
+  const above = aboveFirst.map(withLifetime)
+  const { verdict, deniedBy } = joinHops(own.verdict, above, outside)
   const decision: Decision = {
     id: createId('dec', parts.clock.now()),
     effect: verdict.effect,
@@ -57,13 +76,38 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     policySet: parts.rules().policy.hash,
   }
   parts.metrics.decisions.inc({ effect: decision.effect })
-  return { decision, verdict, input: own.input, own, above, deniedBy, ceilings }
+  // What wants approval is reserved, too, once it is given.
+  const counts = verdict.effect === 'deny' ? [] : [own, ...above].flatMap((hop) => countsOf(parts, hop, world))
+  const rememberedTtlSeconds = rememberedTtl(verdict, asked, world)
+  return {
+    decision,
+    verdict,
+    input: own.input,
+    own,
+    above,
+    deniedBy,
+    counts,
+    rememberedTtlSeconds,
+    escalation: own.escalation,
+    ceilings,
+  }
 }
 
-/** One hop: its own principal, and what its own session and account hold, over the same request in the same task. */
-function decideHop(parts: Parts, principal: Principal, task: string | null, asked: Asked, world: World): Hop {
+/**
+ * One hop: its own principal, and what its own session and account hold, over the same request in the same task.
+ * `lifetimeSeconds`: what all hops would give; 0 while that is not known.
+ */
+function decideHop(
+  parts: Parts,
+  principal: Principal,
+  task: string | null,
+  asked: Asked,
+  world: World,
+  lifetimeSeconds: number,
+): Hop {
   const { grant, resource, declared, ttlSeconds } = asked
   const holders = ownHolders(world.holders, principal)
+  const escalation = escalationOfHop(principal, asked, world, lifetimeSeconds)
   const input: DecisionInput = {
     principal,
     action: grant.action,
@@ -78,18 +122,46 @@ function decideHop(parts: Parts, principal: Principal, task: string | null, aske
     session: holdingsOf(holders, 'session'),
     account: holdingsOf(holders, 'account'),
     recentDenials: Math.max(0, ...holders.map((look) => look.recentDenials)),
-    escalation: isEscalation(holders, { access: grant.access, resource, ttlSeconds }),
+    escalation: escalation !== null,
     binding: principal.binding,
     ...(world.approval === undefined ? {} : { approval: world.approval }),
     now: world.now,
   }
   const bounds: OfferBounds = {
-    ttlSeconds: Math.min(ttlSeconds, Math.floor((world.task.expiresAt - world.now) / 1000)),
+    ttlSeconds: boundTtl(asked, world),
     minTtlSeconds: asked.guarantees.minTtlSeconds,
     binding: principal.binding,
     require: grant.require,
   }
   const { policy } = parts.rules()
   const standing = policy.standingOf(input)
-  return { task, input, bounds, standing, verdict: policy.decideAs(standing, input, bounds) }
+  return { task, input, bounds, standing, verdict: policy.decideAs(standing, input, bounds), escalation }
+}
+
+const leftSeconds = ({ now, task }: World) => Math.floor((task.expiresAt - now) / 1000)
+const boundTtl = ({ ttlSeconds }: Asked, world: World) => Math.min(ttlSeconds, leftSeconds(world))
+
+function escalationOfHop(principal: Principal, { grant, resource }: Asked, world: World, ttlSeconds: number) {
+  return escalationOf(ownHolders(world.holders, principal), { access: grant.access, resource, ttlSeconds })
+}
+
+/** Of the hop's own session and account; the task is the same for all. */
+function countsOf(parts: Parts, { input }: Hop, world: World): NonNullable<Reservation['counts']> {
+  const own = ownHolders(world.holders, input.principal)
+  return parts
+    .rules()
+    .policy.countRanges(input)
+    .flatMap(({ of, min, max }) => {
+      const name = of === 'task' ? of : own.find((holder) => holder.kind === of)?.id
+      return name === undefined ? [] : [{ of: name, min, max }]
+    })
+}
+
+/**
+ * What only the task's end cut short is remembered by the whole minute: by the second, each request of a task near its end
+ * would be something new that was granted, and a reason to decide everybody else's again.
+ */
+function rememberedTtl(verdict: Verdict, asked: Asked, world: World): number {
+  const seconds = 'ttlSeconds' in verdict ? verdict.ttlSeconds : boundTtl(asked, world)
+  return seconds < leftSeconds(world) ? seconds : Math.min(asked.ttlSeconds, Math.ceil(seconds / 60) * 60)
 }

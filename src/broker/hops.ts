@@ -5,6 +5,7 @@ import type { CeilingPair } from '../ledger/delegation.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import type { DecisionInput, OfferBounds, Standing, Verdict } from '../policy/decision.js'
+import type { Escalation } from './holders.js'
 
 /** One principal of the chain, and what was decided for it. */
 export interface Hop {
@@ -14,6 +15,8 @@ export interface Hop {
   readonly bounds: OfferBounds
   readonly standing: Standing
   readonly verdict: Verdict
+  /** Whether it goes beyond what this hop's own session had before. */
+  readonly escalation: Escalation | null
 }
 
 /** Whoever opened a task, as it was verified then; its groups are those of now. */
@@ -44,11 +47,11 @@ export const isOutside = (ceilings: readonly (readonly CeilingPair[])[], action:
   ceilings.some((ceiling) => !ceiling.some((pair) => pair[0] === action && pair[1] === resource))
 
 /** The verdict of all: any deny is a deny, approvals add up, the least lifetime counts. */
-export function joinHops(
+export function joinHops<Above extends Pick<Hop, 'verdict'>>(
   own: Verdict,
-  above: readonly Hop[],
+  above: readonly Above[],
   outside: boolean,
-): { verdict: Verdict; deniedBy: Hop | null } {
+): { verdict: Verdict; deniedBy: Above | null } {
   if (outside)
     return { verdict: { effect: 'deny', code: 'denied', reason: 'outside_ceiling', policies: [] }, deniedBy: null }
   if (own.effect === 'deny') return { verdict: own, deniedBy: null }

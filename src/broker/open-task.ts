@@ -121,8 +121,9 @@ export async function decideAll(
       activeLeases: i,
       ...(draft.ceiling === undefined ? {} : { ceiling: draft.ceiling }),
     }
-    decided.push(decide(parts, caller, asked, { now: look.now, task, holders, ancestors }))
-    holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: asked.ttlSeconds })
+    const one = decide(parts, caller, asked, { now: look.now, task, holders, ancestors })
+    decided.push(one)
+    holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: one.rememberedTtlSeconds })
   }
   // A denial says more than a missing approval: nothing an approver could do would help, so nobody is asked.
   const first = decided.find((one) => one.verdict.effect === 'deny')

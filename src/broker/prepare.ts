@@ -58,7 +58,7 @@ function leaseToIssue(
 
 function recordOf(
   { asked }: Wanted,
-  { task, holders, ancestors }: Look,
+  { task, ancestors }: Look,
   decided: Decided,
   recipe: JsonObject,
   toIssue: Prepared['toIssue'],
@@ -68,7 +68,7 @@ function recordOf(
   const { revocation, sessions, propagationSeconds } = provider.guarantees(recipe)
   const sensitivity = sensitivityOf(resource)
   const capacity = provider.capacity?.(recipe)
-  const last = holders.find((holder) => holder.kind === 'session')?.lastLease
+  const follows = decided.escalation?.follows
   const above = ancestors.filter((one) => one.principal !== task.principal || one.account !== task.account)
   return {
     task: task.id,
@@ -87,10 +87,10 @@ function recordOf(
     ...(propagationSeconds > 0 ? { propagation: propagationSeconds } : {}),
     mark: provider.plan(toIssue, recipe),
     ...(capacity ? { capacity: capacity.key } : {}),
-    ttl: asked.ttlSeconds,
+    ttl: decided.rememberedTtlSeconds,
     policies: decided.decision.policies,
     decision: decided.decision.id,
     request: caller.requestId,
-    ...(decided.input.escalation && last ? { follows: last } : {}),
+    ...(follows ? { follows } : {}),
   }
 }

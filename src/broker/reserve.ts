@@ -146,7 +146,7 @@ function reservationOf(
   parts: Parts,
   { asked, leaseId, idempotency }: Wanted,
   look: Look,
-  { verdict }: Decided,
+  { verdict, counts }: Decided,
   prepared: Prepared,
   approval: Approval | null,
 ): Reservation {
@@ -156,6 +156,7 @@ function reservationOf(
     record: prepared.record,
     holders: look.task.holders,
     versions: look.holders.map((holder) => holder.version),
+    counts,
     ttlSeconds: 'ttlSeconds' in verdict ? verdict.ttlSeconds : asked.ttlSeconds,
     providerTimeoutMs: asked.provider.timeoutSeconds * 1000,
     idempotency,

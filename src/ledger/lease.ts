@@ -59,10 +59,12 @@ export interface LeaseRecord {
   readonly mark: Mark
   /** The provider's room that the lease takes up (an AWS role's inline policies). */
   readonly capacity?: string
+  /** The lifetime by which the session remembers it, seconds. */
   readonly ttl: number
   readonly policies: readonly string[]
   readonly decision: string
   readonly request: string
+  /** Of an escalation: the session's lease that it goes beyond. */
   readonly follows?: string
 }
 

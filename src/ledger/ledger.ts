@@ -24,6 +24,8 @@ export interface HolderLook {
   readonly grantedResources: readonly string[]
   readonly grantedSensitivities: readonly string[]
   readonly grantedTtls: readonly number[]
+  /** The newest lease by which a session had `c:<access>`, `s:<sensitivity>` or `t:<seconds>`. */
+  readonly grantedBy?: Readonly<Record<string, string>>
   readonly recentDenials: number
   /** The lease granted last to this holder. */
   readonly lastLease: string | null
@@ -48,6 +50,8 @@ export interface Reservation {
   readonly record: LeaseRecord
   readonly holders: readonly Holder[]
   readonly versions: readonly string[]
+  /** Counts of live leases that the decision rests on, of `task` or a holder's id: each within its bounds, which both count. */
+  readonly counts?: readonly { readonly of: string; readonly min: number; readonly max: number }[] | undefined
   readonly ttlSeconds: number
   /** How long the provider's call may take; the lease is looked after that long plus a margin from now. */
   readonly providerTimeoutMs: number

@@ -140,6 +140,7 @@ async function reserve(run: RunScript, reservation: L.Reservation, written: Writ
   const args = {
     lease: reservation.lease,
     versions: reservation.versions,
+    counts: reservation.counts ?? [],
     holders: holderList(reservation.holders),
     ttlMs: reservation.ttlSeconds * 1000,
     timeoutMs: reservation.providerTimeoutMs,

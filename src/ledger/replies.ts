@@ -115,9 +115,18 @@ export function holderLookOf(reply: Reply, now: number): HolderLook {
     grantedResources: had('r').sort(),
     grantedSensitivities: had('s').sort(),
     grantedTtls: had('t').map(Number),
+    grantedBy: newestOf(fields),
     recentDenials: denialsWithin(fields, now, 10),
     lastLease: fields.last ?? null,
   }
+}
+
+function newestOf(fields: Fields): Record<string, string> {
+  const newest: Record<string, string> = Object.create(null) as Record<string, string>
+  for (const [name, leases] of Object.entries(fields)) {
+    if (name.startsWith('w:')) newest[name.slice(2)] = `lease_${leases.split(' ')[0]}`
+  }
+  return newest
 }
 
 function denialsWithin(fields: Fields, now: number, minutes: number): number {

@@ -12,7 +12,9 @@ import {
   requestContext,
   resourceEntity,
 } from './cedar-request.js'
+import { type CountRange, rangesOf } from './count-cuts.js'
 import type { DecisionInput, DenyReason, Offer, OfferBounds, Resource, Standing, Verdict } from './decision.js'
+import { createDecisionMemo, type DecisionMemo } from './decision-memo.js'
 import type { Groups } from './groups.js'
 import { chooseOffer } from './offers.js'
 import { principalKeys } from './policy.js'
@@ -36,6 +38,8 @@ export interface PolicyEngine {
   standingOf(input: Pick<DecisionInput, 'principal' | 'action' | 'resource'>): Standing
   /** The same decision with a standing that is given: as recorded, for replay and simulation. */
   decideAs(standing: Standing, input: DecisionInput, bounds: OfferBounds): Verdict
+  /** Within which counts of leases this input is decided alike: what a reservation has to find them within. */
+  countRanges(input: DecisionInput): CountRange[]
   /** The groups that this principal is in now, sorted. */
   groupsOf(principal: Pick<Principal, 'id' | 'issuer' | 'attributes'>): string[]
   permitsOperator(
@@ -53,13 +57,17 @@ export interface PolicyEngineParts {
 }
 
 /** `policies` are what determined it: permits or forbids that matched, or those that erred. */
-type Answer = { effect: 'permit' | 'no_permit' | 'forbidden' | 'policy_error'; policies: string[] }
+type Answer = {
+  readonly effect: 'permit' | 'no_permit' | 'forbidden' | 'policy_error'
+  readonly policies: readonly string[]
+}
 
 /** Parses the usual slices at once, so that a first request does not wait for it. */
 export function createPolicyEngine({ policySet, grants, groups }: PolicyEngineParts): PolicyEngine {
   const index = createSliceIndex(policySet.policies)
   const offers = new Map(policySet.policies.map((policy) => [policy.id, policy.offer]))
   const actions = new Map(Object.entries(grants))
+  const memo = createDecisionMemo<Answer>()
   warm(index, actions)
 
   const sliceFor = (principal: Principal, member: readonly string[], actionKeys: readonly string[]): Slice =>
@@ -73,7 +81,7 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
   const decideAs: PolicyEngine['decideAs'] = ({ groups: member, access }, input, bounds) => {
     if (access === null || input.principal.use !== 'workload') return deny('no_permit', [])
     const slice = sliceFor(input.principal, member, [input.action, access])
-    const answer = evaluate(slice, requestContext(input, slice), [
+    const answer = evaluate(memo, slice, requestContext(input, slice), [
       principalEntity(input.principal, member, slice),
       actionEntity(input.action, access),
       resourceEntity(input.resource, slice),
@@ -88,11 +96,23 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
     decide: (input, bounds) => decideAs(standingOf(input), input, bounds),
     standingOf,
     decideAs,
+    countRanges(input) {
+      const grant = actions.get(input.action)
+      if (grant === undefined) return []
+      const member = groups.groupsOf(input.principal)
+      const { cuts } = sliceFor(input.principal, member, [input.action, grant.access])
+      const { task, session, account } = input
+      return rangesOf(cuts, {
+        task: task.activeLeases,
+        session: session.activeLeases,
+        account: account.activeLeases,
+      })
+    },
     permitsOperator(principal, operateAction, target, about = {}) {
       if (principal.use !== 'operator') return { permit: false, policies: [], error: false }
       const member = groups.groupsOf(principal)
       const slice = sliceFor(principal, member, [operateAction])
-      const answer = evaluate(slice, operateContext(about, slice), [
+      const answer = evaluate(memo, slice, operateContext(about, slice), [
         principalEntity(principal, member, slice),
         actionEntity(operateAction, null),
         resourceEntity(target, slice),
@@ -107,9 +127,24 @@ function deny(reason: DenyReason, policies: readonly string[]): Verdict {
   return { effect: 'deny', code: 'denied', reason, policies }
 }
 
-function evaluate(slice: Slice, context: ReturnType<typeof requestContext>, entities: EntitiesOfRequest): Answer {
+function evaluate(
+  memo: DecisionMemo<Answer>,
+  slice: Slice,
+  context: ReturnType<typeof requestContext>,
+  entities: EntitiesOfRequest,
+): Answer {
   // Nothing whose scope could match: Cedar would say the same.
   if (slice.policies.length === 0) return { effect: 'no_permit', policies: [] }
+  // The slice is chosen by the entities' ids and parents: they name it, too.
+  const question = JSON.stringify([entities, context])
+  return memo.answerTo(
+    question,
+    () => askCedar(slice, context, entities),
+    ({ effect }) => effect !== 'policy_error',
+  )
+}
+
+function askCedar(slice: Slice, context: ReturnType<typeof requestContext>, entities: EntitiesOfRequest): Answer {
   const [principal, action, resource] = entities
   try {
     const answer = statefulIsAuthorized({

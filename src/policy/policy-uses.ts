@@ -70,7 +70,7 @@ function walkAccess(body: Record<string, unknown>, found: Found): void {
 }
 
 /** `context.declared.branch` → ['context', 'declared', 'branch']; null where the root is no variable. */
-function pathOf(access: Record<string, unknown>): string[] | null {
+export function pathOf(access: Record<string, unknown>): string[] | null {
   const left = access.left
   if (!isObject(left)) return null
   const names = namesOf(access.attr)

@@ -2,6 +2,7 @@
 
 import { duration } from '../core/settings.js'
 import type { EntityUidJson, PolicyJson } from './cedar.js'
+import { type CountCuts, cutsOf } from './count-cuts.js'
 import type { Offer } from './decision.js'
 import { type PolicyUses, usesOf } from './policy-uses.js'
 
@@ -17,6 +18,8 @@ export interface Policy {
   /** One key of those that `principalKeys` gives; `*` for any principal. */
   readonly principalKey: string
   readonly uses: PolicyUses
+  /** What it reads of how many leases there are. */
+  readonly cuts: CountCuts
   /** Obligations; all null on a forbid. */
   readonly offer: Offer
 }
@@ -75,7 +78,8 @@ export function readPolicy(
   }
   if (faults.length > 0) return { policy: null, faults }
   const principalKey = principalKeyOf(json)
-  return { policy: { ...source, id, effect: json.effect, actions, principalKey, uses, offer }, faults: [] }
+  const cuts = cutsOf(json)
+  return { policy: { ...source, id, effect: json.effect, actions, principalKey, uses, cuts, offer }, faults: [] }
 }
 
 function readOffer(

@@ -1,5 +1,6 @@
 // The part of a policy set that one request can meet. Chosen by scope alone: a policy is left out only when its scope
 // cannot match, so that the slice decides exactly as the whole set would.
+import { type CountCuts, joinCuts } from './count-cuts.js'
 import type { Policy } from './policy.js'
 import { acquireSlice } from './slice-pool.js'
 
@@ -10,6 +11,8 @@ export interface Slice {
   /** Everything of the context that any of them reads, as PolicyUses has it. */
   readonly context: ReadonlySet<string>
   readonly wholeContext: boolean
+  /** What any of them reads of how many leases there are. */
+  readonly cuts: CountCuts
   /** Cedar's name for it; parses it first where needed. */
   cedarName(): string
 }
@@ -70,6 +73,7 @@ function createSlice(key: string, policies: readonly Policy[]): Slice {
     attributes: new Set(policies.flatMap((policy) => [...policy.uses.attributes])),
     context: new Set(policies.flatMap((policy) => [...policy.uses.context])),
     wholeContext: policies.some((policy) => policy.uses.wholeContext),
+    cuts: joinCuts(policies.map((policy) => policy.cuts)),
     cedarName: () => acquireSlice(key, policies),
   }
 }

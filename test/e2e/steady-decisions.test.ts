@@ -9,7 +9,7 @@ const decisions = pathToFileURL(join(dist, 'scripts', 'bench', 'decisions.js')).
 describe('steady decisions', () => {
   // Without what src/policy/cedar.ts does, Node 20 ends this process with a fatal error of V8's within three seconds.
   test('do not end the process once they are optimised', () => {
-    const program = `const { measureDecisions } = await import(${JSON.stringify(decisions)}); await measureDecisions(100, 6)`
+    const program = `const { measureDecisions } = await import(${JSON.stringify(decisions)}); await measureDecisions(100, 10)`
     const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
       encoding: 'utf8',
       timeout: 25_000,

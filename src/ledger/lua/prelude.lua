@@ -20,6 +20,40 @@ local function remembered(rec)
   return members
 end
 
+-- What an escalation can go beyond. `w:<member>` of a session names the newest two leases by which it had that: two, since
+-- the newer may turn out to have never been minted. Without the prefix of their ids: past 64 bytes a value, Redis would
+-- keep the whole holder in a way that takes several times as much.
+local function surpassable(rec)
+  local names = { 'w:c:' .. rec.access, 'w:t:' .. rec.ttl }
+  if rec.sensitivity then names[3] = 'w:s:' .. rec.sensitivity end
+  return names
+end
+
+local function bare_id(lease)
+  return (string.gsub(lease, '^lease_', ''))
+end
+
+local function name_newest(key, rec, lease)
+  local names, fields, id = surpassable(rec), {}, bare_id(lease)
+  for i, before in ipairs(redis.call('HMGET', key, unpack(names))) do
+    fields[#fields + 1] = names[i]
+    fields[#fields + 1] = before and id .. ' ' .. string.match(before, '^%S+') or id
+  end
+  redis.call('HSET', key, unpack(fields))
+end
+
+local function unname_newest(key, rec, lease)
+  local names, id = surpassable(rec), bare_id(lease)
+  for i, newest in ipairs(redis.call('HMGET', key, unpack(names))) do
+    local first, second = string.match(newest or '', '^(%S+) ?(%S*)$')
+    local left = first ~= id and first or second
+    if first == id or second == id then
+      if left == '' then redis.call('HDEL', key, names[i]) else redis.call('HSET', key, names[i], left) end
+    end
+  end
+  if redis.call('HGET', key, 'last') == lease then redis.call('HDEL', key, 'last') end
+end
+
 -- The key lives at least `ms` from now. Put off by ten minutes more than that, so that not every lease puts it off again.
 local function keep(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms + 600000) end
@@ -77,7 +111,7 @@ local function count_out(holder, rec)
 end
 
 -- What was granted is taken back only when it was never minted.
-local function take_back(holder, rec)
+local function take_back(holder, rec, lease)
   local key = T .. 'h:' .. holder
   if redis.call('EXISTS', key) == 0 then return end
   local names, members = {}, remembered(rec)
@@ -86,19 +120,26 @@ local function take_back(holder, rec)
   for i, count in ipairs(redis.call('HMGET', key, unpack(names))) do
     if not count then redis.call('ZREM', key .. ':g', members[i]) end
   end
+  unname_newest(key, rec, lease)
   if changed then redis.call('HINCRBY', key, 'v', 1) end
 end
 
--- Forgets what was granted longer ago than the window; window 0 remembers as long as the holder lives.
+-- Forgets what was granted longer ago than the window, unless it is held: what is held was granted, however long ago. Of
+-- sensitivities and lifetimes it is not known which are held. Window 0 remembers as long as the holder lives.
 local function forget_granted(key, window, now)
   if window <= 0 then return end
   local old = redis.call('ZRANGEBYSCORE', key .. ':g', '-inf', now - window)
   if #old == 0 then return end
+  local forgotten = false
   for _, member in ipairs(old) do
-    redis.call('ZREM', key .. ':g', member)
-    redis.call('HDEL', key, 'g:' .. member)
+    local held = string.match(member, '^[st]:') and 'live' or 'h:' .. member
+    if (tonumber(redis.call('HGET', key, held)) or 0) <= 0 then
+      redis.call('ZREM', key .. ':g', member)
+      redis.call('HDEL', key, 'g:' .. member, 'w:' .. member)
+      forgotten = true
+    end
   end
-  redis.call('HINCRBY', key, 'v', 1)
+  if forgotten then redis.call('HINCRBY', key, 'v', 1) end
 end
 
 -- One holder as look and look-holders answer it: { id, kind, fields, granted members }.

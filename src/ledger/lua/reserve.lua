@@ -1,5 +1,5 @@
 -- Writes the lease before anything is minted (I2), if the world is still as it was decided upon (I8). KEYS[1] tag.
--- ARGV[1] JSON { lease, versions, holders: [[id, kind, windowMs]], ttlMs, timeoutMs, incarnation, sweptWithin, idem, body,
+-- ARGV[1] JSON { lease, versions, counts: [{ of, min, max }], holders: [[id, kind, windowMs]], ttlMs, timeoutMs, incarnation, sweptWithin, idem, body,
 --   instance?, acked, turn, sequence (beat-instance.lua), capacity: { key, leases }, limits: { task, account, provider }, locks: [target],
 --   approval?: { id, answers } }, ARGV[2] the record as it is stored
 -- Returns { 'ok', now, expires_at } | { 'rolled_back' } | { 'no_worker' } | { 'exists' } | { 'again', lease, body }
@@ -34,15 +34,21 @@ if a.approval then
   if (given[3] or '0') ~= a.approval.answers then return { 'version' } end
 end
 local live = {}
+local counts = { task = tonumber(redis.call('HGET', task, 'live')) }
 for i, holder in ipairs(a.holders) do
   local h = redis.call('HMGET', T .. 'h:' .. holder[1], 'v', 'live')
   if (h[1] or '0') ~= a.versions[i] then return { 'version' } end
   live[i] = tonumber(h[2] or 0)
+  counts[holder[1]] = live[i]
+end
+-- `v` does not rise with every lease: what was decided by how many there are is looked at by itself.
+for _, count in ipairs(a.counts) do
+  if counts[count.of] < count.min or counts[count.of] > count.max then return { 'version' } end
 end
 
 local expires = math.min(now + a.ttlMs, nearest)
 local retry = math.max(1, math.ceil((expires - now) / 1000))
-if tonumber(redis.call('HGET', task, 'live')) >= a.limits.task then return { 'quota', 'limits.task.active_leases', retry } end
+if counts.task >= a.limits.task then return { 'quota', 'limits.task.active_leases', retry } end
 for i, holder in ipairs(a.holders) do
   if holder[2] == 'account' and live[i] >= a.limits.account then
     return { 'quota', 'limits.account.active_leases', retry }
@@ -82,6 +88,7 @@ end
 for _, holder in ipairs(a.holders) do
   local h = T .. 'h:' .. holder[1]
   count_new(holder[1], rec, a.lease, now)
+  if holder[2] == 'session' then name_newest(h, rec, a.lease) end
   local idle = math.max(2 * DAY, holder[3]) + expires - now
   keep(h, idle)
   keep(h .. ':g', idle)

@@ -9,6 +9,7 @@ for _, holder in ipairs(rec.holders) do
     redis.call('ZADD', key .. ':g', 'GT', ARGV[3], member)
   end
   redis.call('HSETNX', key, 'last', ARGV[1])
+  for _, name in ipairs(surpassable(rec)) do redis.call('HSETNX', key, name, bare_id(ARGV[1])) end
   if changed then redis.call('HINCRBY', key, 'v', 1) end
   keep(key, tonumber(ARGV[4]))
   keep(key .. ':g', tonumber(ARGV[4]))

@@ -75,6 +75,8 @@ if held then
   for _, holder in ipairs(rec.holders) do
     local h = T .. 'h:' .. holder
     count_new(holder, rec, a.lease, a.reserved)
+    -- Which of them is the session is not known here; only there is it read.
+    name_newest(h, rec, a.lease)
     keep(h, left + 2 * DAY)
     keep(h .. ':g', left + 2 * DAY)
   end

@@ -23,7 +23,7 @@ if ended_states[state] then
   count_state(rec.provider, lease[4], kept and state or nil)
   should_be_dead(rec.provider, ARGV[1], nil)
   if state == 'void' then
-    for _, holder in ipairs(rec.holders) do take_back(holder, rec) end
+    for _, holder in ipairs(rec.holders) do take_back(holder, rec, ARGV[1]) end
     if rec.capacity then redis.call('ZREM', T .. 'cap:' .. rec.provider .. ':' .. rec.capacity, ARGV[1]) end
   end
   redis.call('HSET', key, 'state', state, 'receipt', ARGV[4], 'ended', now)

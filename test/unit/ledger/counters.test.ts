@@ -113,6 +113,38 @@ describe('what was granted', () => {
     expect(Number(after?.version)).toBeGreaterThan(Number(before))
   })
 
+  test('stays in it while it is held, however long ago it was granted', async () => {
+    const task = await openTask(at.ledger)
+    const lease = await activeLease(at.ledger, task, { sensitivity: 'high' })
+    await settleAs(await reserve(at.ledger, task, { action: 'repo.write', access: 'write', ttl: 30 }), 'revoked')
+    const [account] = task.holders
+    const key = `${at.tag}h:${account?.id}:g`
+    for (const member of await at.raw.zrange(key, '0', '-1')) await at.raw.zincrby(key, -86_400_001, member)
+    expect((await looks(task))[0]).toMatchObject({
+      holding: ['repo.read'],
+      granted: ['repo.read'],
+      grantedAccess: ['read'],
+      grantedResources: ['repo:acme/web'],
+      grantedSensitivities: ['high'],
+    })
+    await settleAs(lease, 'revoked')
+    expect((await looks(task))[0]).toMatchObject({ granted: [], grantedAccess: [], grantedSensitivities: [] })
+  })
+
+  test('names the newest lease that was minted', async () => {
+    const task = await openTask(at.ledger)
+    const [one, two] = [await reserve(at.ledger, task), await reserve(at.ledger, task)]
+    const session = async () => (await looks(task))[1]
+    expect((await session())?.grantedBy).toEqual({ 'c:read': two, 't:60': two })
+    await settleAs(two, 'void')
+    expect((await session())?.grantedBy).toEqual({ 'c:read': one, 't:60': one })
+    expect((await session())?.lastLease).toBeNull()
+    await settleAs(one, 'void')
+    expect((await session())?.grantedBy).toEqual({})
+    // Only of the session is it ever asked.
+    expect((await looks(task))[0]?.grantedBy).toEqual({})
+  })
+
   test('of an instance is remembered as long as the instance is known', async () => {
     const task = aTask()
     const [account, session] = task.holders
