@@ -10,6 +10,7 @@ import { signatureAlgorithms } from './identity/key-set.js'
 import { federationIssuer, publishedDocuments } from './signing/discovery.js'
 import { version } from './version.js'
 import { startRevocationWorkers } from './worker/revocation-worker.js'
+import { startRulesBeat } from './worker/rules-beat.js'
 import { startSweeper } from './worker/sweeper.js'
 
 /** Something that runs until it is drained. */
@@ -51,13 +52,19 @@ export async function startServers(composed: Composed): Promise<Running> {
   await open('operators', listen.operators, true)
   await open('metrics', listen.metrics, false)
   const serving = startServingSign(parts)
+  // Beside a worker in the same program that says it for both.
+  const rules = composed.program === 'dev' ? null : startRulesBeat(parts, programName(composed), null)
   return {
     async drain() {
       clearInterval(serving)
+      await rules?.stop()
       await drainServers(servers)
     },
   }
 }
+
+/** As the ledger knows it: restarted, it is the same. */
+const programName = ({ settings, program }: Composed) => `${settings.audit.instance}-${program}`
 
 /** What a client needs to know before it proves a key. */
 function dpopMetadata({ issuers, issuer }: Composed['settings']): object {
@@ -128,9 +135,10 @@ export function startWorker(composed: Composed): Running {
   const rightOfWay = new RightOfWay()
   const sweeper = startSweeper(parts, rightOfWay)
   const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, rightOfWay)
+  const rules = startRulesBeat(parts, programName(composed), rightOfWay)
   return {
     async drain() {
-      await Promise.all([sweeper.stop(workerDrainMs), workers.drain(workerDrainMs)])
+      await Promise.all([rules.stop(), sweeper.stop(workerDrainMs), workers.drain(workerDrainMs)])
       for (const connection of connections) connection.disconnect()
     },
   }

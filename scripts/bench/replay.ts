@@ -56,7 +56,14 @@ export async function measureReplay(decisions: number): Promise<Replay> {
 
 async function record(directory: string, engine: PolicyEngine, inputs: readonly DecisionInput[]): Promise<void> {
   const signCheckpoint = async (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.`
-  const log = await openAuditLog({ directory, instance: 'bench', program: 'dev', clock: systemClock, signCheckpoint })
+  const log = await openAuditLog({
+    directory,
+    instance: 'bench',
+    program: 'dev',
+    clock: systemClock,
+    signCheckpoint,
+    waitMs: 60_000,
+  })
   try {
     for (let from = 0; from < inputs.length; from += 500) {
       await Promise.all(inputs.slice(from, from + 500).map((input) => log.append(recordOf(engine, input))))

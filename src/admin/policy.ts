@@ -8,6 +8,7 @@ import type { Environment } from '../config/yaml-source.js'
 import { declaredFieldsOf } from '../grants/recipe.js'
 import { checkDeclaredUses, type DeclaringGrant } from '../policy/declared-uses.js'
 import { checkPitfalls } from '../policy/pitfalls.js'
+import { readPolicyFiles } from '../policy/policy-files.js'
 import { type PolicySet, PolicySetError } from '../policy/policy-set.js'
 import { generateSchema } from '../policy/schema.js'
 import type { CommandOutput } from './command-output.js'
@@ -55,6 +56,11 @@ export async function runPolicyCheck(command: PolicyCommand, output: CommandOutp
   const result = { policy_set: set?.hash ?? null, policies: set?.policies.length ?? null, problems: findings }
   output.print(result, describe(findings, set))
   return findings.some((finding) => finding.severity === 'error') ? 1 : 0
+}
+
+/** The policies' texts by path in their folder, as a broker is given them. Throws ConfigError, PolicySetError. */
+export async function readPolicies(command: PolicyCommand): Promise<Record<string, string>> {
+  return await readPolicyFiles((await loadConfig(command.config, command.env)).settings.policies)
 }
 
 function declaringGrants(settings: Settings): DeclaringGrant[] {

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { declaredContext } from './credentials.js'
 import * as fields from './fields.js'
+import { noLonger } from './policy-change.js'
 
 const name = z.string().min(1).max(256)
 const long = z.string().min(1).max(2048)
@@ -78,16 +79,24 @@ export const recordedSpan = z.strictObject({
 })
 export type RecordedSpan = z.output<typeof recordedSpan>
 
+/** Leases that live now, in pages; groups, grants and resources are the broker's own. */
+export const liveSpan = z.strictObject({ cursor: fields.cursor.optional() })
+
 export const simulateRequest = z
   .strictObject({
     request: simulatedRequest.optional(),
     recorded: recordedSpan.optional(),
+    live: liveSpan.optional(),
     policies: candidatePolicies.optional(),
   })
-  .superRefine(({ request, recorded, policies }, context) => {
-    if ((request === undefined) === (recorded === undefined)) {
-      context.addIssue({ code: 'custom', path: ['request'], message: 'expected exactly one of request and recorded' })
-    } else if (recorded !== undefined && policies === undefined) {
+  .superRefine(({ request, recorded, live, policies }, context) => {
+    if ([request, recorded, live].filter((one) => one !== undefined).length !== 1) {
+      context.addIssue({
+        code: 'custom',
+        path: ['request'],
+        message: 'expected exactly one of request, recorded and live',
+      })
+    } else if (request === undefined && policies === undefined) {
       context.addIssue({ code: 'custom', path: ['policies'], message: 'expected the candidate, file by file' })
     }
   })
@@ -154,4 +163,13 @@ export const recordedSimulation = z.object({
 })
 export type RecordedSimulation = z.infer<typeof recordedSimulation>
 
-export const simulateAnswer = z.union([requestSimulation, recordedSimulation])
+/** Live leases that the candidate would not permit, though what is in force does. A page may be empty, and another follow. */
+export const liveSimulation = z.object({
+  candidate: z.string(),
+  live: z.int(),
+  would_end: z.array(noLonger),
+  next_cursor: z.string().nullable(),
+})
+export type LiveSimulation = z.infer<typeof liveSimulation>
+
+export const simulateAnswer = z.union([requestSimulation, recordedSimulation, liveSimulation])

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
 import { addAuditReading } from './audit-commands.js'
 import type { AddCommand } from './command-table.js'
-import { addPolicyTestCommands } from './policy-commands.js'
+import { addPolicyChangeCommands, addPolicyTestCommands } from './policy-commands.js'
 import { addReplayCommand, addSimulateCommand } from './simulate-commands.js'
 import { addTokenCommands } from './token-commands.js'
 
@@ -108,12 +108,24 @@ function addPolicy(root: Command, add: AddCommand): void {
       'check',
       {
         summary: 'validate the policies against the configuration',
-        examples: ['hallpass policy check --config hallpass.yaml'],
+        examples: [
+          'hallpass policy check --config hallpass.yaml',
+          'hallpass policy check --against https://hallpass.acme.example',
+        ],
       },
-      async (io, _, options: HostOptions) =>
-        (await import('../admin/policy.js')).runPolicyCheck(inConfig(options, io), io.output),
+      async (io, _, options: HostOptions & { against?: string }) => {
+        const { readPolicies, runPolicyCheck } = await import('../admin/policy.js')
+        const { against } = options
+        const command = inConfig(options, io)
+        if (against === undefined) return await runPolicyCheck(command, io.output)
+        // Its findings first; what does not load is asked of nobody.
+        const code = await runPolicyCheck(command, io.output)
+        if (code !== 0) return code
+        const { runPolicyAgainst } = await import('../cli/policy-change.js')
+        return await runPolicyAgainst(against, await readPolicies(command), io)
+      },
     ),
-  )
+  ).option('--against <url>', 'ask the running broker which live leases would end by these policies (operators)')
   withConfig(
     add(
       policy,
@@ -127,6 +139,7 @@ function addPolicy(root: Command, add: AddCommand): void {
     ),
   )
   addPolicyTestCommands(policy, add)
+  addPolicyChangeCommands(policy, add)
   addSimulateCommand(policy, add)
 }
 

@@ -27,10 +27,10 @@ export interface World {
   readonly ancestors: readonly Task[]
 }
 
-export interface Decided {
-  readonly decision: Decision
+/** What a decision is and what it rests on: all that is needed to make it again (I10). */
+export interface Judged {
   readonly verdict: Verdict
-  /** The full typed input, for the audit: with it and the policy set the decision can be made again (I10). */
+  /** The full typed input. */
   readonly input: DecisionInput
   /** Whatever else the caller's own decision rested on. */
   readonly own: Hop
@@ -40,6 +40,10 @@ export interface Decided {
   readonly deniedBy: Hop | null
   /** The ceilings of the chain: each of them bounds it. */
   readonly ceilings: readonly (readonly CeilingPair[])[]
+}
+
+export interface Decided extends Judged {
+  readonly decision: Decision
   /** How many leases there may be for it to be decided alike; a reservation asks. */
   readonly counts: Reservation['counts']
   /** As what the session remembers the lifetime; a later one that is longer is an escalation. */
@@ -47,6 +51,9 @@ export interface Decided {
   /** Whether this goes beyond what the caller's session had before, and beyond which lease. */
   readonly escalation: Escalation | null
 }
+
+/** A hop of a request, and whether it goes beyond what this hop's own session had before. */
+type AskingHop = Hop & { readonly escalation: Escalation | null }
 
 /**
  * Decides for the caller and for every ancestor; never throws on a denial. `world` is what a later reservation must still find.
@@ -62,7 +69,7 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
   // hour and is given a minute could have an hour of anything later on, unseen.
   const first = joinHops(ownFirst.verdict, aboveFirst, outside)
   const lifetime = 'ttlSeconds' in first.verdict ? first.verdict.ttlSeconds : boundTtl(asked, world)
-  const withLifetime = (hop: Hop) =>
+  const withLifetime = (hop: AskingHop) =>
     hop.escalation === null && escalationOfHop(hop.input.principal, asked, world, lifetime) !== null
       ? decideHop(parts, hop.input.principal, hop.task, asked, world, lifetime)
       : hop
@@ -86,10 +93,10 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     own,
     above,
     deniedBy,
+    ceilings,
     counts,
     rememberedTtlSeconds,
     escalation: own.escalation,
-    ceilings,
   }
 }
 
@@ -104,7 +111,7 @@ function decideHop(
   asked: Asked,
   world: World,
   lifetimeSeconds: number,
-): Hop {
+): AskingHop {
   const { grant, resource, declared, ttlSeconds } = asked
   const holders = ownHolders(world.holders, principal)
   const escalation = escalationOfHop(principal, asked, world, lifetimeSeconds)
@@ -135,7 +142,8 @@ function decideHop(
   }
   const { policy } = parts.rules()
   const standing = policy.standingOf(input)
-  return { task, input, bounds, standing, verdict: policy.decideAs(standing, input, bounds), escalation }
+  const verdict = policy.decideAs(standing, input, bounds)
+  return { task, input, bounds, standing, verdict, escalation }
 }
 
 const leftSeconds = ({ now, task }: World) => Math.floor((task.expiresAt - now) / 1000)

@@ -5,7 +5,6 @@ import type { CeilingPair } from '../ledger/delegation.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import type { DecisionInput, OfferBounds, Standing, Verdict } from '../policy/decision.js'
-import type { Escalation } from './holders.js'
 
 /** One principal of the chain, and what was decided for it. */
 export interface Hop {
@@ -15,8 +14,6 @@ export interface Hop {
   readonly bounds: OfferBounds
   readonly standing: Standing
   readonly verdict: Verdict
-  /** Whether it goes beyond what this hop's own session had before. */
-  readonly escalation: Escalation | null
 }
 
 /** Whoever opened a task, as it was verified then; its groups are those of now. */

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.js'
 import type { Catalogue } from '../grants/catalogue.js'
 import type { Limits } from '../grants/limits-config.js'
 import type { Principal } from '../identity/principal.js'
+import type { Requirements } from '../identity/requirements.js'
 import type { Approval, ApprovalNews } from '../ledger/approval.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Sealing } from '../ledger/sealing.js'
@@ -16,7 +17,23 @@ import type { Keyset } from '../signing/keyset.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Metrics } from '../telemetry/metrics.js'
 
+/** How far a change of rules may reach into what is live, without a word of an operator's. */
+export interface ChangeLimits {
+  /** Of the live leases so many, or this share of them where that is more. */
+  readonly brakeLeases: number
+  readonly brakePercent: number
+  /** How fast leases are told to end. */
+  readonly endsPerSecond: number
+}
+
 export interface Rules {
+  /** SHA-256 of all that is in here and decides: policies, groups, grants, resources, limits, what issuers require. */
+  readonly hash: string
+  /** What issuers require, for those of whom only the record is left. */
+  readonly requirements: Requirements
+  readonly change: ChangeLimits
+  /** The sets that were in force in this program before, the latest first; a few. */
+  readonly earlier: readonly Rules[]
   readonly catalogue: Catalogue
   readonly policy: PolicyEngine
   readonly limits: Limits

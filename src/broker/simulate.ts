@@ -1,6 +1,12 @@
 // What would be decided, by the policies in force and by a candidate: for one request, or for decisions that were made. Reads
 // rules and audit files alone: nothing is reserved, minted or counted.
-import type { RecordedSimulation, RequestSimulation, SimulatedRequest, SimulateRequest } from '../api/simulate.js'
+import type {
+  LiveSimulation,
+  RecordedSimulation,
+  RequestSimulation,
+  SimulatedRequest,
+  SimulateRequest,
+} from '../api/simulate.js'
 import type { Json } from '../core/canonical-json.js'
 import { BrokerError } from '../core/errors.js'
 import type { PolicyEngine } from '../policy/engine.js'
@@ -9,6 +15,7 @@ import { toWire } from './change-tally.js'
 import { changeOf, differencesOf, verdictView } from './compare-verdicts.js'
 import { decideAgain } from './decide-again.js'
 import type { Caller, Parts } from './parts.js'
+import { simulateLive } from './simulate-live.js'
 import { simulateRecorded } from './simulate-recorded.js'
 import { resolveSimulated, type SimulatedWorld } from './simulated-request.js'
 
@@ -24,7 +31,7 @@ export async function simulate(
   parts: Parts,
   caller: Caller,
   body: SimulateRequest,
-): Promise<RequestSimulation | RecordedSimulation> {
+): Promise<RequestSimulation | RecordedSimulation | LiveSimulation> {
   if (atWork.has(parts)) throw new BrokerError('busy', 'another simulation is running here', { retryAfterSeconds: 1 })
   atWork.add(parts)
   try {
@@ -32,6 +39,11 @@ export async function simulate(
     if (body.request !== undefined) {
       const answer = simulateOne(worldOf(parts), body.request, candidate)
       await record(parts, caller, candidate, { action: body.request.action, resource: body.request.resource })
+      return answer
+    }
+    if (body.live !== undefined && candidate !== null) {
+      const answer = await simulateLive(parts, candidate, body.live.cursor ?? null)
+      await record(parts, caller, candidate, { live: { looked_at: answer.live, would_end: answer.would_end.length } })
       return answer
     }
     if (body.recorded === undefined || candidate === null) throw new BrokerError('internal', 'nothing to simulate')

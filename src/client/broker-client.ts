@@ -45,6 +45,7 @@ import type { ClientCertificateSource } from './client-certificate.js'
 import { ClientError } from './client-error.js'
 import { createDpopSender, type DpopKey, sendAsBearer } from './dpop.js'
 import { callHttp, type HttpCall, parseServiceUrl } from './http-json.js'
+import { type PolicyCalls, policyCalls } from './policy-calls.js'
 import type { SubjectTokenSource } from './subject-token-source.js'
 
 export type OpenTask = z.input<typeof openTaskRequest>
@@ -88,7 +89,7 @@ export interface MintOptions {
   idempotencyKey?: string | undefined
 }
 
-export interface BrokerClient {
+export interface BrokerClient extends PolicyCalls {
   openTask(request: OpenTask, options?: MintOptions): Promise<OpenTaskAnswer>
   requestCredential(
     taskId: string,
@@ -176,6 +177,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     ...operatorCalls(call),
     ...lockCalls(call),
     ...identity,
+    ...policyCalls(call),
   }
 }
 

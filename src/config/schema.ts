@@ -5,6 +5,7 @@ import { Secret } from '../core/secret.js'
 import { httpsUrl, isLoopbackHost } from '../core/settings.js'
 import { grantsConfig, resourcesConfig } from '../grants/grant-config.js'
 import { limitsConfig } from '../grants/limits-config.js'
+import { policyChangeConfig } from '../grants/policy-change-config.js'
 import { proxyConfig } from '../identity/certificate-config.js'
 import { dpopConfig } from '../identity/dpop-config.js'
 import { issuersConfig } from '../identity/issuer-config.js'
@@ -85,6 +86,7 @@ export const settingsSchema = z.strictObject({
   grants: grantsConfig,
   providers: z.record(providerName, providerConfig),
   limits: limitsConfig,
+  policy_change: policyChangeConfig,
 })
 
 export type Settings = z.output<typeof settingsSchema>

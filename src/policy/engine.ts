@@ -34,12 +34,12 @@ export interface PolicyEngine {
   /** SHA-256 of the set that decides here. */
   readonly hash: string
   decide(input: DecisionInput, bounds: OfferBounds): Verdict
+  /** Within which counts of leases this input is decided alike: what a reservation has to find them within. */
+  countRanges(input: DecisionInput): CountRange[]
   /** What this configuration adds to the input: the principal's groups and the action's access class. */
   standingOf(input: Pick<DecisionInput, 'principal' | 'action' | 'resource'>): Standing
   /** The same decision with a standing that is given: as recorded, for replay and simulation. */
   decideAs(standing: Standing, input: DecisionInput, bounds: OfferBounds): Verdict
-  /** Within which counts of leases this input is decided alike: what a reservation has to find them within. */
-  countRanges(input: DecisionInput): CountRange[]
   /** The groups that this principal is in now, sorted. */
   groupsOf(principal: Pick<Principal, 'id' | 'issuer' | 'attributes'>): string[]
   permitsOperator(
