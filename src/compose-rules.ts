@@ -1,19 +1,20 @@
 // What may change while a program runs: policies, grants, resources, groups, issuers, limits. Taken whole or not at all.
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Rules } from './broker/parts.js'
-import { loadConfig } from './config/load.js'
-import { loadPolicies } from './config/load-policies.js'
+import { hashRules } from './compose-rules-hash.js'
+import { schemaInputOf } from './config/cross-checks.js'
+import { loadPolicies, policyRulesOf } from './config/load-policies.js'
 import type { Settings } from './config/schema.js'
 import type { Clock } from './core/clock.js'
 import { createCatalogue } from './grants/catalogue.js'
 import { createIssuerPool, type IssuerPool } from './identity/issuer-pool.js'
 import { type IssuerEvents, unwatched } from './identity/issuer-sight.js'
 import { clientFacts, createIssuers } from './identity/issuers.js'
+import { createRequirements } from './identity/requirements.js'
 import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
-import { readPolicyFiles } from './policy/policy-files.js'
+import { keepPolicySet } from './policy/kept-sets.js'
+import { besideRequests, parsePolicySet } from './policy/policy-set.js'
 import type { Logger } from './telemetry/logger.js'
 
 export interface RuleSet {
@@ -21,6 +22,8 @@ export interface RuleSet {
   readonly issuers: IssuerPool
   /** Told to anybody at /.well-known/hallpass. */
   readonly clientFacts: ReturnType<typeof clientFacts>
+  /** Keeps the policy set beside the audit, where whoever makes a decision again finds it. Throws the file system's error. */
+  keepPolicies(): Promise<void>
 }
 
 /** Throws ConfigError or PolicySetError, each naming file and line. */
@@ -47,67 +50,35 @@ export async function composeRules(
   )
   return {
     rules: {
+      hash: hashRules(settings, policySet.hash),
       catalogue,
       policy,
       limits: settings.limits,
+      requirements: createRequirements(settings.issuers),
+      change: changeLimitsOf(settings),
+      earlier: [],
       taskTokenRequired: (issuer) => requiring.has(issuer),
+      issuerTypes: schemaInputOf(settings).issuers,
+      async tryPolicies(files) {
+        const candidate = await parsePolicySet(files, policyRulesOf(settings), besideRequests)
+        return createPolicyEngine({ policySet: candidate, grants: {}, groups })
+      },
       isWorkloadIssuer: (name) => Object.hasOwn(settings.issuers, name) && settings.issuers[name]?.use === 'workload',
     },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
     clientFacts: clientFacts(settings.issuers, settings.issuer),
+    keepPolicies: () => keepPolicySet(settings.audit.directory, policySet),
   }
 }
 
-export interface RulesWatch {
-  /** Reads everything again now (SIGHUP). */
-  reload(): Promise<void>
-  stop(): void
-}
+const changeLimitsOf = ({ policy_change: change }: Settings) => ({
+  brakeLeases: change.brake_leases,
+  brakePercent: change.brake_percent,
+  endsPerSecond: change.ends_per_second,
+})
 
-const lookEveryMs = 1000
-
-/**
- * Looks each second whether the configuration or the policies changed. A change is taken when two reads agree, so that a
- * half-copied folder changes nothing; what does not load leaves the last good set in force and is told to `refused`.
- */
-export function watchRules(
-  file: string,
-  policies: string,
-  on: { take(settings: Settings): Promise<void>; refused(error: unknown): Promise<void> },
-): RulesWatch {
-  let seen: string | null = null
-  let before: string | null = null
-  let busy = Promise.resolve()
-  const take = async () => {
-    try {
-      await on.take((await loadConfig(file)).settings)
-    } catch (error) {
-      await on.refused(error)
-    }
-  }
-  const look = async () => {
-    const now = await digestOf(file, policies)
-    if (seen === null) seen = now
-    else if (now !== seen && now === before) {
-      seen = now
-      await take()
-    }
-    before = now
-  }
-  const queue = (work: () => Promise<void>) => {
-    busy = busy.then(work).catch(() => undefined)
-    return busy
-  }
-  const timer = setInterval(() => void queue(look), lookEveryMs)
-  timer.unref()
-  void queue(look)
-  return { reload: () => queue(take), stop: () => clearInterval(timer) }
-}
-
-async function digestOf(file: string, policies: string): Promise<string> {
-  const hash = createHash('sha256')
-  hash.update(await readFile(file).catch(() => ''))
-  const texts = await readPolicyFiles(policies).catch(() => ({}))
-  hash.update(JSON.stringify(texts))
-  return hash.digest('hex')
+/** The set that comes into force after another, which is kept: what both refuse is no consequence of the change. */
+export function following(fresh: RuleSet, { rules: last }: RuleSet): RuleSet {
+  const kept = last.hash === fresh.rules.hash ? last.earlier : [{ ...last, earlier: [] }, ...last.earlier].slice(0, 3)
+  return { ...fresh, rules: { ...fresh.rules, earlier: kept } }
 }

@@ -4,10 +4,12 @@ import { RefusalCounter } from './audit/refusals.js'
 import { createAuditMirror } from './broker/mirror-audit.js'
 import type { Parts } from './broker/parts.js'
 import { asIs, type Surround, surroundEffects } from './broker/surround.js'
+import { RulesInForce } from './compose-changes.js'
 import { checkRedis, startContinuity, watchLedger } from './compose-continuity.js'
 import { countIssuerEvents, observeIssuers } from './compose-issuers.js'
 import { createProviders } from './compose-providers.js'
-import { composeRules, type RuleSet, type RulesWatch, watchRules } from './compose-rules.js'
+import { composeRules, type RuleSet } from './compose-rules.js'
+import { announceTo, webhookCondition } from './compose-webhook.js'
 import type { LoadedConfig } from './config/load.js'
 import type { Settings } from './config/schema.js'
 import { createSetClock, systemClock } from './core/clock.js'
@@ -28,7 +30,7 @@ import { type Breakers, createBreakers } from './providers/breaker.js'
 import { createRevocationQueue } from './queue/revocation-queue.js'
 import { createCheckpointSigner } from './signing/checkpoint-tokens.js'
 import { openFileKeyset } from './signing/file-keyset.js'
-import { createLogger, describeError, type Logger } from './telemetry/logger.js'
+import { createLogger, type Logger } from './telemetry/logger.js'
 import { breakerStates, createMetrics } from './telemetry/metrics.js'
 
 /** `local`: a command on a broker's host. */
@@ -36,6 +38,7 @@ export type Program = 'serve' | 'worker' | 'dev' | 'local'
 
 export interface Composed {
   readonly parts: Parts
+  readonly program: Program
   readonly settings: Settings
   readonly condition: Condition
   readonly answers: { readonly write: typeof writeAnswer }
@@ -81,10 +84,8 @@ async function composeOn(
   const log = createLogger(program, logLevel)
   const metrics = createMetrics()
   const events = countIssuerEvents(metrics)
-  let current = await composeRules(settings, file, clock, log, events)
-  opened.add(
-    () => current.issuers.close(),
-    (close) => close(),
+  const inForce = opened.add(new RulesInForce(await composeRules(settings, file, clock, log, events)), (one) =>
+    one.close(),
   )
   const keyset = opened.add(await openFileKeyset({ directory: settings.keys.directory }), (one) => one.close())
   const signCheckpoint = createCheckpointSigner(keyset, settings.issuer)
@@ -107,44 +108,47 @@ async function composeOn(
   )
   const plain: Parts = {
     issuer: settings.issuer,
-    rules: () => current.rules,
+    rules: () => inForce.current.rules,
     providers,
     ledger: tellingTime(state.ledger, ledgerClock.setTo),
     sealing: createSealing(settings.keys.sealing, settings.issuer),
     audit,
+    auditDirectory: directory,
     queue: state.queue,
     keyset,
     clock,
     log,
     metrics,
     breakers,
+    ...announceTo(settings, { ledger: state.ledger, issuer: settings.issuer, clock, log, metrics }),
   }
   const parts = surroundEffects(plain, surround)
-  const memoryMs = current.rules.limits.account.memory * 1000
+  const memoryMs = inForce.current.rules.limits.account.memory * 1000
   opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs }), (one) => one.stop())
+  await inForce.current.keepPolicies()
   await audit.append({
     event: 'broker.started',
     program,
     ledger: state.continuity.incarnation,
     issuer: settings.issuer,
-    policy_set: current.rules.policy.hash,
+    policy_set: inForce.current.rules.policy.hash,
+    rules: inForce.current.rules.hash,
   })
   opened.add(audit, (one) => one.append({ event: 'broker.stopped', program }))
-  const watch = watchRulesOf(loaded, parts, (fresh) => {
-    current.issuers.close()
-    current = fresh
-  })
-  opened.add(watch, (one) => one.stop())
+  const watch = opened.add(inForce.watch(loaded, parts), (one) => one.stop())
   return {
     parts,
+    program,
     settings,
     condition: {
-      ...conditionOf(audit, () => current.issuers, breakers),
-      observe: () => observeIssuers(metrics, current.issuers.issuers, clock),
+      ...conditionOf(audit, () => inForce.current.issuers, breakers),
+      ...webhookCondition(settings, parts),
+      rules: () => inForce.refused,
+      observe: () => observeIssuers(metrics, inForce.current.issuers.issuers, clock),
     },
     answers: surround('answers', { write: writeAnswer }),
-    issuers: () => current.issuers,
-    clientFacts: () => current.clientFacts,
+    issuers: () => inForce.current.issuers,
+    clientFacts: () => inForce.current.clientFacts,
     dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
     proxy: settings.proxy === undefined ? null : createProxyRules(settings.proxy),
     noteRefusedCaller: (reason) => refusals.note(reason),
@@ -192,23 +196,6 @@ async function openState(opened: Opened, settings: Settings, log: Logger, audit:
   await untilReady(jobs, 5000)
   const queue = opened.add(createRevocationQueue(jobs, prefix, trouble), (one) => one.close())
   return { commands, continuity, ledger, queue, prefix, connectPatient: patient }
-}
-
-/** Takes changed rules when they load, and says in the log and in the audit what became of a change. */
-function watchRulesOf({ file, settings }: LoadedConfig, parts: Parts, take: (fresh: RuleSet) => void): RulesWatch {
-  return watchRules(file, settings.policies, {
-    async take(next) {
-      const fresh = await composeRules(next, file, parts.clock, parts.log, countIssuerEvents(parts.metrics))
-      take(fresh)
-      const policy_set = fresh.rules.policy.hash
-      parts.log.info({ policy_set }, 'policies, catalogue and issuers were loaded anew')
-      await parts.audit.append({ event: 'rules.loaded', policy_set })
-    },
-    async refused(error) {
-      parts.log.error({ err: error }, 'the changed configuration was refused; the last good one stays in force')
-      await parts.audit.append({ event: 'rules.refused', detail: describeError(error).message.slice(0, 2000) })
-    },
-  })
 }
 
 /** Reading, writing and reading back an AWS role's policy: three calls, and a margin. */

@@ -1,5 +1,6 @@
 // Parts → running programs: servers that listen, workers that work, and how both stop.
 import type { Server } from 'node:http'
+import { createPostNotice } from './broker/post-notice.js'
 import { RightOfWay } from './broker/right-of-way.js'
 import type { Composed } from './compose.js'
 import type { Address } from './config/schema.js'
@@ -9,7 +10,9 @@ import { allRoutes, type Door, routesAt } from './http/routes.js'
 import { signatureAlgorithms } from './identity/key-set.js'
 import { federationIssuer, publishedDocuments } from './signing/discovery.js'
 import { version } from './version.js'
+import { startNotices } from './worker/notices.js'
 import { startRevocationWorkers } from './worker/revocation-worker.js'
+import { startRulesBeat } from './worker/rules-beat.js'
 import { startSweeper } from './worker/sweeper.js'
 
 /** Something that runs until it is drained. */
@@ -51,13 +54,19 @@ export async function startServers(composed: Composed): Promise<Running> {
   await open('operators', listen.operators, true)
   await open('metrics', listen.metrics, false)
   const serving = startServingSign(parts)
+  // Beside a worker in the same program that says it for both.
+  const rules = composed.program === 'dev' ? null : startRulesBeat(parts, programName(composed), null)
   return {
     async drain() {
       clearInterval(serving)
+      await rules?.stop()
       await drainServers(servers)
     },
   }
 }
+
+/** As the ledger knows it: restarted, it is the same. */
+const programName = ({ settings, program }: Composed) => `${settings.audit.instance}-${program}`
 
 /** What a client needs to know before it proves a key. */
 function dpopMetadata({ issuers, issuer }: Composed['settings']): object {
@@ -127,10 +136,18 @@ export function startWorker(composed: Composed): Running {
   }
   const rightOfWay = new RightOfWay()
   const sweeper = startSweeper(parts, rightOfWay)
+  const { webhook } = settings.approvals
+  const notices = webhook && startNotices(parts, createPostNotice(webhook, parts.clock), webhook.timeout)
   const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, rightOfWay)
+  const rules = startRulesBeat(parts, programName(composed), rightOfWay)
   return {
     async drain() {
-      await Promise.all([sweeper.stop(workerDrainMs), workers.drain(workerDrainMs)])
+      await Promise.all([
+        rules.stop(),
+        sweeper.stop(workerDrainMs),
+        workers.drain(workerDrainMs),
+        notices?.stop(workerDrainMs),
+      ])
       for (const connection of connections) connection.disconnect()
     },
   }

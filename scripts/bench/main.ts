@@ -8,20 +8,23 @@ import { measureDecisions } from './decisions.js'
 import { measureDrain } from './due-leases.js'
 import { type Engine, engineRows, printEngine } from './engine-report.js'
 import { measureIdentity } from './identity.js'
+import { changesRows, measureChanges, printChanges } from './measure-changes.js'
 import { measureEngine } from './measure-engine.js'
 import { measureEngineWithVault } from './measure-engine-vault.js'
 import { measureHallpass } from './measure-hallpass.js'
 import { measureLook } from './measure-look.js'
 import { measureVault } from './measure-vault.js'
+import { measureReplay } from './replay.js'
 import { type Figures, printTable, rowsOf } from './report.js'
 import { layGround } from './stack.js'
 
-const usage = `npm run bench -- [--json] [--seconds N | --short] [--engine]
+const usage = `npm run bench -- [--json] [--seconds N | --short] [--engine | --changes]
   --json       one JSON object on stdout
   --seconds N  how long each load runs (default 2; the whole takes about a minute and a half)
   --short      one second each, 2,000 due leases, for CI
   --engine     the lease engine instead: bulk orders, steady completions, a full ledger, two workers (three to four minutes;
                with --short a tenth of everything)
+  --changes    instead: changed rules over 10,000 live leases, and exchanges beside it (half a minute)
 `
 const connections = 32
 
@@ -30,6 +33,7 @@ async function main(): Promise<number> {
     json: { type: 'boolean' },
     short: { type: 'boolean' },
     engine: { type: 'boolean' },
+    changes: { type: 'boolean' },
     seconds: { type: 'string' },
     help: { type: 'boolean' },
   } as const
@@ -47,11 +51,25 @@ async function main(): Promise<number> {
     )
     return 0
   }
+  if (values.changes) {
+    const changes = await measureChanges(values.short === true, createSay())
+    const rows = changesRows(changes)
+    process.stdout.write(
+      values.json ? `${JSON.stringify({ ...changes, rows }, null, 2)}\n` : `\n${printChanges(changes)}\n`,
+    )
+    return 0
+  }
   const figures = await measureAll(seconds, values.short === true)
   process.stdout.write(
     values.json ? `${JSON.stringify({ ...figures, rows: rowsOf(figures) }, null, 2)}\n` : `\n${printTable(figures)}\n`,
   )
   return 0
+}
+
+function createSay() {
+  const started = performance.now()
+  return (line: string) =>
+    void process.stderr.write(`bench: ${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s  ${line}\n`)
 }
 
 async function measureAll(seconds: number, short: boolean): Promise<Figures> {
@@ -77,6 +95,8 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
     decisions.push(await measureDecisions(10_000, seconds / 2, 100))
     say('a look at a full session')
     const look = await measureLook(redis.url, short ? 500 : 2000)
+    say('replay')
+    const replay = await measureReplay(10_000)
     say('identity')
     const identity = await measureIdentity(seconds)
     const { redisVersion, ...measured } = hallpass
@@ -86,7 +106,7 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
       node: process.version,
       redis: redisVersion,
     }
-    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, look, identity }
+    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, look, replay, identity }
   } finally {
     await redis.stop()
     rmSync(directory, { recursive: true, force: true })

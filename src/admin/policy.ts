@@ -8,6 +8,7 @@ import type { Environment } from '../config/yaml-source.js'
 import { declaredFieldsOf } from '../grants/recipe.js'
 import { checkDeclaredUses, type DeclaringGrant } from '../policy/declared-uses.js'
 import { checkPitfalls } from '../policy/pitfalls.js'
+import { readPolicyFiles } from '../policy/policy-files.js'
 import { type PolicySet, PolicySetError } from '../policy/policy-set.js'
 import { checkReach } from '../policy/reach.js'
 import { generateSchema } from '../policy/schema.js'
@@ -62,6 +63,14 @@ export async function runPolicyCheck(command: PolicyCommand, output: CommandOutp
   output.print(result, describe(findings, set))
   return findings.some((finding) => finding.severity === 'error') ? 1 : 0
 }
+
+/** The policies' texts by path in their folder, as a broker is given them. Throws ConfigError, PolicySetError. */
+export async function readPolicies(command: PolicyCommand): Promise<Record<string, string>> {
+  return await readPolicyFolder((await loadConfig(command.config, command.env)).settings.policies)
+}
+
+/** The same of a folder. Throws PolicySetError. */
+export const readPolicyFolder = (folder: string): Promise<Record<string, string>> => readPolicyFiles(folder)
 
 function declaringGrants(settings: Settings): DeclaringGrant[] {
   return Object.values(settings.grants).map((grant) => ({

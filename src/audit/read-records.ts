@@ -32,7 +32,8 @@ export async function* readRecords(folder: string, after = 0): AsyncGenerator<St
   }
 }
 
-function parseRecord(bytes: Buffer): StoredRecord | null {
+/** Null for a line that is no record. */
+export function parseRecord(bytes: Buffer): StoredRecord | null {
   try {
     const record = JSON.parse(bytes.toString('utf8')) as StoredRecord
     return Number.isSafeInteger(record.seq) && typeof record.event === 'string' ? record : null

@@ -70,6 +70,29 @@ function addExplain(policy: Command, add: AddCommand): void {
     .option('--depth <n>', "the task's depth; 0 is a root")
 }
 
+/** Against a running broker: changed rules that wait. */
+export function addPolicyChangeCommands(policy: Command, add: AddCommand): void {
+  const changes = () => import('../cli/policy-change.js')
+  add(
+    policy,
+    'pending',
+    {
+      summary: 'what changed rules have done to live leases, and what of it waits for a word (operators)',
+      examples: ['hallpass policy pending'],
+    },
+    async (io) => await (await changes()).runPolicyPending(io),
+  )
+  add(
+    policy,
+    'apply <hash>',
+    {
+      summary: 'let changed rules that wait end the live leases that they no longer permit (operators)',
+      examples: ['hallpass policy apply 3f9a1c2b7d40 --reason "writes are frozen, incident 4711"'],
+    },
+    async (io, [hash = ''], options: { reason: string }) => await (await changes()).runPolicyApply(hash, options, io),
+  ).requiredOption('--reason <text>', 'why, for the audit')
+}
+
 const runTest: Story<TestOptions> = async (io, [path], { config, watch, coverageMin }) => {
   const { runPolicyTest, watchPolicyTest } = await import('../admin/policy-test.js')
   const command = { config, env: io.environment, path, coverageMin: percentOf(coverageMin) }

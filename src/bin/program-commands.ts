@@ -3,7 +3,8 @@ import { type Command, Option } from 'commander'
 import type { Environment } from '../client/index.js'
 import { addAuditReading } from './audit-commands.js'
 import type { AddCommand } from './command-table.js'
-import { addPolicyTestCommands } from './policy-commands.js'
+import { addPolicyChangeCommands, addPolicyTestCommands } from './policy-commands.js'
+import { addReplayCommand, addSimulateCommand } from './simulate-commands.js'
 import { addTokenCommands } from './token-commands.js'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
@@ -107,12 +108,25 @@ function addPolicy(root: Command, add: AddCommand): void {
       'check',
       {
         summary: 'validate the policies against the configuration',
-        examples: ['hallpass policy check --config hallpass.yaml'],
+        examples: [
+          'hallpass policy check --config hallpass.yaml',
+          'hallpass policy check --against https://hallpass.acme.example',
+        ],
       },
-      async (io, _, options: HostOptions) =>
-        (await import('../admin/policy.js')).runPolicyCheck(inConfig(options, io), io.output),
+      async (io, _, options: HostOptions & { against?: string }) => {
+        const { readPolicies, runPolicyCheck } = await import('../admin/policy.js')
+        const { against } = options
+        const command = inConfig(options, io)
+        if (against === undefined) return await runPolicyCheck(command, io.output)
+        // Its findings first; what does not load is asked of nobody.
+        const code = await runPolicyCheck(command, io.output)
+        if (code !== 0) return code
+        const { tellLive } = await import('../cli/policy-change.js')
+        await tellLive(against, await readPolicies(command), io)
+        return code
+      },
     ),
-  )
+  ).option('--against <url>', 'ask the running broker which live leases would end by these policies (operators)')
   withConfig(
     add(
       policy,
@@ -126,6 +140,8 @@ function addPolicy(root: Command, add: AddCommand): void {
     ),
   )
   addPolicyTestCommands(policy, add)
+  addPolicyChangeCommands(policy, add)
+  addSimulateCommand(policy, add)
 }
 
 function addAudit(root: Command, add: AddCommand): void {
@@ -141,6 +157,7 @@ function addAudit(root: Command, add: AddCommand): void {
       (await import('./host-commands.js')).runAuditVerify(directory, publicKeys, { ...io, config }),
   )
   withConfig(verify).option('--public-keys <file>', "a JWKS with the audit's public keys")
+  addReplayCommand(audit, add)
   addAuditReading(audit, add)
 }
 

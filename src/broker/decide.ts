@@ -4,7 +4,7 @@ import type { Principal } from '../identity/principal.js'
 import type { CeilingPair } from '../ledger/delegation.js'
 import type { HolderLook, Reservation } from '../ledger/ledger.js'
 import type { Task } from '../ledger/task.js'
-import type { Decision, DecisionInput, Verdict } from '../policy/decision.js'
+import type { Decision, DecisionInput, OfferBounds, Verdict } from '../policy/decision.js'
 import type { Asked } from './asked.js'
 import { type Escalation, escalationOf, holdingsOf, ownHolders } from './holders.js'
 import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
@@ -27,15 +27,23 @@ export interface World {
   readonly ancestors: readonly Task[]
 }
 
-export interface Decided {
-  readonly decision: Decision
+/** What a decision is and what it rests on: all that is needed to make it again (I10). */
+export interface Judged {
   readonly verdict: Verdict
-  /** The full typed input, for the audit: with it and the policy set the decision can be made again (I10). */
+  /** The full typed input. */
   readonly input: DecisionInput
+  /** Whatever else the caller's own decision rested on. */
+  readonly own: Hop
   /** What was decided of each ancestor, from the parent up. */
   readonly above: readonly Hop[]
   /** The ancestor whose denial it is; null where it is the caller's own, or none. */
   readonly deniedBy: Hop | null
+  /** The ceilings of the chain: each of them bounds it. */
+  readonly ceilings: readonly (readonly CeilingPair[])[]
+}
+
+export interface Decided extends Judged {
+  readonly decision: Decision
   /** How many leases there may be for it to be decided alike; a reservation asks. */
   readonly counts: Reservation['counts']
   /** As what the session remembers the lifetime; a later one that is longer is an escalation. */
@@ -43,6 +51,9 @@ export interface Decided {
   /** Whether this goes beyond what the caller's session had before, and beyond which lease. */
   readonly escalation: Escalation | null
 }
+
+/** A hop of a request, and whether it goes beyond what this hop's own session had before. */
+type AskingHop = Hop & { readonly escalation: Escalation | null }
 
 /**
  * Decides for the caller and for every ancestor; never throws on a denial. `world` is what a later reservation must still find.
@@ -58,7 +69,7 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
   // hour and is given a minute could have an hour of anything later on, unseen.
   const first = joinHops(ownFirst.verdict, aboveFirst, outside)
   const lifetime = 'ttlSeconds' in first.verdict ? first.verdict.ttlSeconds : boundTtl(asked, world)
-  const withLifetime = (hop: Hop) =>
+  const withLifetime = (hop: AskingHop) =>
     hop.escalation === null && escalationOfHop(hop.input.principal, asked, world, lifetime) !== null
       ? decideHop(parts, hop.input.principal, hop.task, asked, world, lifetime)
       : hop
@@ -79,8 +90,10 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
     decision,
     verdict,
     input: own.input,
+    own,
     above,
     deniedBy,
+    ceilings,
     counts,
     rememberedTtlSeconds,
     escalation: own.escalation,
@@ -98,7 +111,7 @@ function decideHop(
   asked: Asked,
   world: World,
   lifetimeSeconds: number,
-): Hop {
+): AskingHop {
   const { grant, resource, declared, ttlSeconds } = asked
   const holders = ownHolders(world.holders, principal)
   const escalation = escalationOfHop(principal, asked, world, lifetimeSeconds)
@@ -121,13 +134,16 @@ function decideHop(
     ...(world.approval === undefined ? {} : { approval: world.approval }),
     now: world.now,
   }
-  const verdict = parts.rules().policy.decide(input, {
+  const bounds: OfferBounds = {
     ttlSeconds: boundTtl(asked, world),
     minTtlSeconds: asked.guarantees.minTtlSeconds,
     binding: principal.binding,
     require: grant.require,
-  })
-  return { task, input, verdict, escalation }
+  }
+  const { policy } = parts.rules()
+  const standing = policy.standingOf(input)
+  const verdict = policy.decideAs(standing, input, bounds)
+  return { task, input, bounds, standing, verdict, escalation }
 }
 
 const leftSeconds = ({ now, task }: World) => Math.floor((task.expiresAt - now) / 1000)

@@ -22,7 +22,8 @@ export async function endLeases(
 async function addJobs(parts: Parts, due: readonly DueLease[], ending: Ending, rank: number): Promise<void> {
   try {
     // Nothing of a large order is here: workers take that by and by.
-    await parts.queue.add(due, ending.revocation ? bulk + rank : interactive)
+    const isWaitedFor = ending.revocation === undefined && ending.reason !== 'policy_changed'
+    await parts.queue.add(due, isWaitedFor ? interactive : bulk + rank)
   } catch (error) {
     parts.log.warn({ err: error, leases: due.length }, 'no job could be added; the sweeper will find what is due')
   }

@@ -4,17 +4,16 @@ import type { Principal } from '../identity/principal.js'
 import type { CeilingPair } from '../ledger/delegation.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
-import type { DecisionInput, Verdict } from '../policy/decision.js'
-import type { Escalation } from './holders.js'
+import type { DecisionInput, OfferBounds, Standing, Verdict } from '../policy/decision.js'
 
 /** One principal of the chain, and what was decided for it. */
 export interface Hop {
   /** The ancestor's task; null for the caller's own, which need not exist yet. */
   readonly task: string | null
   readonly input: DecisionInput
+  readonly bounds: OfferBounds
+  readonly standing: Standing
   readonly verdict: Verdict
-  /** Whether it goes beyond what this hop's own session had before. */
-  readonly escalation: Escalation | null
 }
 
 /** Whoever opened a task, as it was verified then; its groups are those of now. */
@@ -45,11 +44,11 @@ export const isOutside = (ceilings: readonly (readonly CeilingPair[])[], action:
   ceilings.some((ceiling) => !ceiling.some((pair) => pair[0] === action && pair[1] === resource))
 
 /** The verdict of all: any deny is a deny, approvals add up, the least lifetime counts. */
-export function joinHops(
+export function joinHops<Above extends Pick<Hop, 'verdict'>>(
   own: Verdict,
-  above: readonly Hop[],
+  above: readonly Above[],
   outside: boolean,
-): { verdict: Verdict; deniedBy: Hop | null } {
+): { verdict: Verdict; deniedBy: Above | null } {
   if (outside)
     return { verdict: { effect: 'deny', code: 'denied', reason: 'outside_ceiling', policies: [] }, deniedBy: null }
   if (own.effect === 'deny') return { verdict: own, deniedBy: null }
@@ -81,10 +80,10 @@ function joinTwo(below: Granted, above: Granted): Granted {
 const approvalsOf = (verdict: Granted) => (verdict.effect === 'approval_required' ? verdict.approvals : [])
 
 /**
- * What the audit keeps of an ancestor's decision. Its input is the caller's but for these members: with them it can be decided
- * again (I10).
+ * What the audit keeps of an ancestor's decision. Its input is the caller's but for these members, and its bounds are but for
+ * the binding: with them it can be decided again (I10).
  */
-export function hopRecord({ task, input, verdict }: Hop): Json {
+export function hopRecord({ task, input, standing, verdict }: Hop): Json {
   const { principal, session, account, recentDenials, escalation, binding } = input
   return {
     task,
@@ -93,5 +92,6 @@ export function hopRecord({ task, input, verdict }: Hop): Json {
     ...('reason' in verdict ? { reason: verdict.reason } : {}),
     ...('offer' in verdict ? { offer: verdict.offer as unknown as Json, ttl_seconds: verdict.ttlSeconds } : {}),
     input: { principal, session, account, recentDenials, escalation, binding } as unknown as Json,
+    standing: standing as unknown as Json,
   }
 }

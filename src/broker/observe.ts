@@ -27,14 +27,16 @@ export function createObserver(parts: Parts): () => Promise<void> {
 async function observe(parts: Parts): Promise<void> {
   const { metrics, ledger, queue } = parts
   const names = [...parts.providers.keys()]
-  const [counts, { sweptAgoMs }, depths] = await Promise.all([
+  const [counts, { sweptAgoMs }, depths, change] = await Promise.all([
     ledger.counts(names),
     ledger.ready(),
     queue.depths(names),
+    ledger.findRulesChange(),
   ])
   forget(parts)
   metrics.ledgerUp.set(1)
   metrics.recordsOwed.set(counts.owed)
+  metrics.changeWaiting.set(change?.state === 'waiting' ? change.doomed : 0)
   if (sweptAgoMs !== null) metrics.sweptSecondsAgo.set(Math.max(0, sweptAgoMs) / 1000)
   for (const { provider, states, oldestOverdueMs } of counts.providers) {
     for (const state of usualStates) metrics.leases.set({ provider, state }, 0)
@@ -48,8 +50,8 @@ async function observe(parts: Parts): Promise<void> {
 }
 
 function forget({ metrics }: Parts): void {
-  const { leases, oldestOverdueSeconds, recordsOwed, queueDepth, sweptSecondsAgo } = metrics
+  const { leases, oldestOverdueSeconds, recordsOwed, changeWaiting, queueDepth, sweptSecondsAgo } = metrics
   for (const gauge of [leases, oldestOverdueSeconds, queueDepth]) gauge.reset()
   // One without labels would come back as 0, which is a claim.
-  for (const gauge of [recordsOwed, sweptSecondsAgo]) gauge.remove()
+  for (const gauge of [recordsOwed, changeWaiting, sweptSecondsAgo]) gauge.remove()
 }

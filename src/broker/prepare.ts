@@ -92,5 +92,14 @@ function recordOf(
     decision: decided.decision.id,
     request: caller.requestId,
     ...(follows ? { follows } : {}),
+    ...(Object.keys(asked.declared).length > 0 ? { declared: asked.declared } : {}),
+    ...(caller.principal.binding === 'none' ? {} : { binding: caller.principal.binding }),
+    ...approvedBy(decided),
   }
+}
+
+/** What stays of the approval with the lease: asked again, it need not be given again. */
+function approvedBy({ verdict, input }: Decided): Pick<LeaseRecord, 'approval'> {
+  if (input.approval === undefined || verdict.effect !== 'approval_required') return {}
+  return { approval: { policy: verdict.offer.policy, requirements: verdict.approvals, given: input.approval } }
 }

@@ -3,7 +3,7 @@ import type { Json } from '../core/canonical-json.js'
 import { BrokerError } from '../core/errors.js'
 import type { DecisionInput } from '../policy/decision.js'
 import type { Decided } from './decide.js'
-import { hopRecord } from './hops.js'
+import { type Hop, hopRecord } from './hops.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionView } from './views.js'
 
@@ -42,17 +42,27 @@ export async function recordDecision(
   })
 }
 
-/** The decision as the audit keeps it: with the whole typed input. */
-export function decisionRecord(decided: Decided): Json {
+type MadeDecision = Pick<Decided, 'decision' | 'verdict' | 'input' | 'above' | 'deniedBy' | 'ceilings'> & {
+  readonly own: Pick<Hop, 'bounds' | 'standing'>
+}
+
+/** The decision as the audit keeps it: with all that it was made of, so that it can be made again (recorded-decision.ts). */
+export function decisionRecord(decided: MadeDecision): Json {
   const { principal, ...input } = decided.input
+  const { own } = decided
   const { verdict, decision } = decided
   return {
     ...decision,
     ...('reason' in verdict ? { reason: verdict.reason } : {}),
     ...('offer' in verdict ? { offer: verdict.offer as unknown as Json, ttl_seconds: verdict.ttlSeconds } : {}),
+    ...('approvals' in verdict ? { approvals: verdict.approvals as unknown as Json } : {}),
+    ...(verdict.effect === 'deny' ? { code: verdict.code } : {}),
     input: { ...input, principal } as unknown as Json,
+    bounds: own.bounds as unknown as Json,
+    standing: own.standing as unknown as Json,
     ...(decided.above.length > 0 ? { ancestors: decided.above.map(hopRecord) } : {}),
     ...(decided.deniedBy ? { denied_by: decided.deniedBy.task } : {}),
+    ...(decided.ceilings.length > 0 ? { ceilings: decided.ceilings } : {}),
   }
 }
 

@@ -71,10 +71,22 @@ function parseContexts(texts: readonly string[], names: readonly string[]): Map<
   return contexts
 }
 
-function parseTyped(key: string, value: string): number | boolean {
+/** `k=v` is text, `k:=v` an integer or a boolean; `flag` names the option in the message. */
+export function parsePairs(texts: readonly string[], flag: string): Context {
+  const pairs: Context = {}
+  for (const text of texts) {
+    const [, key, assign, value] = /^([A-Za-z_][A-Za-z0-9_]*)(:?=)(.*)$/s.exec(text) ?? []
+    if (key === undefined || value === undefined) throw new UsageError(`${flag}: expected k=v, not "${text}"`)
+    if (Object.hasOwn(pairs, key)) throw new UsageError(`${flag}: ${key} is given twice`)
+    pairs[key] = assign === ':=' ? parseTyped(key, value, flag) : value
+  }
+  return pairs
+}
+
+function parseTyped(key: string, value: string, flag = '--context'): number | boolean {
   if (value === 'true' || value === 'false') return value === 'true'
   if (/^-?[0-9]{1,15}$/.test(value)) return Number(value)
-  throw new UsageError(`--context: ${key}:= expected an integer, true or false; ${key}=… is for text`)
+  throw new UsageError(`${flag}: ${key}:= expected an integer, true or false; ${key}=… is for text`)
 }
 
 /** A variable of the child and the field that fills it; `credential` is null for the first one. */

@@ -5,6 +5,7 @@ import { Secret } from '../core/secret.js'
 import { httpsUrl, isLoopbackHost } from '../core/settings.js'
 import { grantsConfig, resourcesConfig } from '../grants/grant-config.js'
 import { limitsConfig } from '../grants/limits-config.js'
+import { policyChangeConfig } from '../grants/policy-change-config.js'
 import { proxyConfig } from '../identity/certificate-config.js'
 import { dpopConfig } from '../identity/dpop-config.js'
 import { issuersConfig } from '../identity/issuer-config.js'
@@ -13,6 +14,7 @@ import { groupsConfig } from '../policy/groups.js'
 import { awsStsConfig } from '../providers/aws-sts-config.js'
 import { signedJwtConfig } from '../providers/signed-jwt-config.js'
 import { vaultConfig } from '../providers/vault-config.js'
+import { webhookConfig } from '../queue/webhook-config.js'
 import { keysConfig } from '../signing/signing-config.js'
 
 export interface Address {
@@ -85,6 +87,8 @@ export const settingsSchema = z.strictObject({
   grants: grantsConfig,
   providers: z.record(providerName, providerConfig),
   limits: limitsConfig,
+  approvals: z.strictObject({ webhook: webhookConfig.optional() }).prefault({}),
+  policy_change: policyChangeConfig,
 })
 
 export type Settings = z.output<typeof settingsSchema>

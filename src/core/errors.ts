@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'unknown_resource'
   | 'already_issued'
   | 'task_closed'
+  | 'stale_rules'
   | 'idempotency_mismatch'
   | 'unfillable_recipe'
   | 'quota'

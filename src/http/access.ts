@@ -81,6 +81,7 @@ type OperateAction =
   | 'operate.approve'
   | 'operate.retry'
   | 'operate.abandon'
+  | 'operate.simulate'
   | 'operate.audit'
 
 /** What an operator's call is about, as policies see it; null is the whole Broker. */

@@ -10,6 +10,10 @@ export interface Condition {
   /** Issuers whose keys cannot be had, providers that cannot be reached: listed, but no reason to be unready. */
   issuers(): Readonly<Record<string, string>>
   providers(): Readonly<Record<string, string>>
+  /** Why people are not told of approvals; null when all is well. Listed, but no reason to be unready. */
+  webhook?(): Promise<string | null>
+  /** Why the rules on disk are not the ones in force; null: they are. The text is for operators, not for anybody who asks. */
+  rules?(): string | null
   /** Before each scrape: sets the gauges that nothing else sets. */
   observe?(): void
 }
@@ -70,6 +74,25 @@ async function readiness(parts: Parts, condition: Condition): Promise<Answer> {
   const audit = condition.audit()
   if (audit !== null) problems.audit_unavailable = audit
   const ready = Object.keys(problems).length === 0
-  const body = { ready, problems, issuers: condition.issuers(), providers: condition.providers() }
+  const webhook = (await condition.webhook?.().catch(() => null)) ?? null
+  const rules = await rulesOf(parts, condition)
+  const troubles = { issuers: condition.issuers(), providers: condition.providers(), ...(webhook ? { webhook } : {}) }
+  const body = { ready, problems, ...troubles, rules }
   return { status: ready ? 200 : 503, body, ...(ready ? {} : { headers: { 'retry-after': '5' } }) }
+}
+
+/** The set in force here, and what of it needs somebody's eye: none of it makes a broker unready. */
+async function rulesOf(parts: Parts, condition: Condition): Promise<object> {
+  const { hash, policy } = parts.rules()
+  const notes: Record<string, string> = {}
+  if ((condition.rules?.() ?? null) !== null) {
+    notes.refused = 'what is on disk does not load; the last good set stays in force, the log says why'
+  }
+  const change = await parts.ledger.findRulesChange().catch(() => null)
+  if (change !== null && change.hash !== hash) notes.behind = `other programs decide by ${change.hash}`
+  if (change?.state === 'waiting') {
+    const which = `${change.doomed} of ${change.live} live leases`
+    notes.waiting = `${which} are no longer permitted; they wait for hallpass policy apply ${change.hash}`
+  }
+  return { hash, policy_set: policy.hash, ...notes }
 }

@@ -26,6 +26,7 @@ const meanings: Record<ErrorCode, Meaning> = {
   unknown_resource: { status: 404, title: 'Unknown resource', oauthError: 'invalid_target' },
   already_issued: { status: 409, title: 'Already issued', oauthError: 'invalid_request' },
   task_closed: { status: 409, title: 'The task has ended', oauthError: 'invalid_request' },
+  stale_rules: { status: 409, title: 'Not the rules that wait', oauthError: 'invalid_request' },
   idempotency_mismatch: { status: 422, title: 'Idempotency-Key mismatch', oauthError: 'invalid_request' },
   unfillable_recipe: { status: 422, title: 'The recipe cannot be filled', oauthError: 'invalid_target' },
   quota: { status: 429, title: 'A limit is reached', oauthError: 'temporarily_unavailable' },

@@ -9,6 +9,7 @@ import { leaseRoutes } from './leases.js'
 import { lockRoutes } from './locks.js'
 import { oauthRoutes } from './oauth.js'
 import { openApiDocument } from './openapi.js'
+import { policyRoutes } from './policy.js'
 import { revocationRoutes } from './revocations.js'
 import { type Route, route } from './route.js'
 import { taskRoutes } from './tasks.js'
@@ -39,6 +40,7 @@ export function allRoutes(around: Surroundings): Route[] {
     ...timelineRoutes, //    POST /v1/tasks/:id/events · GET /v1/tasks/:id/timeline · GET /v1/audit
     ...oauthRoutes, //       POST /oauth/introspect
     ...whoamiRoutes, //      GET /v1/whoami
+    ...policyRoutes, //      POST /v1/policy/simulate
     ...discoveryRoutes(around.documents),
     ...healthRoutes(around.condition, around.version),
   ]

@@ -1,4 +1,5 @@
 // A lease: the record of one issued credential, from reservation to receipt.
+import type { Binding } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
 import type { Mark, RevocationClass } from '../providers/provider.js'
 
@@ -66,6 +67,16 @@ export interface LeaseRecord {
   readonly request: string
   /** Of an escalation: the session's lease that it goes beyond. */
   readonly follows?: string
+  /** Only where not empty: what the caller declared, for the lease to be decided again. */
+  readonly declared?: Readonly<Record<string, string | number | boolean>>
+  /** Only where not `none`. */
+  readonly binding?: Binding
+  /** Only where people approved it: what they approved, by whose permit, and who they were. */
+  readonly approval?: {
+    readonly policy: string
+    readonly requirements: readonly { readonly group: string; readonly count: number }[]
+    readonly given: { readonly group: string; readonly approvers: readonly string[] }
+  }
 }
 
 export interface Lease {

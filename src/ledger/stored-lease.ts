@@ -13,6 +13,8 @@ const shortNames: Readonly<Record<string, string>> = {
   policies: 'y',
   decision: 'd',
   request: 'q',
+  declared: 'e',
+  binding: 'b',
 }
 const longNames: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(shortNames).map(([long, short]) => [short, long]),

@@ -67,6 +67,17 @@ export interface OfferBounds {
   }
 }
 
+/**
+ * What else than policies and input a decision rests on, as it was then: kept with the input, since groups and catalogue
+ * may have changed when the decision is made again (I10).
+ */
+export interface Standing {
+  /** The groups that the principal was in, sorted. */
+  readonly groups: readonly string[]
+  /** The action's access class; null where the catalogue had no such action on such a resource. */
+  readonly access: Access | null
+}
+
 export type DenyReason = 'no_permit' | 'forbidden' | 'outside_ceiling' | 'policy_error' | 'lifetime'
 
 export type Verdict =

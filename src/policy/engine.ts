@@ -13,7 +13,7 @@ import {
   resourceEntity,
 } from './cedar-request.js'
 import { type CountRange, rangesOf } from './count-cuts.js'
-import type { DecisionInput, DenyReason, Offer, OfferBounds, Resource, Verdict } from './decision.js'
+import type { DecisionInput, DenyReason, Offer, OfferBounds, Resource, Standing, Verdict } from './decision.js'
 import { createDecisionMemo, type DecisionMemo } from './decision-memo.js'
 import type { Groups } from './groups.js'
 import { chooseOffer } from './offers.js'
@@ -36,6 +36,10 @@ export interface PolicyEngine {
   decide(input: DecisionInput, bounds: OfferBounds): Verdict
   /** Within which counts of leases this input is decided alike: what a reservation has to find them within. */
   countRanges(input: DecisionInput): CountRange[]
+  /** What this configuration adds to the input: the principal's groups and the action's access class. */
+  standingOf(input: Pick<DecisionInput, 'principal' | 'action' | 'resource'>): Standing
+  /** The same decision with a standing that is given: as recorded, for replay and simulation. */
+  decideAs(standing: Standing, input: DecisionInput, bounds: OfferBounds): Verdict
   /** The groups that this principal is in now, sorted. */
   groupsOf(principal: Pick<Principal, 'id' | 'issuer' | 'attributes'>): string[]
   permitsOperator(
@@ -69,23 +73,29 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
   const sliceFor = (principal: Principal, member: readonly string[], actionKeys: readonly string[]): Slice =>
     index.find(actionKeys, principalKeys(principalType(principal), principal.id, principal.issuer, member))
 
+  const standingOf: PolicyEngine['standingOf'] = ({ principal, action, resource }) => {
+    const grant = actions.get(action)
+    const access = grant?.resourceType === resource.type ? grant.access : null
+    return { groups: groups.groupsOf(principal), access }
+  }
+  const decideAs: PolicyEngine['decideAs'] = ({ groups: member, access }, input, bounds) => {
+    if (access === null || input.principal.use !== 'workload') return deny('no_permit', [])
+    const slice = sliceFor(input.principal, member, [input.action, access])
+    const answer = evaluate(memo, slice, requestContext(input, slice), [
+      principalEntity(input.principal, member, slice),
+      actionEntity(input.action, access),
+      resourceEntity(input.resource, slice),
+    ])
+    if (answer.effect !== 'permit') return deny(answer.effect, answer.policies)
+    return verdictOf(answer.policies, offers, bounds)
+  }
+
   return {
     hash: policySet.hash,
     groupsOf: (principal) => groups.groupsOf(principal),
-    decide(input, bounds) {
-      const grant = actions.get(input.action)
-      const wrong = input.principal.use !== 'workload' || grant?.resourceType !== input.resource.type
-      if (grant === undefined || wrong) return deny('no_permit', [])
-      const member = groups.groupsOf(input.principal)
-      const slice = sliceFor(input.principal, member, [input.action, grant.access])
-      const answer = evaluate(memo, slice, requestContext(input, slice), [
-        principalEntity(input.principal, member, slice),
-        actionEntity(input.action, grant.access),
-        resourceEntity(input.resource, slice),
-      ])
-      if (answer.effect !== 'permit') return deny(answer.effect, answer.policies)
-      return verdictOf(answer.policies, offers, bounds)
-    },
+    decide: (input, bounds) => decideAs(standingOf(input), input, bounds),
+    standingOf,
+    decideAs,
     countRanges(input) {
       const grant = actions.get(input.action)
       if (grant === undefined) return []

@@ -4,6 +4,7 @@ import { canonicalJson } from '../core/canonical-json.js'
 import { sha256Hex } from '../core/hash.js'
 import { type DetailedError, policyToJson, type ValidationError, validate } from './cedar.js'
 import { type Policy, readPolicy } from './policy.js'
+import { depthOf, maxPolicyDepth } from './policy-depth.js'
 import { fromByteOffset, placeAt, splitPolicies } from './policy-text.js'
 
 export interface PolicyProblem {
@@ -33,12 +34,19 @@ export interface PolicySet {
 }
 
 export interface PolicyRules {
-  /** The generated Cedar schema. */
-  readonly schema: string
+  /** The generated Cedar schema; null for a set that was validated when it was taken into force (I10). */
+  readonly schema: string | null
   /** Names of `groups:`. */
-  readonly groups: ReadonlySet<string>
+  readonly groups: Pick<ReadonlySet<string>, 'has'>
   /** Actions, and access classes, of grants that themselves demand an approval; none unless told. */
-  readonly approved?: ReadonlySet<string>
+  readonly approved?: Pick<ReadonlySet<string>, 'has' | 'size'>
+}
+
+/** For a kept set: the schema and the groups of its day are not kept, and it was held against them then. */
+export const asTakenThen: PolicyRules = {
+  schema: null,
+  groups: { has: () => true },
+  approved: { has: () => true, size: 1 },
 }
 
 interface Source {
@@ -49,16 +57,26 @@ interface Source {
   readonly line: number
 }
 
-// Between chunks other requests get their turn: a reload of ten thousand policies takes seconds. Validation parses the
-// schema anew each time, so its chunks are larger.
-const readChunk = 200
-const validateChunk = 1_000
+export interface Pace {
+  /** Policies that are read, and validated, before other requests get their turn. */
+  readonly read: number
+  readonly validate: number
+}
+
+// A reload of ten thousand policies takes seconds. Validation parses the schema anew each time, so its chunks are larger.
+const reloading: Pace = { read: 200, validate: 1_000 }
+/** For sets that are small and that anybody may send at any time: each turn takes some ten milliseconds. */
+export const besideRequests: Pace = { read: 20, validate: 100 }
 
 /**
  * Texts of policy files, by path, to a policy set. Throws PolicySetError naming every problem when anything is wrong;
  * there is no half of a set.
  */
-export async function parsePolicySet(files: Readonly<Record<string, string>>, rules: PolicyRules): Promise<PolicySet> {
+export async function parsePolicySet(
+  files: Readonly<Record<string, string>>,
+  rules: PolicyRules,
+  pace = reloading,
+): Promise<PolicySet> {
   const problems: PolicyProblem[] = []
   const sources = Object.entries(files).flatMap(([file, fileText]) =>
     splitPolicies(fileText).map((policy): Source => ({ ...policy, file, fileText })),
@@ -71,10 +89,11 @@ export async function parsePolicySet(files: Readonly<Record<string, string>>, ru
       message: 'expected at least one policy',
     })
   }
-  const read = await readSources(sources, rules, problems)
+  const read = await readSources(sources, rules, problems, pace.read)
   checkIds(read, problems)
   const warnings: PolicyProblem[] = []
-  if (problems.length === 0) await validateSources(read, rules.schema, problems, warnings)
+  if (problems.length === 0 && rules.schema !== null)
+    await validateSources(read, rules.schema, problems, warnings, pace.validate)
   if (problems.length > 0) throw new PolicySetError(inOrder(problems))
   return {
     hash: sha256Hex(canonicalJson(files)),
@@ -88,11 +107,16 @@ async function readSources(
   sources: readonly Source[],
   { groups, approved }: PolicyRules,
   problems: PolicyProblem[],
+  readChunk: number,
 ): Promise<{ policy: Policy; source: Source }[]> {
   const read: { policy: Policy; source: Source }[] = []
   for (const [index, source] of sources.entries()) {
     if (index % readChunk === readChunk - 1) await setImmediate()
     const { file, fileText, text, start, line } = source
+    if (depthOf(text) > maxPolicyDepth) {
+      problems.push({ file, line, column: 1, message: tooDeep })
+      continue
+    }
     const answer = policyToJson(text)
     if (answer.type === 'failure') {
       for (const error of answer.errors) problems.push(problemIn(source, error))
@@ -107,6 +131,8 @@ async function readSources(
   }
   return read
 }
+
+const tooDeep = `nests more than ${maxPolicyDepth} deep; expected a set, as in [...].contains(...), or several policies`
 
 function checkIds(read: readonly { policy: Policy }[], problems: PolicyProblem[]): void {
   const first = new Map<string, Policy>()
@@ -125,6 +151,7 @@ async function validateSources(
   schema: string,
   problems: PolicyProblem[],
   warnings: PolicyProblem[],
+  validateChunk: number,
 ): Promise<void> {
   for (let from = 0; from < read.length; from += validateChunk) {
     const chunk = read.slice(from, from + validateChunk)

@@ -46,8 +46,8 @@ const longestApprovalSeconds = 86_400
 export function readPolicy(
   json: PolicyJson,
   source: { text: string; file: string; line: number },
-  groups: ReadonlySet<string>,
-  approved: ReadonlySet<string> = new Set(),
+  groups: Pick<ReadonlySet<string>, 'has'>,
+  approved: Pick<ReadonlySet<string>, 'has' | 'size'> = new Set(),
 ): PolicyReading {
   const faults: PolicyFault[] = []
   const refuse = (near: string, message: string) => faults.push({ near, message })
@@ -85,7 +85,7 @@ export function readPolicy(
 function readOffer(
   policy: string,
   annotations: Readonly<Record<string, string | null>>,
-  groups: ReadonlySet<string>,
+  groups: Pick<ReadonlySet<string>, 'has'>,
   refuse: (near: string, message: string) => void,
 ): Offer {
   const text = (name: string) => (Object.hasOwn(annotations, name) ? (annotations[name] ?? '') : null)

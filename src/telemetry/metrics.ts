@@ -75,6 +75,23 @@ export function createMetrics() {
       labelNames: ['provider', 'outcome'],
       registers,
     }),
+    notices: new Counter({
+      name: 'hallpass_notices_total',
+      help: 'Notices for the webhook of approvals, by what became of a try (delivered, failed, given_up), or lost unsent.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    rulesRefused: new Gauge({
+      name: 'hallpass_rules_refused',
+      help: '1 while the configuration or the policies on disk do not load, and the last good set stays in force.',
+      registers,
+    }),
+    leasesRedecided: new Counter({
+      name: 'hallpass_leases_redecided_total',
+      help: 'Live leases ended because changed rules no longer permit them, by why.',
+      labelNames: ['reason'],
+      registers,
+    }),
     ...createLedgerGauges(registers),
     ...createIssuerMetrics(registers),
   }
@@ -128,6 +145,11 @@ function createLedgerGauges(registers: Registry[]) {
       name: 'hallpass_oldest_overdue_seconds',
       help: 'How long ago the latest lease should have been dead, by provider; 0 when none is late.',
       labelNames: ['provider'],
+      registers,
+    }),
+    changeWaiting: new Gauge({
+      name: 'hallpass_policy_change_waiting',
+      help: "Live leases that changed rules no longer permit and that wait for an operator's word; 0: none wait.",
       registers,
     }),
     recordsOwed: new Gauge({

@@ -44,6 +44,7 @@ afterAll(async () => {
 })
 
 const unknown = '0'.repeat(26)
+const simulated = { request: { ...report, principal: { issuer: 'ci', subject: 'x' } } }
 const order = { target: { all: true }, reason: 'mine now' }
 const denied = '403 not_permitted'
 const absent = '404 not_found'
@@ -113,6 +114,9 @@ const rows: Record<string, Row> = {
   'POST /oauth/introspect': { form: () => ({ token: bought.secret }), nobody: '200', taskToken: strange },
   'GET /v1/grants': { nobody: denied, taskToken: strange },
   'GET /v1/whoami': { nobody: '200', taskToken: strange },
+  'POST /v1/policy/apply': { body: { hash: '0'.repeat(12), reason: 'x' }, ...forOperators('operate.revoke') },
+  'GET /v1/policy/pending': { ...forOperators('operate.view') },
+  'POST /v1/policy/simulate': { body: simulated, ...forOperators('operate.simulate') },
 }
 const table = Object.entries(rows)
 

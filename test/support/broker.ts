@@ -8,7 +8,7 @@ import { type AuditLog, openAuditLog } from '../../src/audit/audit-log.js'
 import type { AuditRecord } from '../../src/audit/record.js'
 import { createAuditMirror } from '../../src/broker/mirror-audit.js'
 import type { Parts, Rules } from '../../src/broker/parts.js'
-import { composeRules } from '../../src/compose-rules.js'
+import { composeRules, following } from '../../src/compose-rules.js'
 import { type Clock, systemClock } from '../../src/core/clock.js'
 import { BrokerError } from '../../src/core/errors.js'
 import { Secret } from '../../src/core/secret.js'
@@ -30,7 +30,7 @@ import { openFileKeyset } from '../../src/signing/file-keyset.js'
 import { createMissingKeys } from '../../src/signing/key-rotation.js'
 import { createLogger } from '../../src/telemetry/logger.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
-import { loadStoryRules, storyIssuer } from './story-config.js'
+import { editStoryRules, loadStoryRules, type RulesEdit, storyIssuer } from './story-config.js'
 import { TestProvider, type TestProviderSettings } from './test-provider.js'
 
 export interface BrokerSettings {
@@ -57,6 +57,9 @@ export interface TestBroker {
   /** Cuts the queue's connection: no job can be added any more. */
   cutQueue(): void
   connectPatient(): Connection
+  /** What the operator changes on disk, and the broker loads: its configuration, its policies. */
+  changeRules(edit: RulesEdit): Promise<Rules>
+  readonly policyFile: string
   /** Everything on disk, in order. */
   records(): Promise<AuditRecord[]>
   /** The folder of its chains; it goes with the broker. */
@@ -70,7 +73,8 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
   const { redis, clock = systemClock, instance = 'one' } = settings
   const folder = await mkdtemp(join(tmpdir(), 'hallpass-broker-'))
   const loaded = await (settings.load ?? loadStoryRules)(folder, settings.limits ?? '')
-  const { rules } = await composeRules(loaded.settings, loaded.file, clock)
+  let inForce = await composeRules(loaded.settings, loaded.file, clock)
+  await inForce.keepPolicies()
   await createMissingKeys(join(folder, 'keys'), systemClock)
   const keyset = await openFileKeyset({ directory: join(folder, 'keys') })
   const signCheckpoint = createCheckpointSigner(keyset, storyIssuer)
@@ -103,7 +107,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
   })
   const parts: Parts = {
     issuer: storyIssuer,
-    rules: (): Rules => rules,
+    rules: (): Rules => inForce.rules,
     providers: new Map<string, Provider>([
       ['far', far],
       ['tokens', tokens],
@@ -113,6 +117,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
     ledger,
     sealing: createSealing(new Secret(sealingKey), storyIssuer),
     audit: switchable(audit, auditSwitch),
+    auditDirectory: join(folder, 'audit'),
     queue,
     keyset,
     clock,
@@ -133,6 +138,11 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
       const connection = connectPatient(redis, quiet)
       opened.push(connection)
       return connection
+    },
+    policyFile: join(folder, 'policies', 'main.cedar'),
+    async changeRules(edit) {
+      inForce = following(await composeRules(await editStoryRules(folder, edit), loaded.file, clock), inForce)
+      return inForce.rules
     },
     records: () => readRecords(audit.directory),
     auditFolder: join(folder, 'audit'),

@@ -1,7 +1,8 @@
 // What the brokers of the story tests are configured with: few grants, one of each kind, and two that exclude each other.
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type LoadedConfig, loadConfig } from '../../src/config/load.js'
+import type { Settings } from '../../src/config/schema.js'
 import type { Principal } from '../../src/identity/principal.js'
 
 export const storyIssuer = 'http://127.0.0.1:8799'
@@ -61,10 +62,27 @@ export async function loadStoryRules(folder: string, limits: string): Promise<Lo
   await mkdir(join(folder, 'policies'))
   await writeFile(file, config(limits))
   await writeFile(join(folder, 'policies', 'main.cedar'), policies)
-  return await loadConfig(file, {
-    TEST_REDIS: 'redis://127.0.0.1:1',
-    TEST_SEALING: Buffer.alloc(32, 7).toString('base64'),
-  })
+  return await loadConfig(file, storyEnvironment)
+}
+
+export const storyEnvironment = {
+  TEST_REDIS: 'redis://127.0.0.1:1',
+  TEST_SEALING: Buffer.alloc(32, 7).toString('base64'),
+}
+
+/** What an operator changes, by text. */
+export interface RulesEdit {
+  readonly config?: (text: string) => string
+  readonly policies?: (text: string) => string
+}
+
+/** Writes what an operator changes, and loads it. */
+export async function editStoryRules(folder: string, edit: RulesEdit): Promise<Settings> {
+  const rewrite = async (file: string, by: (text: string) => string = (text) => text) =>
+    await writeFile(file, by(await readFile(file, 'utf8')))
+  await rewrite(join(folder, 'hallpass.yaml'), edit.config)
+  await rewrite(join(folder, 'policies', 'main.cedar'), edit.policies)
+  return (await loadConfig(join(folder, 'hallpass.yaml'), storyEnvironment)).settings
 }
 
 /** A verified workload of the issuer `ci`; each name is an account of its own. */

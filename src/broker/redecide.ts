@@ -1,0 +1,237 @@
+// When the rules change: every live lease is decided again, and what is no longer permitted is ended, the most privileged first.
+// First all are judged, then some are ended: a set that would end many waits for an operator's word.
+import { createId } from '../core/ids.js'
+import type { RequirementDigests } from '../identity/requirements.js'
+import type { Lease } from '../ledger/lease.js'
+import type { Ending } from '../ledger/ledger.js'
+import type { RedecisionTurn } from '../ledger/rules-change.js'
+import type { Access } from '../policy/decision.js'
+import { endLeases } from './end-leases.js'
+import { type Doomed, type JudgeOptions, judgePage, Surroundings } from './judge-live.js'
+import type { Parts, Rules } from './parts.js'
+import { recordEnding } from './records.js'
+import { decisionRecord } from './refusal.js'
+import { RightOfWay } from './right-of-way.js'
+
+export interface Redecided {
+  readonly outcome: 'done' | 'waiting' | 'due'
+  readonly live: number
+  readonly doomed: number
+  readonly ended: number
+}
+
+const accessRanks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
+const sensitivityRanks: readonly (string | null)[] = ['critical', 'high', 'medium', 'low']
+const pageSize = 50
+/** A processor rests that much longer than it judges: requests and revocations are to be had meanwhile. */
+const pausePerWork = 1.5
+const longestPauseMs = 250
+
+/**
+ * Judges all live leases by the rules that this program decides by, where they are the ones in force, are not judged yet, and
+ * nobody else is at it. Null: nothing to do. Killed in the middle, whoever comes next begins anew: what was ended stays so.
+ * Throws `ledger_unavailable`; the turn ends by itself then.
+ */
+export async function redecide(
+  parts: Parts,
+  rightOfWay = new RightOfWay(),
+  /** Aborted: the turn is given back. */
+  stopped: AbortSignal = new AbortController().signal,
+): Promise<Redecided | null> {
+  const rules = parts.rules()
+  const turn = await parts.ledger.beginRedecision(rules.hash)
+  if (turn === null) return null
+  const work = new Work(parts, rules, turn, rightOfWay)
+  const kept = setInterval(() => void work.keep(), 2000)
+  kept.unref()
+  const stop = () => work.stop()
+  stopped.addEventListener('abort', stop)
+  try {
+    if (stopped.aborted) stop()
+    return await work.run()
+  } finally {
+    clearInterval(kept)
+    stopped.removeEventListener('abort', stop)
+    // Given back, so that another need not wait until the turn ends by itself.
+    if (stopped.aborted) await parts.ledger.endRedecision(turn, 'due', { live: 0, doomed: 0 }, '')
+  }
+}
+
+class Work {
+  readonly #parts: Parts
+  readonly #rules: Rules
+  readonly #turn: RedecisionTurn
+  readonly #rightOfWay: RightOfWay
+  /** The turn is another's, or the rules have changed again. */
+  #over = false
+
+  constructor(parts: Parts, rules: Rules, turn: RedecisionTurn, rightOfWay: RightOfWay) {
+    this.#parts = parts
+    this.#rules = rules
+    this.#turn = turn
+    this.#rightOfWay = rightOfWay
+  }
+
+  async keep(ended = 0): Promise<void> {
+    const isOurs = await this.#parts.ledger.keepRedecision(this.#turn, ended).catch(() => true)
+    if (!isOurs) this.#over = true
+  }
+
+  stop(): void {
+    this.#over = true
+  }
+
+  async run(): Promise<Redecided> {
+    const { live, doomed } = await this.#judgeAll()
+    const counts = { live, doomed: doomed.length }
+    if (this.#over) return { outcome: 'due', ...counts, ended: 0 }
+    if (!this.#turn.released && this.#turn.ended + doomed.length > mostWithoutWord(this.#rules, live)) {
+      await this.#wait(counts)
+      return { outcome: 'waiting', ...counts, ended: 0 }
+    }
+    const ended = await this.#endAll(inOrder(doomed))
+    if (this.#over) return { outcome: 'due', ...counts, ended }
+    await this.#finish(counts, ended)
+    return { outcome: 'done', ...counts, ended }
+  }
+
+  async #judgeAll(): Promise<{ live: number; doomed: Doomed[] }> {
+    const options = judgeOptions(this.#rules, this.#turn)
+    const doomed = new Map<string, Doomed>()
+    const seen = new Set<string>()
+    const around = new Surroundings(this.#parts)
+    const { ledger, providers } = this.#parts
+    for await (const page of ledger.liveLeases({}, [...providers.keys()])) {
+      await this.#rightOfWay.giveWay()
+      if (this.#over) break
+      const before = process.cpuUsage()
+      for (const lease of page) seen.add(lease.id)
+      const judged = page.filter((lease) => lease.issuedAt === null || lease.issuedAt >= this.#turn.since)
+      for (const one of await judgePage(this.#parts, this.#rules, judged, options, around)) doomed.set(one.lease, one)
+      const { user, system } = process.cpuUsage(before)
+      await pause(Math.min(longestPauseMs, ((user + system) / 1000) * pausePerWork))
+    }
+    return { live: seen.size, doomed: [...doomed.values()] }
+  }
+
+  /** Returns how many were told to end. */
+  async #endAll(doomed: readonly Doomed[]): Promise<number> {
+    const { endsPerSecond } = this.#rules.change
+    let ended = 0
+    for (let i = 0; i < doomed.length && !this.#over; i += pageSize) {
+      await this.#rightOfWay.giveWay()
+      const begun = this.#parts.clock.monotonic()
+      const page = doomed.slice(i, i + pageSize)
+      const count = await endDoomed(this.#parts, this.#rules, page)
+      ended += count
+      await this.keep(count)
+      const owed = (page.length / endsPerSecond) * 1000 - (this.#parts.clock.monotonic() - begun)
+      if (i + pageSize < doomed.length) await pause(owed)
+    }
+    return ended
+  }
+
+  async #wait(counts: { live: number; doomed: number }): Promise<void> {
+    const { audit, ledger, log } = this.#parts
+    const most = mostWithoutWord(this.#rules, counts.live)
+    if (!(await ledger.endRedecision(this.#turn, 'waiting', counts, this.#requires()))) return
+    log.warn(
+      { rules: this.#rules.hash, ...counts, most },
+      'the changed rules would end more live leases than policy_change lets: they wait for hallpass policy apply',
+    )
+    await audit
+      .append({ event: 'rules.change_waits', ...this.#named(), ...counts, most })
+      .catch((error: unknown) => log.error({ err: error }, 'that a change of rules waits could not be recorded'))
+  }
+
+  async #finish(counts: { live: number; doomed: number }, ended: number): Promise<void> {
+    const { audit, ledger, log } = this.#parts
+    if (!(await ledger.endRedecision(this.#turn, 'done', counts, this.#requires()))) return
+    if (counts.live === 0 && ended === 0) return
+    log.info({ rules: this.#rules.hash, ...counts, ended }, 'live leases were decided again')
+    await audit
+      .append({ event: 'rules.redecided', ...this.#named(), ...counts, ended })
+      .catch((error: unknown) => log.error({ err: error }, 'that leases were decided again could not be recorded'))
+  }
+
+  #named() {
+    return { rules: this.#rules.hash, policy_set: this.#rules.policy.hash }
+  }
+
+  #requires(): string {
+    return JSON.stringify(this.#rules.requirements.digests)
+  }
+}
+
+/** What a set is held against: the one before, as far as it is known. */
+export function judgeOptions(
+  { earlier }: Rules,
+  { applied, requires }: Pick<RedecisionTurn, 'applied' | 'requires'>,
+): JudgeOptions {
+  return {
+    requiredBefore: requires === null ? null : (JSON.parse(requires) as RequirementDigests),
+    before: earlier.find(({ hash }) => hash === applied) ?? null,
+  }
+}
+
+/** How many live leases may end without an operator's word. */
+export const mostWithoutWord = ({ change }: Pick<Rules, 'change'>, live: number) =>
+  Math.max(change.brakeLeases, Math.floor((live * change.brakePercent) / 100))
+
+/** The most privileged first: the highest access class, in it the most sensitive resource. */
+export function inOrder(doomed: readonly Doomed[]): Doomed[] {
+  const rank = ({ access, sensitivity }: Doomed) => {
+    const place = sensitivityRanks.indexOf(sensitivity)
+    // A word that we have no place for may mean anything: before `low`, as if it were the highest.
+    const of = sensitivity === null ? sensitivityRanks.length : place === -1 ? 0 : place
+    return accessRanks.indexOf(access) * 10 + of
+  }
+  return [...doomed].sort((a, b) => rank(a) - rank(b))
+}
+
+const ending: Ending = { reason: 'policy_changed', actor: 'policy' }
+
+/** Tells them to end, and writes down by which policy. Returns how many were not ended by anybody before. */
+async function endDoomed(parts: Parts, rules: Rules, page: readonly Doomed[]): Promise<number> {
+  const before = await parts.ledger.findLeases(page.map(({ lease }) => lease))
+  const fresh = before.filter(({ state }) => state === 'reserved' || state === 'active')
+  const why = new Map(page.map((one) => [one.lease, one]))
+  // First the reason: who is killed in between judges it again, and one that has ended would be judged no more.
+  await Promise.all(fresh.map((lease) => recordRedecided(parts, rules, lease, why.get(lease.id))))
+  const rank = accessRanks.indexOf(page[0]?.access ?? 'admin')
+  const ids = fresh.map(({ id }) => id)
+  const ordered = await endLeases(parts, ids, ending, rank)
+  for (const { id } of ordered) parts.metrics.leasesRedecided.inc({ reason: why.get(id)?.reason ?? 'no_permit' })
+  await recordEnding(parts, ordered, ending, null)
+  return ordered.length
+}
+
+/** With the whole typed input: the decision can be made again (I10). When the audit is down the end goes on all the same (I4). */
+async function recordRedecided(parts: Parts, rules: Rules, lease: Lease, why: Doomed | undefined): Promise<void> {
+  if (why === undefined) return
+  const { record } = lease
+  const decision = {
+    id: createId('dec', parts.clock.now()),
+    effect: why.decided?.verdict.effect ?? 'deny',
+    policies: why.policies,
+    policySet: rules.policy.hash,
+  }
+  await parts.audit
+    .append({
+      event: 'lease.redecided',
+      principal: record.principal,
+      account: record.account,
+      task: record.task,
+      lease: lease.id,
+      reason: why.reason,
+      policies: why.policies,
+      rules: rules.hash,
+      judged: why.principal,
+      ...(why.decided === null ? {} : { decision: decisionRecord({ ...why.decided, decision }) }),
+    })
+    .catch((error: unknown) => parts.log.error({ err: error, lease: lease.id }, 'a changed decision was not recorded'))
+}
+
+async function pause(ms: number): Promise<void> {
+  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,94 @@
+// Looks each second whether the configuration or the policies changed, and has the change taken: whole or not at all.
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { loadConfig } from './config/load.js'
+import type { Settings } from './config/schema.js'
+import { readPolicyFiles } from './policy/policy-files.js'
+
+export interface RulesWatch {
+  /** Reads everything again now (SIGHUP). */
+  reload(): Promise<void>
+  stop(): void
+}
+
+/** A set that has loaded, and is to come into force or to be dropped. */
+export interface LoadedRules {
+  take(): Promise<void>
+  drop(): void
+}
+
+export interface RulesWatchEvents {
+  /** Throws what is wrong with it. */
+  load(settings: Settings): Promise<LoadedRules>
+  refused(error: unknown): Promise<void>
+}
+
+const lookEveryMs = 1000
+/** Between two reads that have to agree when we are told to reload. */
+const readAgainMs = 250
+/** Somebody copies for longer than this: whatever is there then is tried, and refused where it is half a set. */
+const mostReads = 40
+
+/**
+ * A change is taken when two reads agree, so that a half-copied folder changes nothing, and when what was loaded is what they
+ * saw. What does not load (an empty or vanished folder, a broken file) leaves the last good set in force and is told to `refused`.
+ */
+export function watchRules(file: string, policies: string, on: RulesWatchEvents): RulesWatch {
+  let folder = policies
+  let seen: string | null = null
+  let before: string | null = null
+  let busy = Promise.resolve()
+
+  const take = async (digest: string) => {
+    try {
+      const { settings } = await loadConfig(file)
+      if (settings.policies !== folder) {
+        // Another folder, which nobody has read twice: the next two looks do.
+        folder = settings.policies
+        before = null
+        return
+      }
+      const loaded = await on.load(settings)
+      if ((await digestOf(file, folder)) !== digest) return loaded.drop()
+      seen = digest
+      await loaded.take()
+    } catch (error) {
+      // Read while it was written: no fault of anybody's, and it is looked at again.
+      if ((await digestOf(file, folder)) !== digest) return
+      seen = digest
+      await on.refused(error)
+    }
+  }
+  const look = async () => {
+    const now = await digestOf(file, folder)
+    if (seen === null) seen = now
+    else if (now !== seen && now === before) await take(now)
+    before = now
+  }
+  const reload = async () => {
+    let last = await digestOf(file, folder)
+    for (let read = 0; read < mostReads; read++) {
+      await new Promise((resolve) => setTimeout(resolve, readAgainMs))
+      const now = await digestOf(file, folder)
+      if (now === last) break
+      last = now
+    }
+    await take(last)
+  }
+  const queue = (work: () => Promise<void>) => {
+    busy = busy.then(work).catch(() => undefined)
+    return busy
+  }
+  const timer = setInterval(() => void queue(look), lookEveryMs)
+  timer.unref()
+  void queue(look)
+  return { reload: () => queue(reload), stop: () => clearInterval(timer) }
+}
+
+async function digestOf(file: string, policies: string): Promise<string> {
+  const hash = createHash('sha256')
+  hash.update(await readFile(file).catch(() => ''))
+  const texts = await readPolicyFiles(policies).catch(() => ({}))
+  hash.update(JSON.stringify(texts))
+  return hash.digest('hex')
+}

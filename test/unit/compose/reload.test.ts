@@ -1,0 +1,121 @@
+// A change on disk is taken whole or not at all: folders that are half copied, empty, gone or broken change nothing.
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { RulesInForce } from '../../../src/compose-changes.js'
+import { composeRules } from '../../../src/compose-rules.js'
+import type { RulesWatch } from '../../../src/compose-watch.js'
+import { systemClock } from '../../../src/core/clock.js'
+import { type Story, startStory } from '../../support/story.js'
+import { loadStoryRules, storyEnvironment } from '../../support/story-config.js'
+import { until } from '../../support/wire-checks.js'
+
+let story: Story
+let folder: string
+let rules: RulesInForce
+let watch: RulesWatch
+beforeAll(async () => {
+  Object.assign(process.env, storyEnvironment)
+  story = await startStory()
+})
+afterAll(() => story.close())
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hallpass-reload-'))
+  const loaded = await loadStoryRules(folder, '')
+  rules = new RulesInForce(await composeRules(loaded.settings, loaded.file, systemClock))
+  watch = rules.watch(loaded, story.parts)
+  // The first look has to have seen what is there.
+  await new Promise((resolve) => setTimeout(resolve, 300))
+})
+afterEach(async () => {
+  watch.stop()
+  rules.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const at = (...names: string[]) => join(folder, 'policies', ...names)
+const hash = () => rules.current.rules.policy.hash
+const forbid = (id: string) =>
+  `@id("${id}")\nforbid (principal == Workload::"ci:${id}", action == Action::"repo.read", resource);\n`
+/** Three looks and more. */
+const aWhile = () => new Promise((resolve) => setTimeout(resolve, 3500))
+const refusals = async () => (await story.records('rules.refused')).length
+
+async function expectRefused(before: string) {
+  await until(
+    () => rules.refused,
+    (one) => one !== null,
+  )
+  expect(hash()).toBe(before)
+  expect((await story.parts.metrics.rulesRefused.get()).values[0]?.value).toBe(1)
+}
+
+describe('a change on disk', () => {
+  test('is taken by itself, and at once on a signal', async () => {
+    const before = hash()
+    await writeFile(at('more.cedar'), forbid('one'))
+    await until(hash, (one) => one !== before)
+    const after = hash()
+    await writeFile(at('more.cedar'), forbid('two'))
+    await watch.reload()
+    expect(hash()).not.toBe(after)
+    expect(rules.current.rules.earlier.map((one) => one.policy.hash)).toEqual([after, before])
+    expect(await story.records('rules.loaded')).toContainEqual(
+      expect.objectContaining({ policy_set: hash(), rules: rules.current.rules.hash }),
+    )
+  })
+
+  test('is not taken while files arrive one after the other, each of which would do by itself', async () => {
+    const seen = new Set<string>()
+    const look = setInterval(() => seen.add(hash()), 20)
+    const before = hash()
+    for (let i = 0; i < 8; i++) {
+      await writeFile(at(`part-${i}.cedar`), forbid(`part-${i}`))
+      await new Promise((resolve) => setTimeout(resolve, 400))
+    }
+    await until(hash, (one) => one !== before)
+    await aWhile()
+    clearInterval(look)
+    expect([...seen]).toEqual([before, hash()])
+  })
+
+  test.each<[string, () => Promise<void>]>([
+    ['an empty folder', async () => await rm(at('main.cedar'))],
+    ['a folder that is gone', async () => await rename(at(), join(folder, 'elsewhere'))],
+    [
+      'a truncated file',
+      async () => await writeFile(at('main.cedar'), (await readFile(at('main.cedar'), 'utf8')).slice(0, 200)),
+    ],
+    ['a file that is not UTF-8', async () => await writeFile(at('main.cedar'), Buffer.from([0xff, 0xfe, 0x00]))],
+    ['a configuration that is gone', async () => await rm(join(folder, 'hallpass.yaml'))],
+    ['an empty configuration', async () => await writeFile(join(folder, 'hallpass.yaml'), '')],
+    [
+      'a truncated configuration',
+      async () => {
+        const file = join(folder, 'hallpass.yaml')
+        await writeFile(file, (await readFile(file, 'utf8')).slice(0, 400))
+      },
+    ],
+  ])('%s leaves the last good set in force, is said once, and mends itself', async (_, spoil) => {
+    const [before, said] = [hash(), await refusals()]
+    const copy = await mkdtemp(join(tmpdir(), 'hallpass-good-'))
+    await cp(folder, copy, { recursive: true })
+    await spoil()
+    await expectRefused(before)
+    await aWhile()
+    expect(await refusals()).toBe(said + 1)
+    // On a signal it is read again, and refused again.
+    await watch.reload()
+    expect(hash()).toBe(before)
+    await mkdir(dirname(at('x')), { recursive: true })
+    await cp(copy, folder, { recursive: true })
+    await until(
+      () => rules.refused,
+      (one) => one === null,
+    )
+    expect(hash()).toBe(before)
+    await rm(copy, { recursive: true, force: true })
+  })
+})
