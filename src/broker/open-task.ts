@@ -54,7 +54,7 @@ export async function openTask(
   const decided = await decideAll(parts, caller, draft, wanted, parent?.chain ?? [])
   const recipes = fillAll(draft, wanted)
   for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
-  const task = await writeTask(parts, caller, draft, request, wanted, idempotency, decided)
+  const { task, isNew } = await writeTask(parts, caller, draft, request, wanted, idempotency, decided)
   try {
     const approvals = await askAll(parts, caller, task, wanted, decided, recipes, parent?.chain ?? [])
     const credentials: Exchanged[] = []
@@ -64,6 +64,7 @@ export async function openTask(
     if (request.heartbeat_seconds !== undefined && approvals.length === 0) await parts.ledger.beat(task.id)
     return { task, taskToken: await createTaskToken(parts, task), credentials, approvals }
   } catch (error) {
+    if (!isNew) throw error
     // The caller is told why it has no credentials; should the end fail too, the task is still due.
     await endTask(parts, task.id, 'failed', 'broker', caller.requestId).catch((ending: unknown) =>
       parts.log.warn({ err: ending, task: task.id }, 'a task that was not opened whole waits for the sweeper'),
@@ -79,6 +80,8 @@ function fillAll(draft: Task, wanted: readonly { asked: Asked }[]): JsonObject[]
     return fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
   })
 }
+
+const isToBeApproved = ({ verdict }: Decided) => verdict.effect === 'approval_required'
 
 /** Asks for the approvals that are wanted, in the task that was opened for them. */
 async function askAll(
@@ -174,7 +177,7 @@ async function writeTask(
   wanted: readonly { asked: Asked }[],
   idempotency: Idempotency | null,
   decided: readonly Decided[],
-): Promise<Task> {
+): Promise<{ task: Task; isNew: boolean }> {
   const { limits } = parts.rules()
   const answer = await parts.ledger.openTask({
     task: draft,
@@ -189,6 +192,8 @@ async function writeTask(
     // `task.opened` is legal: readers take the first.
     const opened = await parts.ledger.findTask(answer.task)
     if (opened) await recordOpened(parts, caller, opened, request, idempotency)
+    // A 202 does not use the key up: whoever repeats it gets the same task, and the same approvals to wait for.
+    if (opened?.state === 'open' && decided.some(isToBeApproved)) return { task: opened, isNew: false }
   }
   if (answer.outcome !== 'ok') throw notOpened(answer, idempotency)
   const { task } = answer
@@ -198,7 +203,7 @@ async function writeTask(
     await parts.ledger.endTask(task.id, 'failed')
     throw error
   }
-  return task
+  return { task, isNew: true }
 }
 
 function notOpened(

@@ -45,6 +45,24 @@ async function asked(body: object = ship): Promise<string> {
 const answerAs = (who: string, id: string, vote: string, reason = 'looked at it') =>
   stack.call('POST', `/v1/approvals/${id}/${vote}`, { token: who, body: { reason } })
 
+test('opening a task once more with the same key is the same task and the same approvals, and no other body', async () => {
+  const headers = { 'idempotency-key': `open-${Date.now()}` }
+  const open = (purpose: string) =>
+    stack.call('POST', '/v1/tasks', { token, headers, body: { purpose, credentials: [ship] } })
+  const first = await open('to ship')
+  expect(first.status).toBe(202)
+  const again = await open('to ship')
+  expect(again.status).toBe(202)
+  const [one, two] = [first, again].map((answer) => openTaskApprovalsAnswer.parse(answer.body))
+  expect([two?.task.id, two?.approvals.map(({ id }) => id)]).toEqual([one?.task.id, one?.approvals.map(({ id }) => id)])
+  expectProblem(await open('to ship more'), { status: 422, code: 'idempotency_mismatch' })
+  expect(
+    stack.auditRecords().filter(({ event, task: of }) => event === 'lease.reserved' && of === one?.task.id),
+  ).toEqual([])
+  await stack.call('POST', `/v1/tasks/${one?.task.id}/complete`, { token, body: {} })
+  expectProblem(await open('to ship'), { status: 409, code: 'already_issued' })
+})
+
 /** The events of an approval, each as it came. */
 async function* eventsOf(id: string, as: string) {
   const response = await fetch(`${stack.url}/v1/approvals/${id}`, {
