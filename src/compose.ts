@@ -9,6 +9,7 @@ import { checkRedis, startContinuity, watchLedger } from './compose-continuity.j
 import { countIssuerEvents, observeIssuers } from './compose-issuers.js'
 import { createProviders } from './compose-providers.js'
 import { composeRules, type RuleSet } from './compose-rules.js'
+import { announceTo, webhookCondition } from './compose-webhook.js'
 import type { LoadedConfig } from './config/load.js'
 import type { Settings } from './config/schema.js'
 import { createSetClock, systemClock } from './core/clock.js'
@@ -119,6 +120,7 @@ async function composeOn(
     log,
     metrics,
     breakers,
+    ...announceTo(settings, { ledger: state.ledger, issuer: settings.issuer, clock, log, metrics }),
   }
   const parts = surroundEffects(plain, surround)
   const memoryMs = inForce.current.rules.limits.account.memory * 1000
@@ -140,6 +142,7 @@ async function composeOn(
     settings,
     condition: {
       ...conditionOf(audit, () => inForce.current.issuers, breakers),
+      ...webhookCondition(settings, parts),
       rules: () => inForce.refused,
       observe: () => observeIssuers(metrics, inForce.current.issuers.issuers, clock),
     },

@@ -1,5 +1,6 @@
 // Parts → running programs: servers that listen, workers that work, and how both stop.
 import type { Server } from 'node:http'
+import { createPostNotice } from './broker/post-notice.js'
 import { RightOfWay } from './broker/right-of-way.js'
 import type { Composed } from './compose.js'
 import type { Address } from './config/schema.js'
@@ -9,6 +10,7 @@ import { allRoutes, type Door, routesAt } from './http/routes.js'
 import { signatureAlgorithms } from './identity/key-set.js'
 import { federationIssuer, publishedDocuments } from './signing/discovery.js'
 import { version } from './version.js'
+import { startNotices } from './worker/notices.js'
 import { startRevocationWorkers } from './worker/revocation-worker.js'
 import { startRulesBeat } from './worker/rules-beat.js'
 import { startSweeper } from './worker/sweeper.js'
@@ -134,11 +136,18 @@ export function startWorker(composed: Composed): Running {
   }
   const rightOfWay = new RightOfWay()
   const sweeper = startSweeper(parts, rightOfWay)
+  const { webhook } = settings.approvals
+  const notices = webhook && startNotices(parts, createPostNotice(webhook, parts.clock), webhook.timeout)
   const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, rightOfWay)
   const rules = startRulesBeat(parts, programName(composed), rightOfWay)
   return {
     async drain() {
-      await Promise.all([rules.stop(), sweeper.stop(workerDrainMs), workers.drain(workerDrainMs)])
+      await Promise.all([
+        rules.stop(),
+        sweeper.stop(workerDrainMs),
+        workers.drain(workerDrainMs),
+        notices?.stop(workerDrainMs),
+      ])
       for (const connection of connections) connection.disconnect()
     },
   }

@@ -32,7 +32,11 @@ async function main(): Promise<number> {
     process.stderr.write(usage)
     return values.help ? 0 : 2
   }
+  let isOver = false
+  // Brokers, Redis and what they wrote are cleared away all the same.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (isOver = true))
   const races = await runRaces({
+    isOver: () => isOver,
     seed,
     rounds,
     brokers,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findRedis } from '../../src/dev/redis.js'
-import { createRandom } from '../soak/random.js'
+import { createRandom, pause } from '../soak/random.js'
 import { type BrokerProcess, startBroker } from './broker-process.js'
 import { layRaceConfig } from './race-config.js'
 import { type Outcomes, type Round, type Scenario, scenarios } from './scenarios.js'
@@ -17,6 +17,8 @@ export interface RaceOptions {
   readonly requests: number
   /** The compiled `scripts/races/program.js`. */
   readonly program: string
+  /** Somebody wants it to end: no further round is begun. */
+  isOver(): boolean
   say(line: string): void
 }
 
@@ -78,12 +80,14 @@ async function runScenario(scenario: Scenario, brokers: readonly BrokerProcess[]
   let [faultyRounds, repeated] = [0, 0]
   const [startedAt, decidedBefore] = [performance.now(), await decisions(brokers)]
   for (let i = 0; i < rounds; i++) {
+    if (options.isOver()) throw new Error(`ended before round ${i} of: ${scenario.name}`)
     const account = `${scenarios.indexOf(scenario)}-${i + repeated}`
     const round = scenario.round(account, options.requests, random, i % 2 === 1)
     const { answers, fault } = await runRound(scenario, round, brokers, i)
     if (answers.some((one) => outOfOrder.has(one)) && scenario.excess(round, answers) === null) {
-      if (++repeated > 3 + rounds / 100) throw new Error(`the brokers are not in order: ${answers.join(', ')}`)
+      if (++repeated > 10 + rounds / 10) throw new Error(`the brokers are not in order: ${answers.join(', ')}`)
       i--
+      await pause(1000)
       continue
     }
     for (const answer of answers) outcomes[answer] = (outcomes[answer] ?? 0) + 1

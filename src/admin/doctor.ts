@@ -13,6 +13,7 @@ import { type FileKeyset, openFileKeyset } from '../signing/file-keyset.js'
 import type { CommandOutput } from './command-output.js'
 import { diagnoseIssuer } from './doctor-issuers.js'
 import { diagnoseRedis } from './doctor-redis.js'
+import { diagnoseWebhook } from './doctor-webhook.js'
 import { recipesOf } from './recipes-of.js'
 
 export interface DoctorCommand {
@@ -60,6 +61,7 @@ async function examine(command: DoctorCommand): Promise<Finding[]> {
     rules.issuers.close()
     if (keys.keyset) found.push(...(await diagnoseProviders(settings, keys.keyset)))
     keys.keyset?.close()
+    found.push(...(await diagnoseWebhook(settings)))
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof PolicySetError)) throw error
     const part = error instanceof ConfigError ? 'configuration' : 'policies'

@@ -56,7 +56,7 @@ const toolDetail = (detail: unknown) =>
 
 const words: Readonly<Record<string, (entry: Told) => string>> = {
   'task.opened': (e) =>
-    `OPENED ${text(e.task)} by ${text(e.principal)}, until ${text(e.expires_at)}${given('under', e.parent)}:${quoted(e.purpose)}`,
+    `OPENED ${text(e.task)} by ${text(e.principal)}, until ${text(e.expires_at)}${given('under', e.parent)}${given('by', e.delegation)}:${quoted(e.purpose)}`,
   'task.ended': (e) => `ENDED ${text(e.task)}: ${text(e.outcome)}${by(e)}`,
   'decision.denied': (e) => `DENIED ${asked(e)}${decided(e)}`,
   'decision.approval_required': (e) => `approval wanting: ${asked(e)}${decided(e)}`,

@@ -1,31 +1,18 @@
 // The audit's writer: one chain per running program. A record's place in the chain is given when it is appended, a flush
 // carries all that were appended while the one before ran, and nobody is answered before the disk has it.
 import { join, resolve } from 'node:path'
-import { type Clock, toTimestamp } from '../core/clock.js'
-import { BrokerError } from '../core/errors.js'
+import { toTimestamp } from '../core/clock.js'
+import type { BrokerError } from '../core/errors.js'
+import type { AuditLogOptions } from './audit-log-options.js'
 import { ChainFiles, createChainDirectory, maxBatchBytes } from './chain-files.js'
 import { acquireChainLock, type ChainLock } from './chain-lock.js'
-import { CheckpointWriter, type SignCheckpoint } from './checkpoints.js'
+import { CheckpointWriter } from './checkpoints.js'
 import { ClaimedBudget } from './claimed-budget.js'
 import { type ChainHead, sealRecord } from './hash-chain.js'
 import type { StoredRecord } from './read-records.js'
 import { type AuditRecord, type AuditSink, isClaimed } from './record.js'
 import type { Healed } from './segments.js'
-
-export interface AuditLogOptions {
-  /** The `audit.directory` of the configuration; the chain's own folder is made in it. */
-  directory: string
-  instance: string
-  program: 'serve' | 'worker' | 'dev' | 'local'
-  clock: Clock
-  signCheckpoint: SignCheckpoint
-  /** A segment that has reached this size is followed by a new one. Default 64 MiB. */
-  segmentBytes?: number
-  /** How long a caller waits for the disk. Default 2 s. */
-  waitMs?: number
-  /** Free disk below which what callers merely claim is refused. Default: a tenth of it, at most 1 GiB. */
-  reserveBytes?: number | undefined
-}
+import { auditUnavailable } from './unavailable.js'
 
 interface Waiting {
   readonly record: StoredRecord
@@ -115,12 +102,12 @@ export class AuditLog implements AuditSink {
   }
 
   async #append(record: AuditRecord): Promise<number> {
-    if (!this.status().healthy || this.#queuedBytes > maxQueuedBytes) throw unavailable()
+    if (!this.status().healthy || this.#queuedBytes > maxQueuedBytes) throw auditUnavailable()
     const time = toTimestamp(this.#options.clock.now())
     const { bytes, head } = sealRecord(record, this.#head, this.instance, time)
     this.#head = head
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(unavailable()), this.#waitMs)
+      const timer = setTimeout(() => reject(auditUnavailable()), this.#waitMs)
       const settle = (error: BrokerError | null) => {
         clearTimeout(timer)
         if (error) reject(error)
@@ -219,7 +206,7 @@ export class AuditLog implements AuditSink {
    */
   #fail(error: unknown, batch: readonly Waiting[]): void {
     this.#failure = error instanceof Error ? error.message : String(error)
-    for (const waiting of [...batch, ...this.#queue]) waiting.settle(unavailable(error))
+    for (const waiting of [...batch, ...this.#queue]) waiting.settle(auditUnavailable(error))
     this.#queue = []
     this.#queuedBytes = 0
     this.#recovery = setInterval(() => void this.#recover(), recoverEveryMs)
@@ -257,11 +244,4 @@ export class AuditLog implements AuditSink {
     await this.#files?.close()
     await this.#lock.release()
   }
-}
-
-function unavailable(cause?: unknown): BrokerError {
-  return new BrokerError('audit_unavailable', 'the audit cannot be written now, so nothing is issued', {
-    retryAfterSeconds: 2,
-    ...(cause === undefined ? {} : { cause }),
-  })
 }

@@ -6,6 +6,7 @@ import type { LeaseListOptions } from '../cli/lease.js'
 import type { RequestOptions } from '../cli/request.js'
 import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../cli/task.js'
 import type { TaskEventOptions } from '../cli/task-event.js'
+import { addApprovalCommands } from './approval-commands.js'
 import type { AddCommand } from './command-table.js'
 import { addLoginCommands } from './login-commands.js'
 import { addOperatorCommands } from './operator-commands.js'
@@ -19,6 +20,7 @@ export function addClientCommands(root: Command, add: AddCommand): void {
   addTask(root, add)
   addLease(root, add)
   addOperatorCommands(root, add)
+  addApprovalCommands(root, add)
   addLoginCommands(root, add)
   addPlanCommands(root, add)
 }
@@ -45,6 +47,9 @@ function addExec(root: Command, add: AddCommand): void {
         'hallpass exec --action object.read --resource bucket:reports --ttl 20m -- aws s3 ls s3://acme-reports',
         'hallpass exec --credential db:database.query=database:orders --credential repo.read=repo:acme/web \\\n' +
           '      --env PGPASSWORD=db.password -- ./report.sh',
+        'hallpass exec --wait --action database.migrate --resource database:orders --context change_type=schema -- ./migrate.sh',
+        'hallpass exec --task task_01hzy3v5q8k2m4n6p8r0s2t4v6 --approval appr_01hzy3v5q8k2m4n6p8r0s2t4v6 \\\n' +
+          '      --action database.migrate --resource database:orders --context change_type=schema -- ./migrate.sh',
       ],
     },
     async (io, operands, options: ExecOptions) => (await import('../cli/exec.js')).runExec(options, operands, io),
@@ -58,6 +63,8 @@ function addExec(root: Command, add: AddCommand): void {
     .option('--env <NAME=field>', 'one more variable: a field of the credential (name.field for a named one)', collect)
     .option('--settle <duration>', 'how long to wait for the credentials to be confirmed dead', '10s')
     .option('--require-revoked', 'fail (125) unless every credential is confirmed dead')
+    .option('--wait', 'on a terminal: wait for people who have to approve, instead of leaving the task open (125)')
+    .option('--approval <id>', 'go on in --task with what was approved; it is completed at the end', collect)
     .option('--keep-identity', "leave our own token in the command's environment")
     .argument('<command...>', 'the command, after --')
     .passThroughOptions()
@@ -74,6 +81,7 @@ function addRequest(root: Command, add: AddCommand): void {
         'eval "$(hallpass request --action object.read --resource bucket:reports --format env)"',
         'credential_process = hallpass request --action object.read --resource bucket:reports --format aws',
         "git config credential.helper '!hallpass request --action repo.read --resource repo:acme/web --format git'",
+        'hallpass request --wait=10m --action database.migrate --resource database:orders --context change_type=schema',
       ],
     },
     async (io, [operation], options: RequestOptions) =>
@@ -86,6 +94,8 @@ function addRequest(root: Command, add: AddCommand): void {
       'json',
     )
     .option('--dry-run', 'only say what would be decided; needs --task')
+    .option('--wait [duration]', 'for people who have to approve, as --wait=10m (without: as long as they may answer)')
+    .option('--approval <id>', 'repeat in --task what was approved')
     .argument('[operation]', 'what git adds: get, store or erase')
 }
 

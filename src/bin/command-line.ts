@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import type { SignalSource } from '../cli/child-process.js'
+import type { Terminal } from '../cli/countdown.js'
 import { exitCodeOf, exitCodes } from '../cli/exit-codes.js'
 import { createOutput, type OutputFormat, printError } from '../cli/output.js'
 import type { Environment } from '../client/index.js'
@@ -17,6 +18,8 @@ export interface Surroundings {
   readStdin(): Promise<string>
   readonly signals: SignalSource
   readonly onTerminal: boolean
+  /** What stderr is, where it is one: lines may be drawn over there. */
+  readonly terminal?: Terminal | undefined
 }
 
 /** Runs one command line (without `node` and the script) and gives its exit code. Never throws. */
@@ -54,8 +57,8 @@ async function runStory<Options extends object>(
   const options = command.opts<Options & { output: OutputFormat }>()
   const output = createOutput(options.output, around)
   try {
-    const { environment, readStdin, signals, onTerminal } = around
-    return await story({ environment, output, readStdin, signals, onTerminal }, command.args, options)
+    const { environment, readStdin, signals, onTerminal, terminal } = around
+    return await story({ environment, output, readStdin, signals, onTerminal, terminal }, command.args, options)
   } catch (error) {
     printError(error, output)
     return exitCodeOf(error)

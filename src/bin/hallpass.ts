@@ -27,4 +27,13 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   readStdin: () => text(process.stdin),
   signals: process,
   onTerminal: process.stdin.isTTY === true,
+  terminal: process.stderr.isTTY
+    ? {
+        get columns() {
+          // Some terminals do not know how wide they are.
+          return process.stderr.columns || 80
+        },
+        write: (text) => void process.stderr.write(text),
+      }
+    : undefined,
 })

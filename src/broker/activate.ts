@@ -23,11 +23,12 @@ export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Rese
       providerRef,
       fingerprints: issued.fingerprintOf.map(sha256Hex),
     }
+    const secretDigests = digestsOf(parts, issued)
     const [answer] = await allOrThrow([
       parts.ledger.activate(toIssue.id, activation, lockTargets({ id: toIssue.id, record })),
       allOrThrow([
-        recordIssued(parts, caller, reserved, issued, sealedHandle),
-        noteSecrets(parts, toIssue.taskId, issued),
+        recordIssued(parts, caller, reserved, issued, sealedHandle, secretDigests),
+        secretDigests.length > 0 ? parts.ledger.noteSecrets(toIssue.taskId, secretDigests) : Promise.resolve(),
       ]),
     ])
     if (answer.outcome === 'locked') throw await lockedBy(parts, lockTargets({ id: toIssue.id, record }))
@@ -43,11 +44,9 @@ export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Rese
   }
 }
 
-/** So that the secret is known again in what the caller reports: no pattern would find it. */
-async function noteSecrets(parts: Parts, task: string, { credential }: Issued): Promise<void> {
-  const digests = unpatternedSecrets(credential).flatMap((secret) => parts.sealing.digestsOf(secret).slice(0, 1))
-  if (digests.length > 0) await parts.ledger.noteSecrets(task, digests)
-}
+/** So that a secret is known again in what the caller reports, where no pattern would find it. */
+const digestsOf = (parts: Parts, { credential }: Issued): string[] =>
+  unpatternedSecrets(credential).flatMap((secret) => parts.sealing.digestsOf(secret).slice(0, 1))
 
 /** Waits for both, so that neither is still under way when the lease is ended, then throws the first failure. */
 async function allOrThrow<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {

@@ -106,7 +106,9 @@ async function tryAnswer(
   const isDenial = vote.vote === 'deny'
   const agreed = () => isAgreed(parts, approval, [...approval.votes, vote])
   const state = isDenial ? 'denied' : agreed() ? 'approved' : 'pending'
-  const locks = [...lockNames(bound, account), `principal=${vote.by}`, `issuer=${issuerOf(vote.by)}`]
+  const above = await parts.ledger.findTasks(bound.chain.slice(1))
+  const names = lockNames(bound, [{ principal: bound.principal, account }, ...above])
+  const locks = [...names, `principal=${vote.by}`, `issuer=${issuerOf(vote.by)}`]
   if (!isDenial) {
     if ((await parts.ledger.findLockOn(locks)) !== null) throw await lockedBy(parts, locks)
     await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))

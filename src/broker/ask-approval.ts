@@ -51,10 +51,10 @@ export async function askApproval(
       decision: decided.decision.id,
       request: caller.requestId,
     },
-    timeoutSeconds: timeoutOf(decided),
+    timeoutSeconds: approvalTimeoutOf(decided),
     pendingLimit: limits.account.pending_approvals,
     ...denialKeys(task.account, bound),
-    locks: lockNames(bound, task.account),
+    locks: lockNames(bound, [task, ...ancestors]),
   })
   switch (answer.outcome) {
     case 'ok':
@@ -86,16 +86,24 @@ const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
     { retryAfterSeconds },
   )
 
-const timeoutOf = ({ verdict }: Decided) =>
+/** How long people may take, in seconds. */
+export const approvalTimeoutOf = ({ verdict }: Decided) =>
   ('offer' in verdict ? verdict.offer.approvalTimeoutSeconds : undefined) ?? defaultTimeoutSeconds
 
-/** What an operator may have locked of it: whatever is locked is neither asked for nor approved. */
-export function lockNames(bound: Bound, account: string): string[] {
-  const { chain, principal, action, resource, provider } = bound
-  const names = [`principal=${principal}`, `account=${account}`, `issuer=${issuerOf(principal)}`, `action=${action}`]
+/**
+ * What an operator may have locked of it: whatever is locked is neither asked for nor approved. `actors`: who asks and everybody
+ * above, each of whom a lock on stops all below (I7).
+ */
+export function lockNames(bound: Bound, actors: readonly Pick<Task, 'principal' | 'account'>[]): string[] {
+  const { chain, action, resource, provider } = bound
   return [
     ...chain.map((task) => `task=${task}`),
-    ...names,
+    ...actors.flatMap(({ principal, account }) => [
+      `principal=${principal}`,
+      `account=${account}`,
+      `issuer=${issuerOf(principal)}`,
+    ]),
+    `action=${action}`,
     `resource=${resource.id}`,
     `provider=${provider}`,
     'all=true',

@@ -10,7 +10,7 @@ type Entry = { [name: string]: Json | undefined }
 /** Sealed handles are never copied; the others are large, or say nothing to a reader. */
 const leftOut: readonly string[] = [
   ...['prev', 'sealed_handle', 'fingerprints', 'secret_digests', 'recipe', 'attributes', 'holders', 'token_sha256'],
-  ...['idempotency', 'chain', 'issuer', 'mark'],
+  ...['idempotency', 'chain', 'issuer', 'mark', 'voter'],
 ]
 const mostText = 500
 

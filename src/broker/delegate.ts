@@ -61,7 +61,6 @@ function within<T>(field: string, resolve: () => T): T {
     if (!(error instanceof BrokerError)) throw error
     throw new BrokerError(error.code, `${field}: ${error.detail}`, {
       errors: [{ field, message: error.detail }],
-      cause: error,
     })
   }
 }

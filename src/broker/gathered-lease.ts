@@ -99,6 +99,7 @@ const issuedOf = (record: StoredRecord): LostLease['issued'] => ({
   providerExpiresAt: Date.parse(String(record.provider_expires_at)),
   providerRef: String(record.provider_ref),
   fingerprints: (record.fingerprints ?? []) as unknown as readonly string[],
+  secretDigests: (record.secret_digests ?? []) as unknown as readonly string[],
 })
 
 /** `lease.ended` and `lease.revocation_failed` say all of it, an operator's order less. */

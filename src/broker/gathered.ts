@@ -17,6 +17,7 @@ export class Gathered {
   readonly #leases = new Map<string, LeaseRecords>()
   readonly #tasks = new Map<string, Mutable<LostTask>>()
   readonly #taskEnds = new Map<string, string>()
+  readonly #events = new Map<string, number>()
   readonly #delegations = new Map<string, Delegation>()
   readonly #locks = new Map<string, Lock>()
   readonly #orders = new Map<string, GatheredOrder>()
@@ -40,6 +41,9 @@ export class Gathered {
         break
       case 'task.ended':
         this.#taskEnds.set(String(record.task), String(record.outcome))
+        break
+      case 'tool.called':
+        this.#events.set(String(record.task), (this.#events.get(String(record.task)) ?? 0) + 1)
         break
       case 'delegation.created':
         this.#delegations.set(String(record.delegation), delegationOf(record))
@@ -70,7 +74,10 @@ export class Gathered {
   }
 
   *tasks(): Generator<LostTask> {
-    for (const task of this.#tasks.values()) yield { ...task, outcome: this.#taskEnds.get(task.id) ?? null }
+    for (const task of this.#tasks.values()) {
+      const events = this.#events.get(task.id)
+      yield { ...task, outcome: this.#taskEnds.get(task.id) ?? null, ...(events === undefined ? {} : { events }) }
+    }
   }
 
   /** Each with the task that it opened, whichever instance opened that. */

@@ -7,7 +7,7 @@ import type { Approval } from '../ledger/approval.js'
 import type { Holder, Task } from '../ledger/task.js'
 import type { JsonObject } from '../providers/provider.js'
 import { boundOf } from './approval-bound.js'
-import { askApproval } from './ask-approval.js'
+import { approvalTimeoutOf, askApproval } from './ask-approval.js'
 import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { draftTask } from './draft-task.js'
@@ -54,13 +54,14 @@ export async function openTask(
   const decided = await decideAll(parts, caller, draft, wanted, parent?.chain ?? [])
   const recipes = fillAll(draft, wanted)
   for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
-  const task = await writeTask(parts, caller, draft, request, wanted, idempotency)
+  const task = await writeTask(parts, caller, draft, request, wanted, idempotency, decided)
   try {
     const approvals = await askAll(parts, caller, task, wanted, decided, recipes, parent?.chain ?? [])
     const credentials: Exchanged[] = []
     for (const { credential } of approvals.length > 0 ? [] : wanted)
       credentials.push(await exchange(parts, caller, task.id, credential, null))
-    if (request.heartbeat_seconds !== undefined) await parts.ledger.beat(task.id)
+    // Who waits for people may be another process by the time they have answered: the first beat is waited for so long.
+    if (request.heartbeat_seconds !== undefined && approvals.length === 0) await parts.ledger.beat(task.id)
     return { task, taskToken: await createTaskToken(parts, task), credentials, approvals }
   } catch (error) {
     // The caller is told why it has no credentials; should the end fail too, the task is still due.
@@ -148,12 +149,21 @@ export async function countRequest(parts: Parts, holders: readonly Holder[]): Pr
 const rateExceeded = (retryAfterSeconds: number) =>
   new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', { retryAfterSeconds })
 
-/** The first one may take as much longer as the providers may take to mint what is asked for at once. */
-function heartbeatOf({ heartbeat_seconds }: OpenTaskRequest, wanted: readonly { asked: Asked }[]) {
+/**
+ * The first one may take as much longer as the providers may take to mint what is asked for at once, or people to agree to it:
+ * until then there is nothing that an abandoned task could hold.
+ */
+function heartbeatOf(
+  { heartbeat_seconds }: OpenTaskRequest,
+  wanted: readonly { asked: Asked }[],
+  decided: readonly Decided[],
+) {
   if (heartbeat_seconds === undefined) return undefined
   const everyMs = heartbeat_seconds * 1000
   const mintingMs = wanted.reduce((sum, { asked }) => sum + asked.provider.timeoutSeconds * 1000, 0)
-  return { everyMs, firstMs: everyMs + mintingMs }
+  const waiting = decided.filter(({ verdict }) => verdict.effect === 'approval_required')
+  const waitingMs = Math.max(0, ...waiting.map((one) => approvalTimeoutOf(one) * 1000))
+  return { everyMs, firstMs: everyMs + mintingMs + waitingMs }
 }
 
 async function writeTask(
@@ -163,13 +173,14 @@ async function writeTask(
   request: OpenTaskRequest,
   wanted: readonly { asked: Asked }[],
   idempotency: Idempotency | null,
+  decided: readonly Decided[],
 ): Promise<Task> {
   const { limits } = parts.rules()
   const answer = await parts.ledger.openTask({
     task: draft,
     ttlSeconds: (draft.expiresAt - draft.openedAt) / 1000,
     openTasksLimit: limits.account.open_tasks,
-    heartbeat: heartbeatOf(request, wanted),
+    heartbeat: heartbeatOf(request, wanted, decided),
     ratePerMinute: request.credentials ? null : limits.account.requests_per_minute,
     idempotency,
   })

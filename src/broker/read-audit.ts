@@ -34,13 +34,32 @@ export async function readAudit(
     take('claimed', claimedFrom),
     windowOf(parts),
   ])
-  const merged = [...records.taken, ...claimed.taken].sort((a, b) => inOrder(b.entry, a.entry))
-  const page = merged.slice(0, limit)
-  const rest = merged.length > limit || records.more || claimed.more
+  const page = mergeLists(records.taken, claimed.taken, limit)
+  const rest = records.taken.length + claimed.taken.length > page.length || records.more || claimed.more
   const nextCursor = rest
     ? formatCursor([placeAfter(records, page, from), placeAfter(claimed, page, claimedFrom)])
     : null
-  return { records: page.map(({ entry }) => entry), nextCursor, oldest, newest }
+  const entries = page.map(({ entry }) => entry).sort((a, b) => inOrder(b, a))
+  return { records: entries, nextCursor, oldest, newest }
+}
+
+/**
+ * The newest of both, each list in its own order: records of several programs arrive a little out of their times' order, and a
+ * page that took them by time would begin the next one behind what it left out.
+ */
+function mergeLists(a: readonly Taken[], b: readonly Taken[], limit: number): Taken[] {
+  const page: Taken[] = []
+  for (let i = 0, j = 0; page.length < limit; ) {
+    const [one, other] = [a[i], b[j]]
+    if (one !== undefined && (other === undefined || inOrder(one.entry, other.entry) >= 0)) {
+      page.push(one)
+      i++
+    } else if (other !== undefined) {
+      page.push(other)
+      j++
+    } else break
+  }
+  return page
 }
 
 interface Taken {

@@ -54,6 +54,7 @@ export async function recordIssued(
   reserved: Reserved,
   issued: Issued,
   sealedHandle: string,
+  secretDigests: readonly string[],
 ): Promise<void> {
   const { toIssue, record } = reserved
   await parts.audit.append({
@@ -66,6 +67,7 @@ export async function recordIssued(
     provider_ref: issued.providerRef,
     sealed_handle: sealedHandle,
     fingerprints: issued.fingerprintOf.map(sha256Hex),
+    ...(secretDigests.length > 0 ? { secret_digests: secretDigests } : {}),
   })
 }
 

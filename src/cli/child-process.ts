@@ -14,6 +14,8 @@ export interface SignalSource {
 export interface SignalWatch {
   /** The first signal seen, else null. */
   received(): WatchedSignal | null
+  /** Aborted by the first signal, which is the reason: for what is to end at once, where there is no command yet that decides for itself. */
+  readonly first: AbortSignal
   /** From now on every signal goes to `child` too. */
   passTo(child: ChildProcess): void
   stop(): void
@@ -23,9 +25,11 @@ export interface SignalWatch {
 export function watchSignals(source: SignalSource, fromTerminal: boolean): SignalWatch {
   let first: WatchedSignal | null = null
   let child: ChildProcess | null = null
+  const seen = new AbortController()
   const listeners = watched.map((signal) => {
     const listener = () => {
       first ??= signal
+      seen.abort(signal)
       if (fromTerminal && (signal === 'SIGINT' || signal === 'SIGQUIT')) return
       child?.kill(signal)
     }
@@ -34,6 +38,7 @@ export function watchSignals(source: SignalSource, fromTerminal: boolean): Signa
   })
   return {
     received: () => first,
+    first: seen.signal,
     passTo: (started) => {
       child = started
     },

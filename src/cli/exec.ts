@@ -1,6 +1,7 @@
 // `hallpass exec … -- CMD`: borrow, run, give back. Whatever happens after the borrowing, the giving back happens too.
-import { isRenewable, type Outcome, type Receipt } from '../client/index.js'
+import { type BrokerClient, isRenewable, type Outcome, type Receipt } from '../client/index.js'
 import { systemClock } from '../core/clock.js'
+import { type Approving, resumeTask } from './approved-task.js'
 import {
   type CredentialOptions,
   type ExplicitVariable,
@@ -9,6 +10,7 @@ import {
   parseDuration,
   parseExplicitVariables,
 } from './arguments.js'
+import { untilApproved } from './await-approval.js'
 import { type Borrowed, defaultPurpose, joinTask, openOwnTask } from './borrowed.js'
 import {
   type CommandEnd,
@@ -19,12 +21,15 @@ import {
   watchSignals,
 } from './child-process.js'
 import { type CommandIo, connectBroker, wantsDpop } from './connection.js'
+import type { Terminal } from './countdown.js'
 import { withoutIdentity } from './env.js'
 import { credentialVariables, ExecEnvironmentError } from './exec-environment.js'
 import { exitCodes, UsageError } from './exit-codes.js'
 import { heartbeatSeconds, startHeartbeats } from './heartbeats.js'
 import { delegateToSelf } from './nested.js'
+import { ApprovalWanting, WaitBrokenOff } from './not-approved.js'
 import { describeError } from './output.js'
+import { printWanting } from './print-wanting.js'
 import { describeReceipt, settleReceipts } from './receipts.js'
 
 export interface ExecOptions extends CredentialOptions {
@@ -35,12 +40,16 @@ export interface ExecOptions extends CredentialOptions {
   task?: string | undefined
   keepIdentity?: boolean | undefined
   dpop?: boolean | undefined
+  wait?: boolean | undefined
+  approval?: readonly string[] | undefined
 }
 
 export interface ExecIo extends CommandIo {
   readonly signals: SignalSource
   /** Whether ^C reaches the command without us. */
   readonly onTerminal: boolean
+  /** What stderr is, where it is one. */
+  readonly terminal?: Terminal | undefined
 }
 
 interface Plan {
@@ -56,11 +65,12 @@ export async function runExec(options: ExecOptions, command: readonly string[], 
   const plan = parsePlan(options, command)
   const signals = watchSignals(io.signals, io.onTerminal)
   try {
-    const borrowed = await borrow(plan, io)
+    const borrowed = await borrow(plan, io, signals)
     return await runThenGiveBack(borrowed, plan, io, signals)
   } catch (error) {
-    io.output.note(`hallpass exec: ${describeError(error)}`)
-    return exitCodes.execFailed
+    if (error instanceof ApprovalWanting) printWanting(error, 'exec', io.output)
+    else io.output.note(`hallpass exec: ${describeError(error)}`)
+    return error instanceof WaitBrokenOff ? signalExitCode(error.signal) : exitCodes.execFailed
   } finally {
     signals.stop()
   }
@@ -68,26 +78,45 @@ export async function runExec(options: ExecOptions, command: readonly string[], 
 
 function parsePlan(options: ExecOptions, command: readonly string[]): Plan {
   if (command.length === 0) throw new UsageError('exec: no command was given after --')
+  if (options.approval !== undefined && options.task === undefined) {
+    throw new UsageError('--approval goes with the --task that it was given for')
+  }
   const wanted = parseCredentialOptions(options)
   const names = wanted.map(({ name }) => name)
   const explicit = parseExplicitVariables(options.env ?? [], names)
   return { command, wanted, explicit, settleSeconds: parseDuration(options.settle, '--settle'), options }
 }
 
-async function borrow({ options, wanted, command }: Plan, io: ExecIo): Promise<Borrowed> {
+async function borrow(plan: Plan, io: ExecIo, signals: SignalWatch): Promise<Borrowed> {
+  const { options, wanted, command } = plan
   const { environment } = io
   const client = connectBroker(environment, { dpop: wantsDpop(options, environment) })
-  if (options.task !== undefined) return await joinTask(client, wanted, options.task, environment)
+  const approving = approvingOf(plan, client, io, signals)
+  // With a token that cannot be renewed our own heartbeats would be refused before the work is done.
+  const beats = isRenewable(environment)
+  if (options.task !== undefined) {
+    const approvalIds = options.approval ?? []
+    if (approvalIds.length === 0) return await joinTask(client, wanted, options.task, environment, approving)
+    return await resumeTask(client, wanted, { taskId: options.task, approvalIds, beats }, environment, approving)
+  }
   const ttlSeconds = Math.max(0, ...wanted.map(({ request }) => request.ttl_seconds ?? 0))
   const delegation = await delegateToSelf(client, wanted, environment)
-  return await openOwnTask(client, wanted, {
+  const task = {
     purpose: options.purpose ?? defaultPurpose(command),
     ...(delegation === null ? {} : { delegation }),
     // A task lives for an hour unless told otherwise, and a lease never outlives its task.
     ...(ttlSeconds > 3600 ? { ttlSeconds } : {}),
-    // With a token that cannot be renewed our own heartbeats would be refused before the work is done.
-    ...(isRenewable(environment) ? { heartbeatSeconds } : {}),
-  })
+    ...(beats ? { heartbeatSeconds } : {}),
+  }
+  return await openOwnTask(client, wanted, task, approving)
+}
+
+/** Waiting is for a person who sees that we do: without a terminal the task is left open, and whoever started us goes on with it. */
+function approvingOf({ options }: Plan, client: BrokerClient, io: ExecIo, signals: SignalWatch): Approving {
+  const { output, terminal } = io
+  const note = (line: string) => output.note(`hallpass exec: ${line}`)
+  if (options.wait !== true || terminal === undefined) return { wait: null, note }
+  return { wait: (approvals) => untilApproved(approvals, { client, output, terminal, signal: signals.first }), note }
 }
 
 async function runThenGiveBack(borrowed: Borrowed, plan: Plan, io: ExecIo, signals: SignalWatch): Promise<number> {

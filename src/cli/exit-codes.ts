@@ -1,5 +1,6 @@
 // What a script may branch on (design section 10).
 import { ClientError } from '../client/index.js'
+import { NotApproved } from './not-approved.js'
 
 export const exitCodes = {
   done: 0,
@@ -25,6 +26,7 @@ export class UsageError extends Error {
 /** The exit code for an error that ended a command. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage
+  if (error instanceof NotApproved) return exitCodes.denied
   if (!(error instanceof ClientError)) return exitCodes.other
   if (error.code === 'invalid_configuration' || error.code === 'invalid_request') return exitCodes.usage
   if (error.code === 'no_subject_token' || error.code === 'login_failed' || error.status === 401)

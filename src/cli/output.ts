@@ -1,6 +1,7 @@
 // What commands print: results on stdout as text or JSON, everything said to a person on stderr.
 import { ClientError } from '../client/index.js'
 import { UsageError } from './exit-codes.js'
+import { NotApproved } from './not-approved.js'
 
 export type OutputFormat = 'text' | 'json'
 
@@ -43,6 +44,9 @@ export function describeError(error: unknown): string {
 }
 
 function errorMembers(error: unknown): Record<string, unknown> {
+  if (error instanceof NotApproved) {
+    return { code: 'not_approved', detail: error.message, approval: error.approval }
+  }
   if (!(error instanceof ClientError)) {
     return { code: error instanceof UsageError ? 'usage' : 'internal', detail: describeError(error) }
   }
@@ -79,6 +83,6 @@ export function formatMembers(members: Readonly<Record<string, string | number |
 }
 
 /** Names and purposes come from tokens and callers: an escape sequence among them must not reach an operator's terminal. */
-function withoutControls(text: string): string {
+export function withoutControls(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?')
 }

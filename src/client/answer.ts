@@ -4,17 +4,18 @@ import { type Problem, problem } from '../api/problem.js'
 import { ClientError, type ClientErrorExtras } from './client-error.js'
 import type { HttpAnswer } from './http-json.js'
 
-/** `origin` is for messages alone. */
+/** `origin` is for messages alone; `takesApprovals`: the schema also reads the 202 of what people have to approve. */
 export function parseAnswer<Schema extends z.ZodType>(
   answer: HttpAnswer,
   expect: Schema,
   origin: string,
+  takesApprovals = false,
 ): z.infer<Schema> {
   if (answer.status < 200 || answer.status > 299) throw refusalOf(answer, origin)
   const extras = extrasOf(answer)
   const body = parseJson(answer.text)
   // 202 with an approval: somebody has to agree first and nothing was minted. (Revocations answer 202 with what is theirs.)
-  if (answer.status === 202 && isUnapproved(body)) {
+  if (!takesApprovals && answer.status === 202 && isUnapproved(body)) {
     throw new ClientError('approval_required', 'a person has to approve this first', extras)
   }
   const parsed = expect.safeParse(body)

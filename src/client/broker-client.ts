@@ -1,11 +1,8 @@
 // The calls of design section 4, typed. It trusts nothing of an answer before the wire's own schemas have read it, and
 // it never repeats a call that mints: what a lost answer held was shown once and is gone.
-import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
-import { type AuditList, auditList, type auditQuery, type Timeline, timelineAnswer } from '../api/audit.js'
-import { type CredentialAnswer, credentialAnswer, type credentialRequest, dryRunAnswer } from '../api/credentials.js'
+import { type CredentialAnswer, credentialAnswer, dryRunAnswer } from '../api/credentials.js'
 import { type DelegationAnswer, delegationAnswer, type delegationRequest } from '../api/delegations.js'
-import { type EventsAnswer, type EventsRequest, eventsAnswer } from '../api/events.js'
 import { type GrantList, grantList, type grantQuery } from '../api/grants.js'
 import {
   type Lease,
@@ -33,7 +30,6 @@ import {
   type OpenTaskAnswer,
   openTaskAnswer,
   openTaskDryRun,
-  type openTaskRequest,
   type Task,
   task,
   taskList,
@@ -41,25 +37,33 @@ import {
 } from '../api/tasks.js'
 import { type WhoAmI, whoami } from '../api/whoami.js'
 import { parseAnswer } from './answer.js'
+import { type ApprovalCalls, approvalCalls } from './approval-calls.js'
+import {
+  besideSubject,
+  type Call,
+  type Caller,
+  type MintOptions,
+  mintHeaders,
+  type OpenTask,
+  type Paged,
+  type Query,
+  type RequestCredential,
+  type TaskAuth,
+} from './call.js'
 import type { ClientCertificateSource } from './client-certificate.js'
 import { ClientError } from './client-error.js'
 import { createDpopSender, type DpopKey, sendAsBearer } from './dpop.js'
 import { callHttp, type HttpCall, parseServiceUrl } from './http-json.js'
 import { type PolicyCalls, policyCalls } from './policy-calls.js'
 import type { SubjectTokenSource } from './subject-token-source.js'
+import { type TimelineCalls, timelineCalls } from './timeline-calls.js'
 
-export type OpenTask = z.input<typeof openTaskRequest>
-export type RequestCredential = z.input<typeof credentialRequest>
-/** A page's size may be given as the number that it is. */
-type Paged<Q extends { limit?: string | undefined }> = Omit<Q, 'limit'> & { limit?: number | string | undefined }
 export type TaskFilter = Paged<z.input<typeof taskQuery>>
 export type LeaseSearch = Paged<z.input<typeof leaseQuery>>
 export type OrderRevocation = z.input<typeof revocationRequest>
 export type SetLock = z.input<typeof lockRequest>
 export type Delegate = z.input<typeof delegationRequest>
 export type Outcome = NonNullable<z.infer<typeof completeRequest>['outcome']>
-export type ToolCalls = EventsRequest['events']
-export type AuditSearch = Paged<z.input<typeof auditQuery>>
 export type DryRun = z.infer<typeof dryRunAnswer>
 export type GrantFilter = Paged<z.input<typeof grantQuery>>
 
@@ -80,16 +84,7 @@ export interface BrokerClientOptions {
   maxAnswerBytes?: number
 }
 
-/** Calls that a task token alone may make use it when it is given, else the subject token. */
-export interface TaskAuth {
-  taskToken?: string | undefined
-}
-export interface MintOptions {
-  /** Default: a new random one per call. */
-  idempotencyKey?: string | undefined
-}
-
-export interface BrokerClient extends PolicyCalls {
+export interface BrokerClient extends ApprovalCalls, PolicyCalls, TimelineCalls {
   openTask(request: OpenTask, options?: MintOptions): Promise<OpenTaskAnswer>
   requestCredential(
     taskId: string,
@@ -111,12 +106,6 @@ export interface BrokerClient extends PolicyCalls {
   ): Promise<CompleteAnswer>
   /** Shows that the work goes on, for a task opened with `heartbeat_seconds`. Takes the subject token: a task token only shrinks. */
   heartbeat(taskId: string, auth?: TaskAuth): Promise<HeartbeatAnswer>
-  /** Says what the task's work did: at most 100 tool calls. They stand on its timeline as claimed, without secrets. */
-  reportEvents(taskId: string, events: ToolCalls, auth?: TaskAuth): Promise<EventsAnswer>
-  /** The task and all below it as one story; the broker's copy is bounded, and says when it was cut. */
-  showTimeline(taskId: string, auth?: TaskAuth): Promise<Timeline>
-  /** The newest audit records of all brokers and workers; for operators. */
-  listAudit(search?: AuditSearch): Promise<AuditList>
   showTask(taskId: string, auth?: TaskAuth): Promise<Task>
   listTasks(filter?: TaskFilter): Promise<z.infer<typeof taskList>>
   showLease(leaseId: string, auth?: TaskAuth): Promise<Lease>
@@ -132,18 +121,6 @@ export interface BrokerClient extends PolicyCalls {
   removeLock(id: string): Promise<Lock>
   /** What the broker verified of us. */
   whoami(): Promise<WhoAmI>
-}
-
-type Query = Record<string, string | number | undefined>
-type Call<Schema extends z.ZodType> = {
-  method: HttpCall['method']
-  path: readonly string[]
-  expect: Schema
-  query?: Query
-  body?: unknown
-  headers?: Record<string, string>
-  taskToken?: string | undefined
-  waitSeconds?: number | undefined
 }
 
 /** Throws ClientError at once for an unusable URL; every call throws ClientError and nothing else. */
@@ -163,10 +140,12 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
       ...(wanted.body === undefined ? {} : { body: wanted.body }),
       ...(options.ca === undefined ? {} : { ca: options.ca }),
       ...(certificate === undefined ? {} : { certificate }),
+      ...(wanted.signal === undefined ? {} : { signal: wanted.signal }),
       timeoutMs: (options.timeoutMs ?? 30_000) + (wanted.waitSeconds ?? 0) * 1000,
       maxBytes: options.maxAnswerBytes ?? 8 * 1024 * 1024,
     }
-    return parseAnswer(await (token === undefined ? callHttp(wire) : send(wire, token)), wanted.expect, base.origin)
+    const answer = await (token === undefined ? callHttp(wire) : send(wire, token))
+    return parseAnswer(answer, wanted.expect, base.origin, wanted.takesApprovals)
   }
 
   const identity = { whoami: () => call({ method: 'GET', path: ['whoami'], expect: whoami }) }
@@ -176,6 +155,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     ...leaseCalls(call),
     ...operatorCalls(call),
     ...lockCalls(call),
+    ...approvalCalls(call),
     ...identity,
     ...policyCalls(call),
   }
@@ -190,8 +170,6 @@ function checkIdentity({ tokenSource, certificate, dpop }: BrokerClientOptions, 
   if (certificate === undefined) throw wrong('expected a token source or a client certificate')
   if (dpop !== undefined) throw wrong('DPoP needs a token: a client certificate is a proof of its own')
 }
-
-type Caller = <Schema extends z.ZodType>(wanted: Call<Schema>) => Promise<z.infer<Schema>>
 
 function taskCalls(call: Caller) {
   return {
@@ -251,23 +229,6 @@ function taskCalls(call: Caller) {
   }
 }
 
-function timelineCalls(call: Caller) {
-  return {
-    reportEvents: (taskId: string, events: ToolCalls, auth: TaskAuth = {}) =>
-      call({
-        method: 'POST',
-        path: ['tasks', taskId, 'events'],
-        expect: eventsAnswer,
-        body: { events },
-        taskToken: auth.taskToken,
-      }),
-    showTimeline: (taskId: string, auth: TaskAuth = {}) =>
-      call({ method: 'GET', path: ['tasks', taskId, 'timeline'], expect: timelineAnswer, taskToken: auth.taskToken }),
-    listAudit: (search: AuditSearch = {}) =>
-      call({ method: 'GET', path: ['audit'], expect: auditList, query: search as Query }),
-  }
-}
-
 function leaseCalls(call: Caller) {
   return {
     showLease: (leaseId: string, auth: TaskAuth = {}) =>
@@ -312,15 +273,6 @@ function lockCalls(call: Caller) {
       call({ method: 'GET', path: ['locks'], expect: lockList, query: page }),
     removeLock: (id: string) => call({ method: 'DELETE', path: ['locks', id], expect: lock }),
   }
-}
-
-function mintHeaders(options: MintOptions): Record<string, string> {
-  return { 'idempotency-key': options.idempotencyKey ?? randomUUID() }
-}
-
-/** A task token never mints: it goes beside the subject token, for issuers that ask for it (`task_token: required`). */
-function besideSubject(auth: TaskAuth): Record<string, string> {
-  return auth.taskToken === undefined ? {} : { 'hallpass-task-token': auth.taskToken }
 }
 
 function urlOf(base: URL, path: readonly string[], query: Query): URL {

@@ -18,6 +18,8 @@ export interface HttpCall {
   certificate?: ClientCertificate
   timeoutMs: number
   maxBytes: number
+  /** Breaks the call off. */
+  signal?: AbortSignal
 }
 
 export interface HttpAnswer {
@@ -53,7 +55,7 @@ export function callHttp(call: HttpCall): Promise<HttpAnswer> {
       },
       // Calls are minutes apart, and a kept socket that the server closes meanwhile would fail a call that must not be repeated.
       agent: false,
-      signal: AbortSignal.timeout(call.timeoutMs),
+      signal: AbortSignal.any([AbortSignal.timeout(call.timeoutMs), ...(call.signal ? [call.signal] : [])]),
       ...(call.ca === undefined ? {} : { ca: call.ca }),
       ...call.certificate,
     })

@@ -1,4 +1,5 @@
 // The publishable SDK: everything a program needs to ask a broker for credentials and to give them back.
+export type { Approval, ApprovalList, ApprovalState } from '../api/approvals.js'
 export type { AuditEntry, AuditList, Timeline } from '../api/audit.js'
 export type { Credential, CredentialAnswer } from '../api/credentials.js'
 export type { DelegationAnswer } from '../api/delegations.js'
@@ -9,8 +10,10 @@ export type { NoLongerPermitted } from '../api/policy-change.js'
 export type { Revocation } from '../api/revocations.js'
 export type { OpenTaskAnswer, Task } from '../api/tasks.js'
 export type { WhoAmI } from '../api/whoami.js'
+export type { ApprovalCalls, ApprovalFilter, Asked, AskedTask } from './approval-calls.js'
 export * from './broker-client.js'
 export * from './broker-metadata.js'
+export type { MintOptions, OpenTask, RequestCredential, TaskAuth } from './call.js'
 export {
   type ClientCertificate,
   type ClientCertificateSource,
@@ -19,3 +22,5 @@ export {
 export * from './client-error.js'
 export { createDpopKey, type DpopKey } from './dpop.js'
 export * from './subject-token-source.js'
+export type { AuditSearch, TimelineCalls, ToolCalls } from './timeline-calls.js'
+export type { WaitOptions } from './wait-for-approval.js'

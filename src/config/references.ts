@@ -10,6 +10,7 @@ const secretPaths: readonly string[][] = [
   ['redis', 'url'],
   ['redis', 'url', '*'],
   ['providers', '*', 'auth', 'secret_id'],
+  ['approvals', 'webhook', 'secret'],
 ]
 
 const filePaths: readonly string[][] = [

@@ -14,6 +14,7 @@ import { groupsConfig } from '../policy/groups.js'
 import { awsStsConfig } from '../providers/aws-sts-config.js'
 import { signedJwtConfig } from '../providers/signed-jwt-config.js'
 import { vaultConfig } from '../providers/vault-config.js'
+import { webhookConfig } from '../queue/webhook-config.js'
 import { keysConfig } from '../signing/signing-config.js'
 
 export interface Address {
@@ -86,6 +87,7 @@ export const settingsSchema = z.strictObject({
   grants: grantsConfig,
   providers: z.record(providerName, providerConfig),
   limits: limitsConfig,
+  approvals: z.strictObject({ webhook: webhookConfig.optional() }).prefault({}),
   policy_change: policyChangeConfig,
 })
 

@@ -10,6 +10,8 @@ export interface Condition {
   /** Issuers whose keys cannot be had, providers that cannot be reached: listed, but no reason to be unready. */
   issuers(): Readonly<Record<string, string>>
   providers(): Readonly<Record<string, string>>
+  /** Why people are not told of approvals; null when all is well. Listed, but no reason to be unready. */
+  webhook?(): Promise<string | null>
   /** Why the rules on disk are not the ones in force; null: they are. The text is for operators, not for anybody who asks. */
   rules?(): string | null
   /** Before each scrape: sets the gauges that nothing else sets. */
@@ -72,8 +74,10 @@ async function readiness(parts: Parts, condition: Condition): Promise<Answer> {
   const audit = condition.audit()
   if (audit !== null) problems.audit_unavailable = audit
   const ready = Object.keys(problems).length === 0
+  const webhook = (await condition.webhook?.().catch(() => null)) ?? null
   const rules = await rulesOf(parts, condition)
-  const body = { ready, problems, issuers: condition.issuers(), providers: condition.providers(), rules }
+  const troubles = { issuers: condition.issuers(), providers: condition.providers(), ...(webhook ? { webhook } : {}) }
+  const body = { ready, problems, ...troubles, rules }
   return { status: ready ? 200 : 503, body, ...(ready ? {} : { headers: { 'retry-after': '5' } }) }
 }
 

@@ -7,6 +7,7 @@ import type { ApprovalStore } from './approval-ledger.js'
 import type { DelegationStore } from './delegations.js'
 import type { EndReason, Lease, LeaseRecord, LeaseState, Receipt } from './lease.js'
 import type { Lock } from './lock.js'
+import type { NoticeStore } from './notices.js'
 import type { RulesStore } from './rules-change.js'
 import type { Holder, Task } from './task.js'
 import type { TimelineStore } from './timeline.js'
@@ -223,7 +224,7 @@ export interface LedgerCounts {
   readonly owed: number
 }
 
-export interface Ledger extends DelegationStore, ApprovalStore, RulesStore<HolderLook>, TimelineStore {
+export interface Ledger extends DelegationStore, ApprovalStore, RulesStore<HolderLook>, TimelineStore, NoticeStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
   findTask(id: string): Promise<Task | null>

@@ -9,6 +9,7 @@ import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
 import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
+import { createNoticeStore } from './notice-store.js'
 import { createOnce } from './once.js'
 import { openTask } from './open-task.js'
 import { fieldsOf, holderLookOf, leaseOf, taskOf } from './replies.js'
@@ -52,6 +53,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
     ...createApprovalStore(redis, tag, run),
     ...createSight(redis, tag, run),
+    ...createNoticeStore(redis, tag, run),
     ...createRulesStore(redis, tag, run),
     ...createDelegationStore(redis, tag, run),
     ...createTimelineStore(redis, tag, run),

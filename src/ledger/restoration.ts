@@ -36,6 +36,8 @@ export interface LostLease {
     readonly providerExpiresAt: number
     readonly providerRef: string
     readonly fingerprints: readonly string[]
+    /** By which its secrets are known again in reported events. */
+    readonly secretDigests?: readonly string[]
   } | null
   /** Null while nobody has seen it end or fail to. */
   readonly end: LostEnd | null
@@ -51,6 +53,8 @@ export interface LostTask {
   readonly idempotency: Bought | null
   /** How often its worker shows that it lives; null where it need not. */
   readonly heartbeatSeconds: number | null
+  /** How many events it reported. */
+  readonly events?: number
 }
 
 /** An approval as its audit records tell it, or as much of it as one instance's records do. */
@@ -94,7 +98,7 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
   const bought = (idempotency: Bought | null) =>
     idempotency === null ? {} : { idem: idempotency.key, body: idempotency.bodySha256 }
   return {
-    async restoreTask({ id, record, openedAt, expiresAt, outcome, idempotency, heartbeatSeconds }) {
+    async restoreTask({ id, record, openedAt, expiresAt, outcome, idempotency, heartbeatSeconds, events }) {
       const account = record.holders.find(([, kind]) => kind === 'account')?.[0]
       const args = {
         task: id,
@@ -104,6 +108,7 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
         expires: expiresAt,
         outcome: outcome ?? undefined,
         beatMs: heartbeatSeconds === null ? undefined : heartbeatSeconds * 1000,
+        events,
         ...bought(idempotency),
       }
       return (await orUnavailable(run('restore-task', JSON.stringify(args), JSON.stringify(record)))) === 1
@@ -123,6 +128,8 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
         ...bought(lease.idempotency),
       }
       const answer = await orUnavailable(run('restore-lease', JSON.stringify(args), storeRecord(lease.record)))
+      const digests = issued?.secretDigests ?? []
+      if (digests.length > 0) await orUnavailable(run('note-secrets', lease.record.task, JSON.stringify(digests)))
       return answer as 'restored' | 'exists' | 'ended'
     },
     restoreEnd: async (lease) => (await orUnavailable(run('restore-end', lease))) as 'live' | 'over',

@@ -75,6 +75,12 @@ export function createMetrics() {
       labelNames: ['provider', 'outcome'],
       registers,
     }),
+    notices: new Counter({
+      name: 'hallpass_notices_total',
+      help: 'Notices for the webhook of approvals, by what became of a try (delivered, failed, given_up), or lost unsent.',
+      labelNames: ['outcome'],
+      registers,
+    }),
     rulesRefused: new Gauge({
       name: 'hallpass_rules_refused',
       help: '1 while the configuration or the policies on disk do not load, and the last good set stays in force.',

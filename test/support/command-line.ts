@@ -1,6 +1,7 @@
 // Runs one command line as the program does, with this test as the process around it.
 import { EventEmitter } from 'node:events'
 import { runCommandLine } from '../../src/bin/command-line.js'
+import type { Terminal } from '../../src/cli/countdown.js'
 
 export interface Ran {
   exitCode: number
@@ -10,7 +11,13 @@ export interface Ran {
 
 export async function runHallpass(
   argv: readonly string[],
-  around: { environment?: Record<string, string>; stdin?: string; signals?: EventEmitter; onTerminal?: boolean } = {},
+  around: {
+    environment?: Record<string, string>
+    stdin?: string
+    signals?: EventEmitter
+    onTerminal?: boolean
+    terminal?: Terminal
+  } = {},
 ): Promise<Ran> {
   const written = { stdout: '', stderr: '' }
   const exitCode = await runCommandLine(argv, {
@@ -24,6 +31,7 @@ export async function runHallpass(
     readStdin: async () => around.stdin ?? '',
     signals: around.signals ?? new EventEmitter(),
     onTerminal: around.onTerminal ?? false,
+    terminal: around.terminal,
   })
   return { exitCode, ...written }
 }

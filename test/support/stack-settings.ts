@@ -13,6 +13,7 @@ export interface StackSettings {
   grants: Record<string, Record<string, unknown>>
   providers: Record<string, Record<string, unknown>>
   limits?: Record<string, unknown>
+  approvals?: Record<string, unknown>
 }
 
 export interface StackAddresses {

@@ -1,5 +1,6 @@
 // What the small broker of the clients' tests does with a request. It takes nothing that the contract's own schemas refuse.
 import { z } from 'zod'
+import { answerRequest, approvalQuery, approvalsQuery } from '../../src/api/approvals.js'
 import { credentialRequest } from '../../src/api/credentials.js'
 import { delegationRequest } from '../../src/api/delegations.js'
 import { idempotencyKey } from '../../src/api/fields.js'
@@ -7,6 +8,7 @@ import { type Lease, leaseQuery, type Receipt, waitQuery } from '../../src/api/l
 import { revocationRequest } from '../../src/api/revocations.js'
 import { completeRequest, openTaskRequest, type Task, taskQuery } from '../../src/api/tasks.js'
 import { createId } from '../../src/core/ids.js'
+import { answerApproval, wantApproval } from './wire-approvals.js'
 import { inAnHour, type Offer, operatorToken, type SeenRequest, type WireState, workloadToken } from './wire-state.js'
 
 class Refusal extends Error {
@@ -30,7 +32,8 @@ export function answerTo(request: SeenRequest, state: WireState): Answer {
         body: { issuer: 'https://hallpass.test', audiences: ['other', 'https://hallpass.test'], version: '0' },
       }
     }
-    for (const [method, pattern, story] of [...taskRoutes(state), ...leaseRoutes(state), ...revocationRoutes(state)]) {
+    const routes = [...taskRoutes(state), ...leaseRoutes(state), ...revocationRoutes(state), ...approvalRoutes(state)]
+    for (const [method, pattern, story] of routes) {
       const match = pattern.exec(request.path)
       if (method === request.method && match !== null) return story(request, match[1] ?? '')
     }
@@ -111,6 +114,44 @@ function revocationRoutes(state: WireState): Route[] {
   ]
 }
 
+function approvalRoutes(state: WireState): Route[] {
+  const operator = (story: Route[2]): Route[2] => {
+    return (request, id) => {
+      authenticate(request, [operatorToken])
+      return story(request, id)
+    }
+  }
+  const answered = (vote: 'approve' | 'deny') =>
+    operator((request, id) => {
+      const { reason } = check(answerRequest, request.body)
+      const body = { approval: answerApproval(state, approvalOf(state, id), vote, reason) }
+      return { status: 200, body }
+    })
+  const show = (request: SeenRequest, id: string): Answer => {
+    authenticate(request, [workloadToken, operatorToken])
+    check(approvalQuery, request.query)
+    return { status: 200, body: approvalOf(state, id) }
+  }
+  const list = (request: SeenRequest): Answer => {
+    authenticate(request, [workloadToken, operatorToken])
+    const { state: wanted } = check(approvalsQuery, request.query)
+    const approvals = [...state.approvals.values()].filter((one) => wanted === undefined || one.state === wanted)
+    return { status: 200, body: { approvals, next_cursor: null } }
+  }
+  return [
+    ['GET', /^\/v1\/approvals$/, list],
+    ['GET', /^\/v1\/approvals\/([^/]+)$/, show],
+    ['POST', /^\/v1\/approvals\/([^/]+)\/approve$/, answered('approve')],
+    ['POST', /^\/v1\/approvals\/([^/]+)\/deny$/, answered('deny')],
+  ]
+}
+
+function approvalOf(state: WireState, id: string) {
+  const approval = state.approvals.get(id)
+  if (approval === undefined) throw new Refusal(404, 'not_found', `no approval ${id}`)
+  return approval
+}
+
 function openTask(state: WireState, request: SeenRequest): Answer {
   authenticate(request, [workloadToken, 'for.reviewer'])
   check(idempotencyKey, request.headers['idempotency-key'])
@@ -122,6 +163,8 @@ function openTask(state: WireState, request: SeenRequest): Answer {
   const parent = asked.delegation === undefined ? {} : { parent: `of.${asked.delegation}`, depth: 1 }
   const task: Task = { id, ...who, ...parent, purpose: asked.purpose, state: 'open', outcome: null, ...opened }
   state.tasks.set(id, task)
+  const approvals = (asked.credentials ?? []).flatMap((one) => wantApproval(state, id, one) ?? [])
+  if (approvals.length > 0) return { status: 202, body: { task, task_token: `token-of.${id}`, approvals } }
   const credentials = asked.credentials?.map((one) => mint(state, id, one.action, one.resource))
   return { status: 201, body: { task, task_token: `token-of.${id}`, ...(credentials && { credentials }) } }
 }
@@ -139,6 +182,15 @@ function requestCredential(state: WireState, request: SeenRequest, id: string): 
   }
   check(idempotencyKey, request.headers['idempotency-key'])
   decide(state, asked.action, asked.resource)
+  if (asked.approval_id) {
+    const approval = approvalOf(state, asked.approval_id)
+    const fits = approval.task_id === id && approval.action === asked.action && approval.resource === asked.resource
+    if (approval.state === 'used') throw new Refusal(409, 'already_issued', `${approval.id} was used`)
+    if (!fits || !['pending', 'approved'].includes(approval.state))
+      throw new Refusal(403, 'approval_required', `${approval.id} is ${approval.state} or for another request`)
+  }
+  const wanting = wantApproval(state, id, asked)
+  if (wanting !== null) return { status: 202, body: { approval: wanting } }
   return { status: 201, body: mint(state, id, asked.action, asked.resource) }
 }
 

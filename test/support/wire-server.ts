@@ -28,6 +28,8 @@ export async function startWireServer(): Promise<WireServer> {
     faults: [],
     offers: new Map(),
     refused: new Map(),
+    approvers: new Map(),
+    approvals: new Map(),
     leases: new Map(),
     tasks: new Map(),
     revocations: new Map(),

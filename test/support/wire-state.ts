@@ -1,5 +1,6 @@
 // What the small broker of the clients' tests knows, for tests to read and to set.
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Approval } from '../../src/api/approvals.js'
 import type { Credential } from '../../src/api/credentials.js'
 import type { Lease, Receipt } from '../../src/api/leases.js'
 import type { Task } from '../../src/api/tasks.js'
@@ -30,6 +31,9 @@ export interface WireState {
   readonly offers: Map<string, Offer>
   /** Actions that policy denies, with the code of the refusal. */
   readonly refused: Map<string, string>
+  /** Actions that people have to approve, and who. */
+  readonly approvers: Map<string, { group: string; needed: number }>
+  readonly approvals: Map<string, Approval>
   readonly leases: Map<string, Lease>
   readonly tasks: Map<string, Task>
   /** How often each still answers `running`. */

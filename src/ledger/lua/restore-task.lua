@@ -1,5 +1,5 @@
 -- Writes a task again that the ledger lost, from its audit record. Idempotent: one that is there stays as it is. KEYS[1] tag.
--- ARGV[1] JSON { task, parent?, account?, opened, expires, outcome?, beatMs?, idem?, body? }, ARGV[2] the record as it is stored
+-- ARGV[1] JSON { task, parent?, account?, opened, expires, outcome?, beatMs?, events?, idem?, body? }, ARGV[2] the record as it is stored
 -- Returns 1 | 0
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
@@ -11,6 +11,7 @@ for _, lease in ipairs(redis.call('SMEMBERS', key .. ':l')) do
   if state and not ended_states[state] then live = live + 1 end
 end
 redis.call('HSET', key, 'state', a.outcome and 'ended' or 'open', 'opened', a.opened, 'expires', a.expires, 'live', live, 'rec', ARGV[2])
+if a.events then redis.call('HSET', key, 'events', a.events) end
 if a.parent then redis.call('SADD', T .. 't:' .. a.parent .. ':c', a.task) end
 -- A delegation that came back unused would open a second task.
 local opened_by = cjson.decode(ARGV[2]).delegation

@@ -1,6 +1,8 @@
 // People agree to one exact request: what is bound, who counts, and that one approval buys one credential.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { StoredRecord } from '../../../src/audit/read-records.js'
 import { approvalView } from '../../../src/broker/approval-view.js'
+import { Gathered } from '../../../src/broker/gathered.js'
 import { sweep } from '../../../src/broker/sweep.js'
 import { answer, aPerson, approved, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
 import { startTestBroker, type TestBroker } from '../../support/broker.js'
@@ -207,6 +209,30 @@ describe('answers', () => {
     expect((await answer(story, id, aPerson('pete'))).state).toBe('pending')
     expect((await answer(story, id, aPerson('olga'))).state).toBe('approved')
     await story.buy(caller, task, shipping({ action: 'ship.both', approval_id: id }))
+  })
+
+  test('that come at once all see each other: what is on record says the same as the ledger', async () => {
+    for (let round = 0; round < 10; round++) {
+      const { id } = await asked()
+      const deny = round % 2 === 0
+      const votes = ['olga', 'pete', 'rosa'].map((name) =>
+        answer(story, id, aPerson(name), deny && name === 'rosa' ? 'deny' : 'approve').catch((error) => error.code),
+      )
+      const told = await Promise.all(votes)
+      const approval = await story.parts.ledger.findApproval(id)
+      const counted = (approval?.votes ?? []).map(({ by, vote }) => `${by} ${vote}`).sort()
+      expect(approval?.answers).toBe(String(counted.length))
+      // Two agreed first, or one denied first; whoever came later was told so.
+      const states = told.map((one) => (typeof one === 'string' ? one : 'counted'))
+      expect(states.filter((one) => one === 'counted')).toHaveLength(counted.length)
+      expect(states.every((one) => one === 'counted' || one === 'invalid_request')).toBe(true)
+      expect(approval?.state).toBe(counted.includes('staff:rosa deny') ? 'denied' : 'approved')
+      const gathered = new Gathered()
+      for (const record of await story.records()) gathered.take(record as unknown as StoredRecord)
+      const [rebuilt] = [...gathered.approvals()].filter((one) => one.id === id)
+      expect(rebuilt?.state).toBe(approval?.state)
+      expect((rebuilt?.votes ?? []).map(({ by, vote }) => `${by} ${vote}`).sort()).toEqual(counted)
+    }
   })
 
   test('do not count without their record: agreeing fails, denying holds', async () => {

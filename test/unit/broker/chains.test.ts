@@ -151,8 +151,12 @@ describe('what ends', () => {
     story.far.during.secret = async () => void (await story.endTask(parent))
     expect(await codeOf(story.buy(helper, child, read))).toBe('task_closed')
     const lease = await story.finish((await story.onlyLeaseOf(child)).id)
-    expect(lease.state).toBe('revoked')
+    expect(lease).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
     expect(story.far.alive()).not.toContain(lease.id)
+    const events = (await story.recordsOf(lease.id)).map(({ event }) => event)
+    expect([events[0], events.at(-1)]).toEqual(['lease.reserved', 'lease.ended'])
+    const ended = (await story.records('task.ended')).map(({ task }) => task)
+    expect(ended).toEqual(expect.arrayContaining([parent.id, child.id]))
   })
 
   const targets: [string, (boss: string, parent: string) => LockTarget][] = [

@@ -54,9 +54,9 @@ test('what a large order reaches has no job; it is handed out by rank, each once
   const { ledger } = story.parts
   const { leases } = await live(3, () => ({}))
   const [read = '', deploy = '', write = ''] = leases
-  expect(await ledger.endLeases([read], bulk(3))).toEqual([])
-  expect(await ledger.endLeases([deploy], bulk(1))).toEqual([])
-  expect(await ledger.endLeases([write], bulk(2))).toEqual([])
+  expect((await ledger.endLeases([read], bulk(3))).due).toEqual([])
+  expect((await ledger.endLeases([deploy], bulk(1))).due).toEqual([])
+  expect((await ledger.endLeases([write], bulk(2))).due).toEqual([])
   for (const lease of leases) {
     expect(await story.lease(lease)).toMatchObject({ state: 'revoking', endReason: 'revoked' })
     // In the index of what is looked after, and not in the way of what is due now.

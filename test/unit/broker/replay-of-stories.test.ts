@@ -6,6 +6,7 @@ import { forceRevoke } from '../../../src/broker/force-revoke.js'
 import { Gathered } from '../../../src/broker/gathered.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
 import { replay } from '../../../src/broker/replay.js'
+import { reportEvents } from '../../../src/broker/report-events.js'
 import { setLock } from '../../../src/broker/set-lock.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { createRestoration } from '../../../src/ledger/restoration.js'
@@ -98,4 +99,17 @@ test('a task that was pinned to a key is pinned to it again, and no other is pin
   await replayed()
   expect(await other.ledger.findTask(pinned.id)).toMatchObject({ principal: pinned.principal, jkt })
   expect(await other.ledger.findTask(free.id)).not.toHaveProperty('jkt')
+})
+
+test('how many events a task reported is counted on, and what was issued in it is known again', async () => {
+  const { caller, task, credential } = await story.bought()
+  const secret = String((credential as { secret?: unknown; token?: unknown }).secret ?? credential.token)
+  const by = { actor: caller.principal.id, requestId: caller.requestId }
+  const call = { type: 'tool_call', tool: 'x', outcome: 'ok' } as const
+  await reportEvents(story.parts, by, task, [call, call, call])
+  await replayed()
+  const limit = story.parts.rules().limits.task.events
+  expect(await other.ledger.countEvents(task.id, 1, limit)).toEqual({ outcome: 'ok', left: limit - 4 })
+  const digests = story.parts.sealing.digestsOf(secret)
+  expect([...(await other.ledger.findSecrets([task.id], () => ['unknown', ...digests]))]).toEqual(digests)
 })

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { createId } from '../../../src/core/ids.js'
+import type { AnswerApproval, AskApproval } from '../../../src/ledger/approval-ledger.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
+import type { Task } from '../../../src/ledger/task.js'
 import { createRevocationQueue, interactive } from '../../../src/queue/revocation-queue.js'
 import {
   activeLease,
@@ -62,7 +65,7 @@ test('nothing is issued any more, and everything that ends credentials goes on',
     await at.ledger.createRevocation({ id: 'rev_1', match: {}, reason: 'r', actor: 'a', matched: 1 })
     expect(await at.ledger.takeDueRevocations(10)).toEqual(['rev_1'])
     const order = { reason: 'revoked', actor: 'a', revocation: 'rev_1', forced: true } as const
-    expect(await at.ledger.endLeases([ordered, minting], order)).toHaveLength(1)
+    expect((await at.ledger.endLeases([ordered, minting], order)).due).toHaveLength(1)
     await at.ledger.revocationScanned('rev_1')
     await at.ledger.taskLeasesEnded(over.id)
     expect((await at.ledger.claim(ordered, 'w')).outcome).toBe('ok')
@@ -83,6 +86,48 @@ test('nothing is issued any more, and everything that ends credentials goes on',
   expect((await at.ledger.lookHolders(task.holders)).holders.map((one) => one.activeLeases)).toEqual([1, 1])
   await reserve(at.ledger, task)
 })
+
+test('nobody is asked any more, and what people deny or leave unanswered ends all the same', async () => {
+  const task = await openTask(at.ledger)
+  const [denied, over, more] = ['a', 'b', 'c'].map((name) => anApproval(task, name))
+  if (!denied || !over || !more) throw new Error('three')
+  for (const one of [denied, over]) expect((await at.ledger.askApproval(one)).outcome).toBe('ok')
+  await whileFull(async () => {
+    await expect(at.ledger.askApproval(more)).rejects.toMatchObject({ code: 'ledger_unavailable' })
+    expect((await at.ledger.answerApproval(aDenial(denied))).outcome).toBe('ok')
+    await at.ledger.withdrawApproval(over.id)
+    await at.ledger.approvalExpiryWritten(over.id)
+  })
+  expect(await at.ledger.findApproval(denied.id)).toMatchObject({ state: 'denied', votes: [{ vote: 'deny' }] })
+  expect(await at.ledger.findApproval(over.id)).toMatchObject({ state: 'expired' })
+  expect(await at.ledger.findApproval(more.id)).toBeNull()
+  expect(await at.ledger.takeDueApprovals(10)).toEqual([])
+})
+
+function anApproval(task: Task, name: string): AskApproval {
+  const resource = { id: 'repo:acme/web', type: 'repo', attributes: {} }
+  const bound = { task: task.id, instance: null, chain: task.chain, principal: task.principal, action: 'a', resource }
+  const lifetime = { requestedTtlSeconds: 60, ttlSeconds: 60 }
+  const offered = { access: 'read', declared: {}, provider: 'far', recipeSha256: '', policy: 'p', ...lifetime } as const
+  const requirements = [{ group: 'g', count: 1 }]
+  const who = { account: task.account, persons: [], purpose: '', escalation: false, decision: 'd', request: 'r' }
+  return {
+    id: createId('appr', 1),
+    record: { bound: { ...bound, ...offered, requirements }, boundSha256: name, ...who },
+    timeoutSeconds: 60,
+    pendingLimit: 10,
+    cooldownKey: name,
+    flagKey: name,
+    locks: [],
+  }
+}
+
+function aDenial({ id, cooldownKey, flagKey }: AskApproval): AnswerApproval {
+  const who = { by: 'staff:olga', person: null, issuer: 'staff', subject: 'olga', attributes: {} }
+  const vote = { ...who, vote: 'deny', reason: 'r', at: 1 } as const
+  const denial = { state: 'denied', locks: [], cooldownKey, cooldownMs: 1000, flagKey } as const
+  return { id, answers: '0', person: 'id:staff:olga', vote, ...denial }
+}
 
 test('the queue says that it takes no jobs', async () => {
   const jobs = connectFailFast(redis, () => undefined)
