@@ -14,6 +14,7 @@ import { measureEngineWithVault } from './measure-engine-vault.js'
 import { measureHallpass } from './measure-hallpass.js'
 import { measureLook } from './measure-look.js'
 import { measureVault } from './measure-vault.js'
+import { measureReplay } from './replay.js'
 import { type Figures, printTable, rowsOf } from './report.js'
 import { layGround } from './stack.js'
 
@@ -94,6 +95,8 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
     decisions.push(await measureDecisions(10_000, seconds / 2, 100))
     say('a look at a full session')
     const look = await measureLook(redis.url, short ? 500 : 2000)
+    say('replay')
+    const replay = await measureReplay(10_000)
     say('identity')
     const identity = await measureIdentity(seconds)
     const { redisVersion, ...measured } = hallpass
@@ -103,7 +106,7 @@ async function measureAll(seconds: number, short: boolean): Promise<Figures> {
       node: process.version,
       redis: redisVersion,
     }
-    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, look, identity }
+    return { machine, secondsPerLoad: seconds, connections, ...measured, vault, decisions, look, replay, identity }
   } finally {
     await redis.stop()
     rmSync(directory, { recursive: true, force: true })

@@ -3,6 +3,7 @@ import type { Decisions, DecisionTimes } from './decisions.js'
 import type { Drain } from './due-leases.js'
 import type { IdentityFigures, Times } from './identity.js'
 import type { Look } from './measure-look.js'
+import type { Replay } from './replay.js'
 import type { Load } from './summary.js'
 
 export interface Figures {
@@ -16,6 +17,7 @@ export interface Figures {
   readonly issueAndRelease: Load
   readonly vault: { readonly raftWithAudit: Load; readonly devWithoutAudit: Load } | null
   readonly decisions: readonly Decisions[]
+  readonly replay: Replay
   readonly look: Look
   readonly identity: IdentityFigures
   readonly drain: Drain
@@ -55,6 +57,7 @@ export function rowsOf(figures: Figures): Row[] {
     },
     ...figures.decisions.flatMap(decisionRows),
     ...lookRows(figures.look),
+    replayRow(figures.replay),
     ...identityRows(figures.identity),
     {
       what: `drain of ${figure(drain.leases)} due leases`,
@@ -79,6 +82,15 @@ export function rowsOf(figures: Figures): Row[] {
       `${figure(residentMiB.serveIdle)} · ${figure(residentMiB.serveLoaded)} · ${figure(residentMiB.worker)} MiB`,
     ),
   ]
+}
+
+function replayRow({ decisions, policies, seconds, plainSeconds, equal }: Replay): Row {
+  return {
+    what: `replay of ${figure(decisions)} recorded decisions, ${figure(policies)} policies`,
+    result: `${figure(seconds, 2)} s, ${figure(seconds / plainSeconds, 1)} × deciding alone${equal ? '' : ', NOT ALL EQUAL'}`,
+    aim: '≤ 10 s, all equal',
+    met: equal && seconds <= 10,
+  }
 }
 
 /** Aims of the project, by the number of policies. */

@@ -10,9 +10,12 @@ import { checkDeclaredUses, type DeclaringGrant } from '../policy/declared-uses.
 import { checkPitfalls } from '../policy/pitfalls.js'
 import { readPolicyFiles } from '../policy/policy-files.js'
 import { type PolicySet, PolicySetError } from '../policy/policy-set.js'
+import { checkReach } from '../policy/reach.js'
 import { generateSchema } from '../policy/schema.js'
+import { checkShadows } from '../policy/shadows.js'
 import type { CommandOutput } from './command-output.js'
 import { checkIssuerPitfalls, pitfallFactsOf } from './pitfalls.js'
+import { accessOf, reachFactsOf } from './reach-facts.js'
 
 export interface PolicyCommand {
   /** The configuration's file. */
@@ -47,6 +50,9 @@ export async function runPolicyCheck(command: PolicyCommand, output: CommandOutp
     )
     const pitfalls = inPolicyFolder(settings, checkPitfalls(set, pitfallFactsOf(settings)))
     findings.push(...pitfalls.map((problem) => ({ severity: 'warning' as const, ...problem })))
+    const facts = reachFactsOf(settings)
+    const idle = inPolicyFolder(settings, [...checkReach(set, facts), ...checkShadows(set, accessOf(facts))])
+    findings.push(...idle.map((problem) => ({ severity: 'warning' as const, ...problem })))
     const uses = inPolicyFolder(settings, checkDeclaredUses(set, declaringGrants(settings)))
     findings.push(...uses.map((problem) => ({ severity: 'error' as const, ...problem })))
   } catch (error) {

@@ -46,6 +46,8 @@ export const situationMembers = {
   binding: z.enum(['none', 'dpop', 'mtls']).optional(),
   task: task.optional(),
   recent_denials: count.optional(),
+  /** What people agreed to, for this request. */
+  approval: z.strictObject({ group: name, approvers: z.array(name) }).optional(),
   /** In place of what follows from `held` and `granted`. */
   escalation: z.boolean().optional(),
   now: z.iso.datetime({ message: 'expected a time such as 2031-05-06T07:08:09Z' }).optional(),

@@ -143,6 +143,7 @@ function decisionParts(
     recentDenials: written.recent_denials ?? 0,
     escalation: written.escalation ?? held.escalation,
     binding: principal.binding,
+    ...(written.approval === undefined ? {} : { approval: written.approval }),
     now: Date.parse(written.now ?? defaultNow),
   }
   const bounds: OfferBounds = {

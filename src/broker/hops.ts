@@ -44,11 +44,11 @@ export const isOutside = (ceilings: readonly (readonly CeilingPair[])[], action:
   ceilings.some((ceiling) => !ceiling.some((pair) => pair[0] === action && pair[1] === resource))
 
 /** The verdict of all: any deny is a deny, approvals add up, the least lifetime counts. */
-export function joinHops(
+export function joinHops<Above extends Pick<Hop, 'verdict'>>(
   own: Verdict,
-  above: readonly Hop[],
+  above: readonly Above[],
   outside: boolean,
-): { verdict: Verdict; deniedBy: Hop | null } {
+): { verdict: Verdict; deniedBy: Above | null } {
   if (outside)
     return { verdict: { effect: 'deny', code: 'denied', reason: 'outside_ceiling', policies: [] }, deniedBy: null }
   if (own.effect === 'deny') return { verdict: own, deniedBy: null }

@@ -164,7 +164,8 @@ function verdictOf(data: z.output<typeof decision>): Verdict | null {
     return { effect, code: 'binding_required', policies }
   }
   if (taken === undefined || ttlSeconds === undefined) return null
-  if (effect === 'permit') return { effect, policies, offer: taken, ttlSeconds }
-  // Records of the first version leave out which approvals: then there is no basis either.
-  return { effect, policies, offer: taken, ttlSeconds, approvals: data.approvals ?? [] }
+  // A permit that names approvals was one once they were given: what the policies said is that they are required.
+  const { approvals = [] } = data
+  if (effect === 'permit' && approvals.length === 0) return { effect, policies, offer: taken, ttlSeconds }
+  return { effect: 'approval_required', policies, offer: taken, ttlSeconds, approvals }
 }

@@ -2,8 +2,8 @@
 import type { Json } from '../core/canonical-json.js'
 import { BrokerError } from '../core/errors.js'
 import type { DecisionInput } from '../policy/decision.js'
-import type { Decided, Judged } from './decide.js'
-import { hopRecord } from './hops.js'
+import type { Decided } from './decide.js'
+import { type Hop, hopRecord } from './hops.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionView } from './views.js'
 
@@ -42,8 +42,12 @@ export async function recordDecision(
   })
 }
 
+type MadeDecision = Pick<Decided, 'decision' | 'verdict' | 'input' | 'above' | 'deniedBy' | 'ceilings'> & {
+  readonly own: Pick<Hop, 'bounds' | 'standing'>
+}
+
 /** The decision as the audit keeps it: with all that it was made of, so that it can be made again (recorded-decision.ts). */
-export function decisionRecord(decided: Judged & Pick<Decided, 'decision'>): Json {
+export function decisionRecord(decided: MadeDecision): Json {
   const { principal, ...input } = decided.input
   const { own } = decided
   const { verdict, decision } = decided

@@ -2,10 +2,11 @@
 // Cedar itself says whether a part holds. Everything shown is of the typed input; free text never gets here (I6).
 import type { Json } from '../core/canonical-json.js'
 import type { Principal } from '../identity/principal.js'
-import { type Context, isAuthorized, policyToJson } from './cedar.js'
+import { type Context, isAuthorized } from './cedar.js'
 import { actionEntity, operateContext, principalEntity, requestContext, resourceEntity } from './cedar-request.js'
 import type { DecisionInput, Resource } from './decision.js'
 import type { Policy } from './policy.js'
+import { jsonOf } from './policy-json.js'
 import { anything, type PolicyPart, partsOf } from './policy-parts.js'
 
 export interface PartSeen {
@@ -56,9 +57,9 @@ export function explainPolicies(policies: readonly Policy[], request: Request): 
   return policies.flatMap((policy) => {
     const names = policy.actions
     if (names !== null && !names.some((name) => name === action || name === access)) return []
-    const answer = policyToJson(policy.text)
-    if (answer.type === 'failure') return []
-    const parts = seeParts(partsOf(answer.json), request)
+    const json = jsonOf(policy)
+    if (json === null) return []
+    const parts = seeParts(partsOf(json), request)
     return [{ policy, parts, applies: parts.every(({ holds }) => holds === 'yes') }]
   })
 }

@@ -1,11 +1,11 @@
 // `policy check`: permits that are legal and yet reach whom nobody meant, by what is known of their issuers' claims.
 // A forbid that reads the same attribute, or an approval by people, is taken as somebody having thought of it.
-import { policyToJson } from './cedar.js'
 import { type Pattern, patternsOf, type Tests, testsOf } from './conditions.js'
 import { halfAnchored, unpinned } from './half-anchored.js'
 import type { GroupMember, IssuerFacts, PitfallFacts } from './pitfall-facts.js'
 import { type Finding, findPitfalls, type Tested } from './pitfall-rules.js'
 import type { Policy } from './policy.js'
+import { jsonOf } from './policy-json.js'
 import type { PolicyProblem, PolicySet } from './policy-set.js'
 
 /** How a permit can be reached: an issuer, and what is known of the principal by then. */
@@ -18,17 +18,17 @@ interface Way {
 export function checkPitfalls(set: PolicySet, facts: PitfallFacts): PolicyProblem[] {
   return set.policies.flatMap((policy) => {
     if (policy.effect !== 'permit') return []
-    const answer = policyToJson(policy.text)
-    if (answer.type === 'failure') return []
+    const json = jsonOf(policy)
+    if (json === null) return []
     const reached = [...facts.grants].filter(([action, access]) => reaches(policy, action, access))
     if (reached.length === 0) return []
     const changes = reached.filter(([, access]) => access !== 'read')
     const isChanging = changes.length > 0 && policy.offer.approval === null
-    const findings = waysInto(policy, testsOf(answer.json), facts).flatMap(({ issuer, tested }) => {
+    const findings = waysInto(policy, testsOf(json), facts).flatMap(({ issuer, tested }) => {
       const forbidden = readByForbids(set, facts, changes)
       return findPitfalls(issuer, tested, isChanging, forbidden)
     })
-    findings.push(...patternsOf(answer.json).flatMap((pattern) => doubtsOf(pattern, facts)))
+    findings.push(...patternsOf(json).flatMap((pattern) => doubtsOf(pattern, facts)))
     return dedupe(findings).map((finding) => problemAt(policy, finding))
   })
 }

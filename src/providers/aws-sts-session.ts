@@ -4,6 +4,7 @@ import { sha256Hex } from '../core/hash.js'
 import { duration, type SettingProblem } from '../core/settings.js'
 import { parseRoleArn, type RoleName } from './aws-sts-config.js'
 import { completeSessionPolicy, findOversize, validateSessionPolicy } from './aws-sts-session-policy.js'
+import { declaredText } from './intent.js'
 import type { JsonObject, LeaseToIssue } from './provider.js'
 
 /** STS gives no session shorter than this; our dated deny ends it earlier. */
@@ -54,9 +55,10 @@ export function planSession(lease: Omit<LeaseToIssue, 'remainingMs'>, recipe: Js
   const maxSessionSeconds = findMaxSession(recipe)
   if (maxSessionSeconds === undefined) throw unfillable('max_session is not a duration from 15m to 12h')
   const policy = completeSessionPolicy(recipe.session_policy as JsonObject, lease.deadline)
-  const withChain = { ...sessionTags(lease), ...chainTag(lease) }
-  // The chain stands in our audit in any case: no request fails because it does not fit at AWS, too.
-  const tags = findOversize(policy, withChain) ? sessionTags(lease) : withChain
+  const own = sessionTags(lease)
+  const withChain = { ...own, ...chainTag(lease) }
+  // Both stand in our audit in any case: no request fails because they do not fit at AWS, too.
+  const tags = [{ ...withChain, ...declaredTag(lease) }, withChain].find((one) => !findOversize(policy, one)) ?? own
   const oversize = findOversize(policy, tags)
   if (oversize) throw unfillable(oversize)
   return { role, session: lease.id, policy, tags, maxSessionSeconds }
@@ -85,6 +87,12 @@ function sessionTags(lease: Omit<LeaseToIssue, 'remainingMs'>): Record<string, s
 }
 
 /** Who stands above the caller, its parent first; nothing for a root task. Cut like any other value. */
+/** What the caller declared about the change. */
+function declaredTag(lease: Omit<LeaseToIssue, 'remainingMs'>): Record<string, string> {
+  const text = declaredText(lease)
+  return text === null ? {} : { hallpass_declared: tagValue(text) }
+}
+
 function chainTag({ chain }: Omit<LeaseToIssue, 'remainingMs'>): Record<string, string> {
   const above = chain.slice(1).map(({ principal }) => principal)
   return above.length === 0 ? {} : { hallpass_chain: tagValue(above.join(' ')) }

@@ -4,6 +4,7 @@
 import { type Clock, toTimestamp } from '../core/clock.js'
 import type { SettingProblem } from '../core/settings.js'
 import { minTtlSeconds as floors } from './floors.js'
+import { intentOf } from './intent.js'
 import {
   type Guarantees,
   type Handle,
@@ -172,6 +173,7 @@ function claimsOf(lease: LeaseToIssue, recipe: SignedJwtRecipe, issuer: string, 
     iat,
     jti: lease.id,
     task: lease.taskId,
+    intent: intentOf(lease),
     ...(lease.chain.length > 1 ? { act: actorsOf(lease.chain) } : {}),
     ...(scope.length > 0 ? { scope: scope.join(' ') } : {}),
     ...(authorizationDetails.length > 0 ? { authorization_details: [...authorizationDetails] } : {}),

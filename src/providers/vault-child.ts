@@ -30,7 +30,7 @@ export async function createChild(
     ttl: `${seconds}s`,
     explicit_max_ttl: `${seconds}s`,
     display_name: lease.id,
-    meta: metaOf(vault.owner, lease.id, lease.chain),
+    meta: metaOf(vault.owner, lease),
     num_uses: numUses === 0 ? undefined : numUses,
   }
   const path = `auth/token/create/${vault.config.token_role}`

@@ -59,8 +59,7 @@ function decided(engine: PolicyEngine, input: DecisionInput, bounds: OfferBounds
   const verdict = engine.decideAs(standing, input, bounds)
   const { effect, policies } = verdict
   const decision = { id: createId('dec', systemClock.now()), effect, policies, policySet: engine.hash }
-  const own = { task: null, input, bounds, standing, verdict }
-  return { decision, verdict, input, own, above: [], deniedBy: null, ceilings: [] }
+  return { decision, verdict, input, own: { bounds, standing }, above: [], deniedBy: null, ceilings: [] }
 }
 
 async function write(log: AuditLog, record: ReturnType<typeof decided>): Promise<void> {

@@ -4,6 +4,7 @@ import { replayDecisions } from '../../../src/admin/audit-replay.js'
 import { simulateFolders } from '../../../src/admin/folder-simulation.js'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
 import { readDecision } from '../../../src/broker/recorded-decision.js'
+import { approved, shipPolicies, shipping, shipRules } from '../../support/approval-story.js'
 import { anAgent, aPair, deploy, handOver, migrate, openChild, read, toDelegate, write } from '../../support/chain.js'
 import { refusalOf, type Story, startStory } from '../../support/story.js'
 
@@ -60,4 +61,22 @@ test('every decision is equal, ancestors and ceilings among them, and a candidat
   expect(groups.filter(({ kind }) => kind === 'loss')).toMatchObject([
     { principal: root.principal, action: 'repo.write', after: { effect: 'deny', reason: 'no_permit' } },
   ])
+})
+
+test('an approved request replays to what had to be approved, whoever approved it', async () => {
+  const shop = await startStory({ load: shipRules() })
+  try {
+    const { caller, task, id } = await approved(shop)
+    await shop.buy(caller, task, shipping({ approval_id: id }))
+    const [reserved] = (await shop.records('lease.reserved')).slice(-1)
+    expect(reserved?.decision).toMatchObject({ effect: 'permit', approvals: [{ group: 'release', count: 2 }] })
+    const { ok, decisions, equal } = await replayDecisions([shop.parts.auditDirectory], {}, quiet)
+    expect({ ok, decisions, equal }).toEqual({ ok: true, decisions: 2, equal: 2 })
+    const policies = { 'a.cedar': shipPolicies.replace('@approval("release:2")', '@approval("release:1")') }
+    const candidate = await shop.parts.rules().tryPolicies(policies)
+    const simulated = await simulateFolders([shop.parts.auditDirectory], {}, candidate, quiet)
+    expect(simulated).toMatchObject({ decisions: 2, changes: 2, groups: [{ kind: 'change', members: ['approvals'] }] })
+  } finally {
+    await shop.close()
+  }
 })

@@ -11,7 +11,9 @@ import { readCommandTable } from './command-table.js'
 import { readFences, readLinks, readTable } from './markdown.js'
 
 const documents = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'config/compose/README.md'].concat(
-  ['approval-clients', 'architecture', 'audit', 'delegation', 'identity', 'providers'].map((name) => `docs/${name}.md`),
+  ['approval-clients', 'architecture', 'audit', 'delegation', 'identity', 'policies', 'providers'].map(
+    (name) => `docs/${name}.md`,
+  ),
 )
 const fences = readFences('README.md')
 const quickStarts = fences.flatMap((fence, index) => {

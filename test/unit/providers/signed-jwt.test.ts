@@ -60,6 +60,7 @@ describe('a minted token', () => {
       exp: start / 1000 + 120,
       jti: 'lease_01',
       task: 'task_01',
+      intent: { action: 'deploy.run', resource: 'repo:acme/web' },
       scope: 'deploy read',
     })
     expect(credential).toEqual({ type: 'jwt', token, token_type: 'Bearer', expires_at: '2026-01-01T00:02:00.000Z' })

@@ -50,7 +50,15 @@ describe('what Vault sees of one secret', () => {
       ttl: '119s',
       explicit_max_ttl: '119s',
       display_name: lease.id,
-      meta: { hallpass_lease: lease.id, hallpass_issuer: deployment, hallpass_provider: 'vault' },
+      meta: {
+        hallpass_lease: lease.id,
+        hallpass_issuer: deployment,
+        hallpass_provider: 'vault',
+        hallpass_task: lease.taskId,
+        hallpass_principal: lease.principal,
+        hallpass_action: lease.action,
+        hallpass_resource: lease.resource,
+      },
       num_uses: 2,
     })
     expect(renew?.body).toMatchObject({ increment: 119 })
