@@ -23,8 +23,8 @@ export interface Redecided {
 const accessRanks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
 const sensitivityRanks: readonly (string | null)[] = ['critical', 'high', 'medium', 'low']
 const pageSize = 50
-/** A processor rests that much longer than it judges: requests and revocations are to be had meanwhile. */
-const pausePerWork = 1.5
+/** It rests that many times as long as it judges: requests and revocations are to be had meanwhile. */
+const pausePerWork = 2.5
 const longestPauseMs = 250
 
 /**
