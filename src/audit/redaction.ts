@@ -54,7 +54,7 @@ const patterns: readonly Pattern[] = [
   {
     kind: 'value',
     find: new RegExp(
-      String.raw`(--?[A-Za-z0-9_-]{0,40}(?:${secretName})[A-Za-z0-9_-]{0,40}\s{1,4})${marked}(?!-)[^\s"']{1,2000}`,
+      String.raw`((?<!-)--?[A-Za-z0-9_-]{0,40}(?:${secretName})[A-Za-z0-9_-]{0,40}\s{1,4})${marked}(?!-)[^\s"']{1,2000}`,
       'gi',
     ),
     keep: '$1',
@@ -88,7 +88,7 @@ export function candidatesOf(text: string): Set<string> {
   const found = new Set<string>()
   for (const delimiter of delimiters) {
     for (const part of text.split(delimiter)) {
-      const value = part.replace(/[.,;:!?]+$/, '')
+      const value = withoutEndMarks(part)
       for (const one of [part, value]) if (one.length >= shortest && one.length <= longest) found.add(one)
     }
   }
@@ -97,6 +97,13 @@ export function candidatesOf(text: string): Set<string> {
     if (decoded !== null && decoded.length >= shortest) found.add(decoded)
   }
   return found
+}
+
+/** By hand: an expression that ends in `$` tries each mark of a long row anew, and callers send rows of dots. */
+function withoutEndMarks(text: string): string {
+  let end = text.length
+  while (end > 0 && '.,;:!?'.includes(text.charAt(end - 1))) end--
+  return text.slice(0, end)
 }
 
 function decodeOrNull(text: string): string | null {

@@ -4,9 +4,10 @@ import type { RequirementDigests } from '../identity/requirements.js'
 import type { Lease } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import type { Access } from '../policy/decision.js'
+import { isForTheChange, judgeLease } from './change-consequence.js'
 import type { CountedLook } from './less-lease.js'
 import type { Parts, Rules } from './parts.js'
-import { findObjection, type LeaseContext, type Objection } from './redecide-lease.js'
+import type { LeaseContext, Objection } from './redecide-lease.js'
 
 export interface Doomed extends Objection {
   readonly lease: string
@@ -44,9 +45,8 @@ export async function judgePage(
       parts.log.warn({ lease: lease.id }, 'a live lease without its task cannot be decided again')
       continue
     }
-    const objection = findObjection(parts, rules, lease, context)
-    if (objection === null) continue
-    if (before !== null && findObjection(parts, before, lease, context) !== null) continue
+    const objection = judgeLease(parts, rules, lease, context)
+    if (objection === null || !isForTheChange(parts, [before, rules], lease, context, objection)) continue
     const { access, resource } = lease.record
     doomed.push({ ...objection, lease: lease.id, access, sensitivity: sensitivityOf(rules, resource) })
   }

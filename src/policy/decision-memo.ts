@@ -7,20 +7,30 @@ export interface DecisionMemo<Answer> {
   answerTo(question: string, decide: () => Answer, isSure: (answer: Answer) => boolean): Answer
 }
 
-/** Bounded: callers choose some of what they are asked about, and one who asks ever new things only makes the others slower. */
+/**
+ * Bounded, in characters too: callers choose some of what they are asked about, and what an account holds makes one question as long
+ * as thousands of others. One who asks ever new things only makes the others slower.
+ */
 const maxAnswers = 4_096
+const maxCharacters = 8 << 20
+const longestQuestion = 64 << 10
 
 /** One for each policy set in force: nothing is carried from one to the next. */
 export function createDecisionMemo<Answer>(): DecisionMemo<Answer> {
   const answers = new Map<string, Answer>()
+  let characters = 0
   return {
     answerTo(question, decide, isSure) {
       const known = answers.get(question)
       if (known !== undefined) return known
       const answer = decide()
-      if (!isSure(answer)) return answer
-      if (answers.size >= maxAnswers) answers.clear()
+      if (!isSure(answer) || question.length > longestQuestion) return answer
+      if (answers.size >= maxAnswers || characters + question.length > maxCharacters) {
+        answers.clear()
+        characters = 0
+      }
       answers.set(question, answer)
+      characters += question.length
       return answer
     },
   }

@@ -181,4 +181,21 @@ describe('a change of rules', () => {
       expect(await look(first.id)).toEqual(stands)
     })
   })
+
+  test('ends what it forbids or no longer permits, though the rules before would not have issued it anew either', async () => {
+    const drift = `@id("no-read-beside-write")
+forbid (principal, action == Action::"repo.read", resource) when { context.session.holding.contains("repo.write") };`
+    const noReads = '@id("no-reads")\nforbid (principal, action == Action::"repo.read", resource);'
+    await during(addPolicy(drift), removePolicy(drift), async () => {
+      const caller = story.caller()
+      const task = await story.task(caller)
+      const read = (await story.buy(caller, task)).lease.id
+      await story.buy(caller, task, { action: 'repo.write' })
+      const other = addPolicy('@id("elsewhere")\nforbid (principal, action == Action::"deploy.run", resource);')
+      await during(other, removePolicy(other.policies?.('') ?? ''), async () => expect(await look(read)).toEqual(stands))
+      await during(addPolicy(noReads), removePolicy(noReads), async () =>
+        expect(await look(read)).toEqual(ended('forbidden', ['no-read-beside-write', 'no-reads'])),
+      )
+    })
+  })
 })

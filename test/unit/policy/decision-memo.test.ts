@@ -36,6 +36,26 @@ describe('what was answered', () => {
     ask(0)
     expect(asked).toHaveLength(10_001)
   })
+
+  test('is forgotten when it is few and long, and what is too long is not kept at all', () => {
+    const memo = createDecisionMemo<number>()
+    let asked = 0
+    const ask = (question: string) =>
+      memo.answerTo(
+        question,
+        () => ++asked,
+        () => true,
+      )
+    const long = (i: number) => `${i} ${'x'.repeat(60_000)}`
+    for (let i = 0; i < 200; i++) ask(long(i))
+    ask(long(199))
+    ask(long(0))
+    expect(asked).toBe(201)
+    const endless = 'x'.repeat(100_000)
+    ask(endless)
+    ask(endless)
+    expect(asked).toBe(203)
+  })
 })
 
 let example: Awaited<ReturnType<typeof loadExample>>
