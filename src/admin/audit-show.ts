@@ -2,6 +2,7 @@
 
 import type { StoredRecord } from '../audit/read-records.js'
 import { type AuditFilter, matcherOf } from '../broker/read-audit.js'
+import { withoutControls } from '../cli/output.js'
 import { readFolders } from './audit-folders.js'
 import type { CommandOutput } from './command-output.js'
 import { wordsOf } from './record-words.js'
@@ -38,4 +39,4 @@ export async function showAudit(command: AuditShowCommand, output: CommandOutput
 }
 
 const lineOf = (record: StoredRecord) =>
-  `${record.time}  ${record.instance}:${record.seq}  ${record.task ?? '-'}  ${wordsOf(record)}`
+  withoutControls(`${record.time}  ${record.instance}:${record.seq}  ${record.task ?? '-'}  ${wordsOf(record)}`)

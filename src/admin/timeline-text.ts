@@ -41,7 +41,9 @@ function wrap(time: string, indent: number, said: string): string[] {
   const room = width - timeWidth - left
   const lines: string[] = []
   let line = ''
-  for (const word of said.split(' ')) {
+  // A word longer than the line, or blanks that do not break, would go on at the terminal's left edge, where lines of ours begin.
+  const words = said.replace(/\p{Zs}/gu, ' ').split(' ')
+  for (const word of words.flatMap((one) => one.match(/.{1,50}/gu) ?? [''])) {
     const hang = lines.length === 0 ? 0 : 4
     if (line !== '' && line.length + 1 + word.length > room - hang) {
       lines.push(line)

@@ -29,13 +29,17 @@ export function isForTheChange(
   const earlier = before === null ? null : judgeLease(parts, before, lease, context)
   if (before === null || earlier === null) return true
   // A ban must not spare whoever could not have it anew for another reason.
-  if (earlier.reason !== objection.reason || objection.policies.some((id) => !earlier.policies.includes(id))) return true
+  if (earlier.reason !== objection.reason || objection.policies.some((id) => !earlier.policies.includes(id)))
+    return true
   // The same refusal now; but as the lease's only one, would it have been permitted before, and is it no more?
   const alone = { ...context, chain: context.chain.map(withOneLease), looks: context.looks.map(empty) }
   return judgeLease(parts, before, lease, alone) === null && judgeLease(parts, rules, lease, alone) !== null
 }
 
-const withOneLease = <Counted extends { activeLeases: number }>(task: Counted): Counted => ({ ...task, activeLeases: 1 })
+const withOneLease = <Counted extends { activeLeases: number }>(task: Counted): Counted => ({
+  ...task,
+  activeLeases: 1,
+})
 
 const empty = (look: CountedLook): CountedLook => ({
   ...look,

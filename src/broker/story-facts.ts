@@ -1,6 +1,7 @@
 // Which of the operators' orders belong to a task's story: those whose target is the task, something in it, or whoever works
 // in it. Told from the story's own records, so that files and a broker's copy answer alike.
 import type { AuditEntry } from '../api/audit.js'
+import { isClaimed } from '../audit/record.js'
 
 const orderEvents: readonly string[] = ['lock.set', 'lock.removed', 'revocation.ordered']
 
@@ -16,6 +17,8 @@ export class StoryFacts {
   take(entry: AuditEntry): void {
     if (this.#from === '' || entry.time < this.#from) this.#from = entry.time
     if (entry.time > this.#to) this.#to = entry.time
+    // What a worker merely claims to have touched would show it the orders on whatever it cares to name.
+    if (isClaimed(entry)) return
     const { record, decision, provider } = entry
     for (const [name, value] of Object.entries({ ...pick(entry), ...pick(decision), ...pick(record), provider })) {
       if (typeof value === 'string') this.#names.add(`${name}=${value}`)

@@ -17,6 +17,9 @@ export const policyRoutes: Route[] = [
     async run({ parts, identity, body }) {
       const caller = callerOf(identity)
       await checkOperator(parts, caller, 'operate.simulate', null)
+      // Whose leases live, and what was decided of whom, is told to those alone who may read it without a simulation, too.
+      if (body.live !== undefined) await checkOperator(parts, caller, 'operate.view', null)
+      if (body.recorded !== undefined) await checkOperator(parts, caller, 'operate.audit', null)
       return { status: 200, body: await simulate(parts, caller, body) }
     },
   }),

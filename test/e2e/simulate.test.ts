@@ -9,6 +9,10 @@ import { buy, expectProblem, openTask, report, until } from '../support/wire-che
 const policies = `${stackPolicies}
 @id("on-call-simulates")
 permit (principal in Group::"on-call", action == Action::"operate.simulate", resource is Broker);
+
+@id("planners-simulate")
+permit (principal is Operator, action == Action::"operate.simulate", resource is Broker)
+when { principal has roles && principal.roles.contains("planner") };
 `
 const next = policies.replace('@id("workloads-read")', '@id("workloads-read") @max_ttl("30s")')
 const without = policies.replace(/@id\("ci-deploys"\)[^;]*;/, '')
@@ -99,4 +103,16 @@ test('one request; a candidate that is none names file and line; whoever may not
   expectProblem(await simulate({ request }, token), { status: 403, code: 'not_permitted' })
   const large = await simulate({ request, policies: { 'main.cedar': '// '.repeat(30_000) } })
   expectProblem(large, { status: 413, code: 'too_large' })
+})
+
+test('whoever may simulate and nothing else learns nothing of what is live or was decided', async () => {
+  const planner = await stack.operatorToken({ groups: ['planner'] })
+  const candidate = { policies: { 'main.cedar': without } }
+  expect(await simulate({ request: { principal, ...deploy }, ...candidate }, planner)).toMatchObject({ status: 200 })
+  for (const what of [{ recorded: {} }, { live: {} }]) {
+    expectProblem(await simulate({ ...what, ...candidate }, planner), { status: 403, code: 'not_permitted' })
+    expect(await simulate({ ...what, ...candidate })).toMatchObject({ status: 200 })
+  }
+  const refused = stack.auditRecords().filter(({ event }) => event === 'operator.refused')
+  expect(refused.map(({ action }) => action)).toEqual(expect.arrayContaining(['operate.audit', 'operate.view']))
 })

@@ -160,3 +160,14 @@ describe('values that were issued', () => {
     ).toEqual([])
   })
 })
+
+test('what a caller writes is looked through in time that grows with its length, not with its square', () => {
+  const begun = process.cpuUsage().user
+  for (const unit of ['.', '-', ':;', '--pwd', '://a:b'] as const) {
+    const text = `${unit.repeat(200_000 / unit.length)}x`
+    expect(candidatesOf(text).size).toBeLessThan(100_000)
+    expect(redactPatterns(text).length).toBeGreaterThan(0)
+  }
+  // Tens of times what it takes; by the square it is minutes.
+  expect((process.cpuUsage().user - begun) / 1e6).toBeLessThan(30)
+})

@@ -1,5 +1,6 @@
 // When the rules change live leases are decided again: each kind of change, and what of a lease is remembered for it.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { judgePage } from '../../../src/broker/judge-live.js'
 import {
   addPolicy,
   change,
@@ -192,10 +193,27 @@ forbid (principal, action == Action::"repo.read", resource) when { context.sessi
       const read = (await story.buy(caller, task)).lease.id
       await story.buy(caller, task, { action: 'repo.write' })
       const other = addPolicy('@id("elsewhere")\nforbid (principal, action == Action::"deploy.run", resource);')
-      await during(other, removePolicy(other.policies?.('') ?? ''), async () => expect(await look(read)).toEqual(stands))
+      await during(other, removePolicy(other.policies?.('') ?? ''), async () =>
+        expect(await look(read)).toEqual(stands),
+      )
       await during(addPolicy(noReads), removePolicy(noReads), async () =>
         expect(await look(read)).toEqual(ended('forbidden', ['no-read-beside-write', 'no-reads'])),
       )
     })
+  })
+
+  test('one lease that cannot be judged is refused, and the others are judged all the same', async () => {
+    const [copy, read] = [await buy(undefined, { action: 'copy.read' }), await buy(undefined)]
+    const leases = await story.parts.ledger.findLeases([copy, read])
+    const rules = story.parts.rules()
+    const resolveGrant = (action: string) => {
+      if (action === 'copy.read') throw new TypeError('what nobody thought of')
+      return rules.catalogue.resolveGrant(action)
+    }
+    const broken = { ...rules, catalogue: { ...rules.catalogue, resolveGrant } }
+    const judged = await judgePage(story.parts, broken, leases, { requiredBefore: null, before: null })
+    expect(judged).toMatchObject([{ lease: copy, reason: 'policy_error', decided: null }])
+    // No consequence of the change where the rules before could not judge it either.
+    expect(await judgePage(story.parts, broken, leases, { requiredBefore: null, before: broken })).toEqual([])
   })
 })
