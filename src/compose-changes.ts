@@ -1,9 +1,11 @@
 // The rules that are in force in this program, and what becomes of a change on disk: taken whole when it loads, else refused.
+
 import type { Parts } from './broker/parts.js'
 import { countIssuerEvents } from './compose-issuers.js'
 import { composeRules, following, type RuleSet } from './compose-rules.js'
 import { type RulesWatch, watchRules } from './compose-watch.js'
 import type { LoadedConfig } from './config/load.js'
+import { parsePolicySetApart } from './policy/parse-apart.js'
 import { describeError } from './telemetry/logger.js'
 
 export class RulesInForce {
@@ -31,7 +33,14 @@ export class RulesInForce {
   watch({ file, settings }: LoadedConfig, parts: Parts): RulesWatch {
     return watchRules(file, settings.policies, {
       load: async (next) => {
-        const fresh = await composeRules(next, file, parts.clock, parts.log, countIssuerEvents(parts.metrics))
+        const fresh = await composeRules(
+          next,
+          file,
+          parts.clock,
+          parts.log,
+          countIssuerEvents(parts.metrics),
+          parsePolicySetApart,
+        )
         const drop = () => fresh.issuers.close()
         // Before anything is decided by it, and not taken when it cannot be kept.
         await fresh.keepPolicies().catch((error: unknown) => {

@@ -14,6 +14,7 @@ import { createRequirements } from './identity/requirements.js'
 import { createPolicyEngine } from './policy/engine.js'
 import { createGroups } from './policy/groups.js'
 import { keepPolicySet } from './policy/kept-sets.js'
+import type { parsePolicySetApart } from './policy/parse-apart.js'
 import { besideRequests, parsePolicySet } from './policy/policy-set.js'
 import type { Logger } from './telemetry/logger.js'
 
@@ -26,6 +27,11 @@ export interface RuleSet {
   keepPolicies(): Promise<void>
 }
 
+/** A set that an operator sends; programs that serve have it done on another thread. */
+type CandidateParser = typeof parsePolicySetApart
+
+const inTurns: CandidateParser = (files, rules) => parsePolicySet(files, rules, besideRequests)
+
 /** Throws ConfigError or PolicySetError, each naming file and line. */
 export async function composeRules(
   settings: Settings,
@@ -33,6 +39,7 @@ export async function composeRules(
   clock: Clock,
   log?: Logger,
   events: IssuerEvents = unwatched,
+  parseCandidate: CandidateParser = inTurns,
 ): Promise<RuleSet> {
   const groups = createGroups(settings.groups)
   const policySet = await loadPolicies(settings)
@@ -60,7 +67,7 @@ export async function composeRules(
       taskTokenRequired: (issuer) => requiring.has(issuer),
       issuerTypes: schemaInputOf(settings).issuers,
       async tryPolicies(files) {
-        const candidate = await parsePolicySet(files, policyRulesOf(settings), besideRequests)
+        const candidate = await parseCandidate(files, policyRulesOf(settings))
         return createPolicyEngine({ policySet: candidate, grants: {}, groups })
       },
       isWorkloadIssuer: (name) => Object.hasOwn(settings.issuers, name) && settings.issuers[name]?.use === 'workload',

@@ -26,6 +26,7 @@ import { openRedisLedger } from './ledger/redis-ledger.js'
 import { createRoleLock } from './ledger/role-lock.js'
 import { createSealing } from './ledger/sealing.js'
 import { ledgerUnavailable } from './ledger/unavailable.js'
+import { parsePolicySetApart } from './policy/parse-apart.js'
 import { type Breakers, createBreakers } from './providers/breaker.js'
 import { createRevocationQueue } from './queue/revocation-queue.js'
 import { createCheckpointSigner } from './signing/checkpoint-tokens.js'
@@ -84,8 +85,9 @@ async function composeOn(
   const log = createLogger(program, logLevel)
   const metrics = createMetrics()
   const events = countIssuerEvents(metrics)
-  const inForce = opened.add(new RulesInForce(await composeRules(settings, file, clock, log, events)), (one) =>
-    one.close(),
+  const inForce = opened.add(
+    new RulesInForce(await composeRules(settings, file, clock, log, events, parsePolicySetApart)),
+    (one) => one.close(),
   )
   const keyset = opened.add(await openFileKeyset({ directory: settings.keys.directory }), (one) => one.close())
   const signCheckpoint = createCheckpointSigner(keyset, settings.issuer)

@@ -1,13 +1,8 @@
 // The policies that a configuration names, validated against the schema that it makes.
 import { join } from 'node:path'
+import type { PlainPolicyRules } from '../policy/parse-apart.js'
 import { readPolicyFiles } from '../policy/policy-files.js'
-import {
-  type PolicyProblem,
-  type PolicyRules,
-  type PolicySet,
-  PolicySetError,
-  parsePolicySet,
-} from '../policy/policy-set.js'
+import { type PolicyProblem, type PolicySet, PolicySetError, parsePolicySet } from '../policy/policy-set.js'
 import { generateSchema } from '../policy/schema.js'
 import { schemaInputOf } from './cross-checks.js'
 import type { Settings } from './schema.js'
@@ -24,7 +19,7 @@ export async function loadPolicies(settings: Settings): Promise<PolicySet> {
 }
 
 /** What a set of this configuration is held against. */
-export function policyRulesOf(settings: Settings): PolicyRules {
+export function policyRulesOf(settings: Settings): PlainPolicyRules {
   const approving = Object.values(settings.grants).filter((grant) => grant.require.approval !== null)
   return {
     schema: generateSchema(schemaInputOf(settings)),

@@ -116,3 +116,25 @@ test('whoever may simulate and nothing else learns nothing of what is live or wa
   const refused = stack.auditRecords().filter(({ event }) => event === 'operator.refused')
   expect(refused.map(({ action }) => action)).toEqual(expect.arrayContaining(['operate.audit', 'operate.view']))
 })
+
+test('a candidate that takes Cedar long keeps nobody else waiting', async () => {
+  const term = '(principal has account && principal.account == "x" && context.binding == "dpop")'
+  const condition = `[${Array.from({ length: 650 }, () => term).join(', ')}].contains(true)`
+  const heavy = `@id("heavy") forbid (principal is Workload, action in [Action::"read", Action::"write", Action::"deploy"], resource) when { ${condition} };`
+  let isOver = false
+  const simulated = simulate({ request: { principal, ...deploy }, policies: { 'main.cedar': heavy } }).finally(() => {
+    isOver = true
+  })
+  let longest = 0
+  let answered = 0
+  const begun = performance.now()
+  while (!isOver) {
+    const asked = performance.now()
+    await stack.call('GET', '/healthz', {})
+    longest = Math.max(longest, performance.now() - asked)
+    answered++
+  }
+  expect(await simulated).toMatchObject({ status: 200, body: { change: 'loss' } })
+  expect(answered).toBeGreaterThan(3)
+  expect(longest).toBeLessThan((performance.now() - begun) / 2)
+})
