@@ -29,8 +29,8 @@ export class RulesInForce {
     this.#current.issuers.close()
   }
 
-  /** Says in the log and in the audit what became of each change. */
-  watch({ file, settings }: LoadedConfig, parts: Parts): RulesWatch {
+  /** Says in the log and in the audit what became of each change. `chain`: the folder of our audit, where the sets are kept. */
+  watch({ file, settings }: LoadedConfig, parts: Parts, chain: string): RulesWatch {
     return watchRules(file, settings.policies, {
       load: async (next) => {
         const fresh = await composeRules(
@@ -43,7 +43,7 @@ export class RulesInForce {
         )
         const drop = () => fresh.issuers.close()
         // Before anything is decided by it, and not taken when it cannot be kept.
-        await fresh.keepPolicies().catch((error: unknown) => {
+        await fresh.keepPolicies(chain).catch((error: unknown) => {
           drop()
           throw error
         })
