@@ -44,7 +44,7 @@ export interface ApprovalStore {
   askApproval(ask: AskApproval): Promise<AskAnswer>
   findApproval(id: string): Promise<Approval | null>
   answerApproval(answer: AnswerApproval): Promise<AnswerAnswer>
-  /** Ends one that nobody is to answer: its request could not be recorded. */
+  /** Ends one that nobody is to answer or use any more; `why` is its end reason. */
   withdrawApproval(id: string, why: string): Promise<void>
   /** Those whose time is up or whose task ended, each at most every 2 s until its end is written down. */
   takeDueApprovals(limit: number): Promise<string[]>

@@ -175,6 +175,26 @@ test('no human behind anybody above in the chain may approve what is asked below
   expect(lease.record.chain).toHaveLength(2)
 })
 
+test('nobody acts below somebody whom the issuer would not vouch for any more', async () => {
+  const [boss, helper] = [story.caller(), story.caller()]
+  const pair = { action: 'repo.read', resource: 'repo:acme/web' }
+  const { delegation } = await handOver(story, boss, await story.task(boss), toDelegate(helper), [pair])
+  const { task } = await openChild(story, helper, delegation.id)
+  const seen = story.far.seen.length
+  const require = (who: readonly Caller[]) =>
+    under(
+      config(
+        'ci: { type: oidc,',
+        `ci: { type: oidc, require: { sub: ${JSON.stringify(who.map(({ principal }) => principal.subject))} },`,
+      ),
+    )
+  const request = { action: 'repo.read', resource: 'repo:acme/web', context: {} }
+  const refused = await refusalOf(exchange(await require([helper]), helper, task.id, request, null))
+  expect(refused).toMatchObject({ code: 'not_permitted', detail: expect.stringContaining(boss.principal.id) })
+  expect(story.far.seen).toHaveLength(seen)
+  expect((await exchange(await require([helper, boss]), helper, task.id, request, null)).lease.state).toBe('active')
+})
+
 test('a task with several credentials waits for all that want it, and nothing is minted', async () => {
   const caller = story.caller()
   const mints = story.far.count('create')
