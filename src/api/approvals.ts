@@ -57,7 +57,7 @@ export const approval = z.object({
   votes: z.array(vote),
   requested_at: fields.timestamp,
   expires_at: fields.timestamp,
-  /** Why it is over: `voted`, `time`, `task_ended`, `minted`; null while it is pending or approved. */
+  /** Why it is over: `voted`, `time`, `task_ended`, `minted`, `approver_removed` (asked for anew); null while it is pending or approved. */
   end_reason: z.string().nullable(),
   /** The lease that used it. */
   lease_id: z.string().nullable(),

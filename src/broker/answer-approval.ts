@@ -2,11 +2,10 @@
 import { BrokerError, invalidField } from '../core/errors.js'
 import type { Principal } from '../identity/principal.js'
 import { type Approval, type ApprovalVote, personKey, stateAt } from '../ledger/approval.js'
-import { issuerOf } from '../ledger/lease.js'
 import { denialKeys } from './approval-bound.js'
 import { announce, answeredRecord } from './approval-records.js'
 import { groupsAmong, isAgreed, isOwnHuman, permitsApproving } from './approvers.js'
-import { lockNames } from './ask-approval.js'
+import { lockNames, voterLockNames } from './ask-approval.js'
 import { lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
 import { notFound } from './task-access.js'
@@ -108,7 +107,7 @@ async function tryAnswer(
   const state = isDenial ? 'denied' : agreed() ? 'approved' : 'pending'
   const above = await parts.ledger.findTasks(bound.chain.slice(1))
   const names = lockNames(bound, [{ principal: bound.principal, account }, ...above])
-  const locks = [...names, `principal=${vote.by}`, `issuer=${issuerOf(vote.by)}`]
+  const locks = [...names, ...voterLockNames([vote])]
   if (!isDenial) {
     if ((await parts.ledger.findLockOn(locks)) !== null) throw await lockedBy(parts, locks)
     await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))

@@ -51,10 +51,10 @@ export const usedRecord = (approval: Approval, lease: string, requestId: string)
   approvers: approval.votes.flatMap(({ by, vote }) => (vote === 'approve' ? [by] : [])),
 })
 
-export const expiredRecord = (approval: Approval) => ({
+export const expiredRecord = (approval: Approval, actor: 'sweeper' | 'broker' = 'sweeper') => ({
   event: 'approval.expired' as const,
   ...whose(approval),
-  actor: 'sweeper',
+  actor,
   reason: approval.endReason ?? 'time',
 })
 

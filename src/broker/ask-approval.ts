@@ -3,12 +3,14 @@
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import { plainText } from '../core/plain-text.js'
-import type { Approval, Bound } from '../ledger/approval.js'
+import { type Approval, type ApprovalVote, type Bound, stateAt } from '../ledger/approval.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import { boundSha256, denialKeys } from './approval-bound.js'
 import { announce, requestedRecord } from './approval-records.js'
+import { isAgreed } from './approvers.js'
 import type { Decided } from './decide.js'
+import { withdraw } from './expire-approvals.js'
 import { lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionRecord, recordDecision } from './refusal.js'
@@ -60,6 +62,11 @@ export async function askApproval(
     case 'ok':
       return await recordRequested(parts, caller, answer.approval, decided)
     case 'again':
+      if (stateAt(answer.approval, parts.clock.now()) === 'approved' && !isAgreed(parts, answer.approval)) {
+        // It can be neither used nor answered any more: until its time is up nobody else could agree.
+        await withdraw(parts, answer.approval.id, 'approver_removed')
+        return await askApproval(parts, caller, task, ancestors, bound, decided)
+      }
       await recordDecision(parts, caller, task.id, decided, { approval: answer.approval.id })
       return answer.approval
     case 'locked':
@@ -110,12 +117,17 @@ export function lockNames(bound: Bound, actors: readonly Pick<Task, 'principal' 
   ]
 }
 
+/** Under which an operator who answers, and whoever vouches for them, may be locked: at the vote, and when it is used. */
+export const voterLockNames = (votes: readonly Pick<ApprovalVote, 'by'>[]): string[] => [
+  ...new Set(votes.flatMap(({ by }) => [`principal=${by}`, `issuer=${issuerOf(by)}`])),
+]
+
 /** Whoever cannot be told by the audit what was asked is not asked. */
 async function recordRequested(parts: Parts, caller: Caller, approval: Approval, decided: Decided): Promise<Approval> {
   try {
     await parts.audit.append(requestedRecord(approval, caller.requestId, decisionRecord(decided)))
   } catch (error) {
-    await parts.ledger.withdrawApproval(approval.id)
+    await parts.ledger.withdrawApproval(approval.id, 'not_recorded')
     throw error
   }
   announce(parts, 'requested', approval)

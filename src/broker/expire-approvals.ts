@@ -18,3 +18,13 @@ export async function expireApprovals(parts: Parts): Promise<void> {
     announce(parts, 'expired', approval)
   }
 }
+
+/** Ends one before its time, of what is still pending or approved. Throws `audit_unavailable`; it is over all the same. */
+export async function withdraw(parts: Parts, id: string, why: string): Promise<void> {
+  await parts.ledger.withdrawApproval(id, why)
+  const approval = await parts.ledger.findApproval(id)
+  if (approval?.state !== 'expired') return
+  await parts.audit.append(expiredRecord(approval, 'broker'))
+  await parts.ledger.approvalExpiryWritten(id)
+  announce(parts, 'expired', approval)
+}

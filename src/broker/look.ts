@@ -1,10 +1,10 @@
 // The one look at the ledger that a decision rests on, with what must hold before anything is decided.
 import { BrokerError } from '../core/errors.js'
 import { holderId } from '../ledger/keys.js'
-import { issuerOf } from '../ledger/lease.js'
 import type { Look } from '../ledger/ledger.js'
 import type { Holder, Task } from '../ledger/task.js'
 import { ownHolders } from './holders.js'
+import { recordedPrincipal } from './hops.js'
 import type { Caller, Parts } from './parts.js'
 import { checkOwner } from './task-access.js'
 
@@ -12,7 +12,7 @@ const clockToleranceMs = 5000
 
 /**
  * Looks at the task, its chain and holders. `counted`: whether this counts as one of the account's requests per minute.
- * Throws `rate` (429), `not_found` (also for another's task), `not_permitted` (an issuer above is gone), `clock` (503).
+ * Throws `rate` (429), `not_found` (also for another's task), `not_permitted` (whoever stands above would not be taken any more), `clock` (503).
  */
 export async function lookAt(
   parts: Parts,
@@ -37,11 +37,21 @@ export async function lookAt(
   return look
 }
 
-/** Nobody below acts for somebody whose issuer the operator has removed: it could not ask for itself any more. */
+/**
+ * Nobody below acts for somebody whose issuer the operator has removed, or who is not what it requires by now: that one could
+ * not ask for itself any more. What the record cannot tell is left to those who judge live leases.
+ */
 function checkStillVouchedFor(parts: Parts, ancestors: readonly Task[]): void {
-  const left = ancestors.find(({ principal }) => !parts.rules().isWorkloadIssuer(issuerOf(principal)))
-  if (left === undefined) return
-  throw new BrokerError('not_permitted', `${left.principal} stands above, of an issuer that is not configured any more`)
+  const rules = parts.rules()
+  for (const task of ancestors) {
+    const { id, issuer, subject, attributes } = recordedPrincipal(task)
+    if (!rules.isWorkloadIssuer(issuer)) {
+      throw new BrokerError('not_permitted', `${id} stands above, of an issuer that is not configured any more`)
+    }
+    if (rules.requirements.findUnmet({ issuer, subject, attributes }, null) !== null) {
+      throw new BrokerError('not_permitted', `${id} stands above, and is not what its issuer has to vouch for by now`)
+    }
+  }
 }
 
 /** Counts a denial against the session and the account that asked; who stands above did not. */

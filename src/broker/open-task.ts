@@ -20,7 +20,7 @@ import type { Caller, Parts } from './parts.js'
 import { recordOpened } from './record-opened.js'
 import { refusalOf, refuse } from './refusal.js'
 import { takeDelegation } from './take-delegation.js'
-import { notFound } from './task-access.js'
+import { isOwn, notFound } from './task-access.js'
 import { createTaskToken } from './task-token.js'
 import { decisionView } from './views.js'
 import type { Idempotency } from './wanted.js'
@@ -52,11 +52,11 @@ export async function openTask(
   const parent = await takeDelegation(parts, caller, request.delegation)
   const draft = draftTask(parts, caller, request, parent)
   const decided = await decideAll(parts, caller, draft, wanted, parent?.chain ?? [])
-  const recipes = fillAll(draft, wanted)
+  fillAll(draft, wanted)
   for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
   const { task, isNew } = await writeTask(parts, caller, draft, request, wanted, idempotency, decided)
   try {
-    const approvals = await askAll(parts, caller, task, wanted, decided, recipes, parent?.chain ?? [])
+    const approvals = await askAll(parts, caller, task, wanted, decided, parent?.chain ?? [])
     const credentials: Exchanged[] = []
     for (const { credential } of approvals.length > 0 ? [] : wanted)
       credentials.push(await exchange(parts, caller, task.id, credential, null))
@@ -74,10 +74,10 @@ export async function openTask(
 }
 
 /** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
-function fillAll(draft: Task, wanted: readonly { asked: Asked }[]): JsonObject[] {
+function fillAll(task: Task, wanted: readonly { asked: Asked }[]): JsonObject[] {
   return wanted.map(({ asked }) => {
     const { grant, resource, declared } = asked
-    return fillRecipe(grant.recipe, { resource, declared, task: { id: draft.id } })
+    return fillRecipe(grant.recipe, { resource, declared, task: { id: task.id } })
   })
 }
 
@@ -90,9 +90,10 @@ async function askAll(
   task: Task,
   wanted: readonly { asked: Asked }[],
   decided: readonly Decided[],
-  recipes: readonly JsonObject[],
   ancestors: readonly Task[],
 ): Promise<Approval[]> {
+  // Of the task that is there, which of an opening that is repeated is not the draft.
+  const recipes = fillAll(task, wanted)
   const approvals: Approval[] = []
   for (const [i, { asked }] of wanted.entries()) {
     const [one, recipe] = [decided[i], recipes[i]]
@@ -190,7 +191,9 @@ async function writeTask(
   if (answer.outcome === 'again' && answer.bodySha256 === idempotency?.bodySha256) {
     // Whoever opened it may have died before this was written, and the caller is about to be told of it and use it. A second
     // `task.opened` is legal: readers take the first.
-    const opened = await parts.ledger.findTask(answer.task)
+    const found = await parts.ledger.findTask(answer.task)
+    // Others of the account, and other jobs of the same run, share its keys, but not its tasks.
+    const opened = found !== null && isOwn(found, caller.principal) ? found : null
     if (opened) await recordOpened(parts, caller, opened, request, idempotency)
     // A 202 does not use the key up: whoever repeats it gets the same task, and the same approvals to wait for.
     if (opened?.state === 'open' && decided.some(isToBeApproved)) return { task: opened, isNew: false }

@@ -5,7 +5,7 @@ import type { Approval } from '../ledger/approval.js'
 import type { Look, Reservation, ReserveAnswer } from '../ledger/ledger.js'
 import type { Pass } from '../providers/breaker.js'
 import { boundOf } from './approval-bound.js'
-import { ApprovalWanted, askApproval } from './ask-approval.js'
+import { ApprovalWanted, askApproval, voterLockNames } from './ask-approval.js'
 import type { Asked } from './asked.js'
 import { type Decided, decide, type World } from './decide.js'
 import { enterProvider } from './enter-provider.js'
@@ -166,7 +166,8 @@ function reservationOf(
       account: limits.account.active_leases,
       provider: limits.provider.active_leases,
     },
-    locks: [],
+    // Whoever agreed and is locked by now, or whose issuer is, might not have been who it seemed.
+    locks: approval === null ? [] : voterLockNames(approval.votes),
     ...(approval === null ? {} : { approval: { id: approval.id, answers: approval.answers } }),
   }
 }

@@ -1,5 +1,6 @@
 // What may be asked for at all: actions, resources and declared context. Says nothing of who may.
 import { BrokerError, type FieldError } from '../core/errors.js'
+import { plainText } from '../core/plain-text.js'
 import type { Resource } from '../policy/decision.js'
 import type { ContextField, Grant } from './grant.js'
 import { bySpecificity, matchResource, type ResourceEntry } from './resource.js'
@@ -94,7 +95,9 @@ function problemOf(field: ContextField, value: unknown): string | null {
   if (typeof value === 'string') {
     // Length first: patterns are the operator's own, and a bounded text keeps the worst of them cheap.
     if (value.length > 256) return 'expected at most 256 characters'
-    if (/[\p{Cc}\p{Cs}]/u.test(value)) return 'expected no control characters'
+    // People approve by what they read: a value must not read otherwise than it is. What is listed the operator wrote.
+    if (field.oneOf === null && plainText(value) !== value)
+      return 'expected no control, invisible or direction-changing characters'
     if (field.pattern !== null && !field.pattern.test(value)) return 'does not have the expected form'
   }
   if (field.oneOf !== null && !field.oneOf.some((allowed) => allowed === value)) {

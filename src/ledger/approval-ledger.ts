@@ -44,8 +44,8 @@ export interface ApprovalStore {
   askApproval(ask: AskApproval): Promise<AskAnswer>
   findApproval(id: string): Promise<Approval | null>
   answerApproval(answer: AnswerApproval): Promise<AnswerAnswer>
-  /** Ends one that nobody is to answer: its request could not be recorded. */
-  withdrawApproval(id: string): Promise<void>
+  /** Ends one that nobody is to answer or use any more; `why` is its end reason. */
+  withdrawApproval(id: string, why: string): Promise<void>
   /** Those whose time is up or whose task ended, each at most every 2 s until its end is written down. */
   takeDueApprovals(limit: number): Promise<string[]>
   /** `expired`: its end is to be written down, then `approvalExpiryWritten`. `over`: there is nothing to say. */

@@ -48,8 +48,8 @@ export function createApprovalStore(redis: Connection, tag: string, run: RunScri
       if (outcome === 'locked') return { outcome, target: first }
       return { outcome }
     },
-    async withdrawApproval(id) {
-      await run('expire-approval', id, 'not_recorded')
+    async withdrawApproval(id, why) {
+      await run('expire-approval', id, why)
     },
     takeDueApprovals: async (limit) => (await run('take-due-names', 'approvals', limit)) as string[],
     expireApproval: async (id) => (await run('expire-approval', id, '')) as 'expired' | 'over' | 'early',

@@ -16,6 +16,7 @@ const grants = `
   ship.run: { access: admin, resource: repo, provider: far, ttl: { default: 60s, max: 10m }, ${recipe}, context: { note: { type: string, optional: true } } }
   ship.both: { access: admin, resource: repo, provider: far, ttl: { default: 60s, max: 10m }, ${recipe}, require: { approval: "security:1" } }
   ship.soon: { access: admin, resource: repo, provider: far, ttl: { default: 60s, max: 10m }, ${recipe} }
+  ship.task: { access: admin, resource: repo, provider: far, ttl: { default: 60s, max: 10m }, recipe: { audience: "https://api.test", scope: ["ship:\${task.id}"], verified_by: introspection } }
   ship.unsure: { access: admin, resource: repo, provider: far, ttl: { default: 60s, max: 10m }, ${recipe} }
 `
 const groups = `
@@ -36,6 +37,9 @@ permit (principal in Issuer::"ci", action == Action::"ship.both", resource);
 
 @id("ship-soon") @approval("release:1") @approval_timeout("2s")
 permit (principal in Issuer::"ci", action == Action::"ship.soon", resource);
+
+@id("ship-task") @approval("release:1")
+permit (principal in Issuer::"ci", action == Action::"ship.task", resource);
 
 @id("ship-unsure") @approval("release:1")
 permit (principal in Issuer::"ci", action == Action::"ship.unsure", resource);

@@ -8,7 +8,7 @@ import { dryRun } from '../../../src/broker/dry-run.js'
 import { exchange } from '../../../src/broker/exchange.js'
 import { Gathered } from '../../../src/broker/gathered.js'
 import { openTask } from '../../../src/broker/open-task.js'
-import type { Parts } from '../../../src/broker/parts.js'
+import type { Caller, Parts } from '../../../src/broker/parts.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
 import { replay } from '../../../src/broker/replay.js'
 import { setLock } from '../../../src/broker/set-lock.js'
@@ -101,6 +101,30 @@ describe('an approval', () => {
     await repeat(story.parts, given)
   })
 
+  test('that does not count any more is asked for anew, and the old one is over for good', async () => {
+    const given = await approved(story)
+    const parts = await under(config('"staff:rosa", ', ''))
+    const anew = await wantedBy(exchange(parts, given.caller, given.task.id, shipping(), null))
+    expect([anew.id === given.id, anew.state, anew.votes]).toEqual([false, 'pending', []])
+    expect(await lastOf(given.id)).toMatchObject({ event: 'approval.expired', reason: 'approver_removed' })
+    // Not even where who agreed is back again: else two would be good for one request.
+    expect(await codeOf(repeat(story.parts, given))).toBe('approval_required')
+    expect((await wantedBy(story.buy(given.caller, given.task, shipping()))).id).toBe(anew.id)
+  })
+
+  test('buys nothing while somebody who agreed is locked', async () => {
+    const given = await approved(story)
+    const mints = story.far.count('create')
+    const target = { principal: 'staff:rosa' }
+    const { lock } = await setLock(story.parts, story.operator(), { target, reason: 'a stolen session' })
+    const refused = await refusalOf(repeat(story.parts, given))
+    expect(refused).toMatchObject({ code: 'locked', detail: expect.stringContaining('a stolen session') })
+    expect(story.far.count('create')).toBe(mints)
+    expect((await story.parts.ledger.findApproval(given.id))?.state).toBe('approved')
+    await removeLock(story.parts, story.operator(), lock)
+    await repeat(story.parts, given)
+  })
+
   test('does not bend a rule: the repeat is decided again with what is held by then', async () => {
     const caller = story.caller()
     const task = await story.task(caller)
@@ -151,6 +175,26 @@ test('no human behind anybody above in the chain may approve what is asked below
   expect(lease.record.chain).toHaveLength(2)
 })
 
+test('nobody acts below somebody whom the issuer would not vouch for any more', async () => {
+  const [boss, helper] = [story.caller(), story.caller()]
+  const pair = { action: 'repo.read', resource: 'repo:acme/web' }
+  const { delegation } = await handOver(story, boss, await story.task(boss), toDelegate(helper), [pair])
+  const { task } = await openChild(story, helper, delegation.id)
+  const seen = story.far.seen.length
+  const require = (who: readonly Caller[]) =>
+    under(
+      config(
+        'ci: { type: oidc,',
+        `ci: { type: oidc, require: { sub: ${JSON.stringify(who.map(({ principal }) => principal.subject))} },`,
+      ),
+    )
+  const request = { action: 'repo.read', resource: 'repo:acme/web', context: {} }
+  const refused = await refusalOf(exchange(await require([helper]), helper, task.id, request, null))
+  expect(refused).toMatchObject({ code: 'not_permitted', detail: expect.stringContaining(boss.principal.id) })
+  expect(story.far.seen).toHaveLength(seen)
+  expect((await exchange(await require([helper, boss]), helper, task.id, request, null)).lease.state).toBe('active')
+})
+
 test('a task with several credentials waits for all that want it, and nothing is minted', async () => {
   const caller = story.caller()
   const mints = story.far.count('create')
@@ -162,6 +206,27 @@ test('a task with several credentials waits for all that want it, and nothing is
   // An approval is for one task: it buys nothing in a new one.
   const foreign = { purpose: 'p', credentials: [shipping({ approval_id: opened.approvals[0]?.id ?? '' })] }
   expect(await codeOf(openTask(story.parts, caller, foreign, null))).toBe('not_found')
+})
+
+test('an opening repeated with its key is the same task for whoever opened it, and for nobody else', async () => {
+  const caller = story.caller()
+  const request = { purpose: 'p', credentials: [shipping({ action: 'ship.task' })] }
+  const idempotency = { key: `${caller.principal.account}-open`, bodySha256: 'b' }
+  const open = (who: Caller) => openTask(story.parts, who, request, idempotency)
+  const { task, approvals } = await open(caller)
+  const again = await open(caller)
+  expect([again.task.id, again.approvals]).toEqual([task.id, approvals])
+  // Another job of the same run: the same account and instance, another subject.
+  const { account, instance } = caller.principal
+  const other = story.caller(undefined, { account, instance })
+  const refused = await refusalOf(open(other))
+  expect(refused).toMatchObject({ code: 'already_issued' })
+  expect((await story.records('task.opened')).filter(({ task: of }) => of === task.id)).toHaveLength(2)
+  // The recipe names the task: what is approved after the repeat is what is bought.
+  const [{ id } = { id: '' }] = again.approvals
+  await answer(story, id, aPerson('olga'))
+  const { lease } = await story.buy(caller, task, shipping({ action: 'ship.task', approval_id: id }))
+  expect(lease.record.task).toBe(task.id)
 })
 
 test('a dry run asks nobody', async () => {

@@ -121,7 +121,7 @@ describe('declared context', () => {
     expect(error.errors?.map(({ field }) => field)).toEqual(['context.z', 'context.kind', 'context.rows'])
   })
 
-  test('takes no control characters and no lone surrogates', () => {
+  test('takes no control characters, no lone surrogates, and nothing that reads otherwise than it is', () => {
     const free = grantsConfig.parse({
       a: {
         access: 'read',
@@ -134,7 +134,7 @@ describe('declared context', () => {
     }).a
     if (free === undefined) throw new Error('unreachable')
     expect(checkContext(free, { t: 'å ok' })).toEqual({ t: 'å ok' })
-    for (const t of ['a\nb', 'a\u0000', 'a\u009b', '\ud800']) {
+    for (const t of ['a\nb', 'a\u0000', 'a\u009b', '\ud800', 'a\u202eb', 'a\u2066', 'a\u200bb', '\u3164']) {
       expect(refusal(() => checkContext(free, { t })).code).toBe('invalid_request')
     }
   })

@@ -95,7 +95,7 @@ test('nobody is asked any more, and what people deny or leave unanswered ends al
   await whileFull(async () => {
     await expect(at.ledger.askApproval(more)).rejects.toMatchObject({ code: 'ledger_unavailable' })
     expect((await at.ledger.answerApproval(aDenial(denied))).outcome).toBe('ok')
-    await at.ledger.withdrawApproval(over.id)
+    await at.ledger.withdrawApproval(over.id, 'not_recorded')
     await at.ledger.approvalExpiryWritten(over.id)
   })
   expect(await at.ledger.findApproval(denied.id)).toMatchObject({ state: 'denied', votes: [{ vote: 'deny' }] })
