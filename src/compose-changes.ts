@@ -27,14 +27,14 @@ export class RulesInForce {
     this.#current.issuers.close()
   }
 
-  /** Says in the log and in the audit what became of each change. */
-  watch({ file, settings }: LoadedConfig, parts: Parts): RulesWatch {
+  /** Says in the log and in the audit what became of each change. `chain`: the folder of our audit, where the sets are kept. */
+  watch({ file, settings }: LoadedConfig, parts: Parts, chain: string): RulesWatch {
     return watchRules(file, settings.policies, {
       load: async (next) => {
         const fresh = await composeRules(next, file, parts.clock, parts.log, countIssuerEvents(parts.metrics))
         const drop = () => fresh.issuers.close()
         // Before anything is decided by it, and not taken when it cannot be kept.
-        await fresh.keepPolicies().catch((error: unknown) => {
+        await fresh.keepPolicies(chain).catch((error: unknown) => {
           drop()
           throw error
         })

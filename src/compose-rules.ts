@@ -23,7 +23,7 @@ export interface RuleSet {
   /** Told to anybody at /.well-known/hallpass. */
   readonly clientFacts: ReturnType<typeof clientFacts>
   /** Keeps the policy set beside the audit, where whoever makes a decision again finds it. Throws the file system's error. */
-  keepPolicies(): Promise<void>
+  keepPolicies(chain: string): Promise<void>
 }
 
 /** Throws ConfigError or PolicySetError, each naming file and line. */
@@ -67,7 +67,7 @@ export async function composeRules(
     },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
     clientFacts: clientFacts(settings.issuers, settings.issuer),
-    keepPolicies: () => keepPolicySet(settings.audit.directory, policySet),
+    keepPolicies: (chain) => keepPolicySet(chain, policySet),
   }
 }
 

@@ -125,7 +125,7 @@ async function composeOn(
   const parts = surroundEffects(plain, surround)
   const memoryMs = inForce.current.rules.limits.account.memory * 1000
   opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs }), (one) => one.stop())
-  await inForce.current.keepPolicies()
+  await inForce.current.keepPolicies(audit.directory)
   await audit.append({
     event: 'broker.started',
     program,
@@ -135,7 +135,7 @@ async function composeOn(
     rules: inForce.current.rules.hash,
   })
   opened.add(audit, (one) => one.append({ event: 'broker.stopped', program }))
-  const watch = opened.add(inForce.watch(loaded, parts), (one) => one.stop())
+  const watch = opened.add(inForce.watch(loaded, parts, audit.directory), (one) => one.stop())
   return {
     parts,
     program,

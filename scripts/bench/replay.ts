@@ -12,7 +12,7 @@ import type { DecisionInput } from '../../src/policy/decision.js'
 import { createPolicyEngine, type PolicyEngine } from '../../src/policy/engine.js'
 import { createGroups } from '../../src/policy/groups.js'
 import { keepPolicySet } from '../../src/policy/kept-sets.js'
-import { asTakenThen, parsePolicySet } from '../../src/policy/policy-set.js'
+import { asTakenThen, type PolicySet, parsePolicySet } from '../../src/policy/policy-set.js'
 
 export interface Replay {
   readonly decisions: number
@@ -31,7 +31,6 @@ export async function measureReplay(decisions: number): Promise<Replay> {
   try {
     const files = { 'bench.cedar': policies.join('\n') }
     const set = await parsePolicySet(files, asTakenThen)
-    await keepPolicySet(directory, set)
     const names = Array.from({ length: teams }, (_, i) => `team-${i}`)
     const groups = createGroups(Object.fromEntries(names.map((name) => [name, [`ci:${name}`]])))
     const grants = Object.fromEntries(
@@ -39,7 +38,7 @@ export async function measureReplay(decisions: number): Promise<Replay> {
     )
     const engine = createPolicyEngine({ policySet: set, grants, groups })
     const inputs = Array.from({ length: decisions }, (_, i) => inputOf(i))
-    await record(directory, engine, inputs)
+    await record(directory, set, engine, inputs)
     const plainSeconds = await timed(async () => {
       for (const input of inputs) engine.decide(input, bounds)
     })
@@ -54,7 +53,12 @@ export async function measureReplay(decisions: number): Promise<Replay> {
   }
 }
 
-async function record(directory: string, engine: PolicyEngine, inputs: readonly DecisionInput[]): Promise<void> {
+async function record(
+  directory: string,
+  set: PolicySet,
+  engine: PolicyEngine,
+  inputs: readonly DecisionInput[],
+): Promise<void> {
   const signCheckpoint = async (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.`
   const log = await openAuditLog({
     directory,
@@ -65,6 +69,7 @@ async function record(directory: string, engine: PolicyEngine, inputs: readonly 
     waitMs: 60_000,
   })
   try {
+    await keepPolicySet(log.directory, set)
     for (let from = 0; from < inputs.length; from += 500) {
       await Promise.all(inputs.slice(from, from + 500).map((input) => log.append(recordOf(engine, input))))
     }

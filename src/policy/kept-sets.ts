@@ -1,7 +1,7 @@
-// Policy sets by their hash, beside the audit whose decisions name them (I10). A file is the canonical JSON of `{path: text}`
+// Policy sets by their hash, in the folder of the audit chain whose decisions name them (I10): they go wherever it goes. A file is the canonical JSON of `{path: text}`
 // and nothing else, so that its SHA-256 is its name: whoever holds the file can see that it is the set that decided.
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { canonicalJson, type Json } from '../core/canonical-json.js'
 import { sha256Hex } from '../core/hash.js'
@@ -11,11 +11,11 @@ const folderName = 'policy-sets'
 const hashForm = /^[0-9a-f]{64}$/
 
 /**
- * Keeps the set in `<auditDirectory>/policy-sets/<hash>.json`, flushed, unless it is there already. All instances of one
- * volume share the folder. Throws the file system's error: a decision whose set is not kept could not be made again.
+ * Keeps the set in `<chain>/policy-sets/<hash>.json`, flushed, unless it is there already. `chain`: the folder of one
+ * program's audit. Throws the file system's error: a decision whose set is not kept could not be made again.
  */
-export async function keepPolicySet(auditDirectory: string, set: Pick<PolicySet, 'hash' | 'files'>): Promise<void> {
-  const directory = join(auditDirectory, folderName)
+export async function keepPolicySet(chain: string, set: Pick<PolicySet, 'hash' | 'files'>): Promise<void> {
+  const directory = join(chain, folderName)
   const path = join(directory, `${set.hash}.json`)
   if ((await findText(path, set.hash)).text !== null) return
   // Policies name people and resources: as private as the audit.
@@ -64,7 +64,7 @@ export async function findKeptSet(folders: readonly string[], hash: string): Pro
   // A record is read before it is believed: what it names must not become a path.
   if (!hashForm.test(hash)) return { outcome: 'missing' }
   let altered = false
-  for (const folder of folders.flatMap((one) => [one, dirname(one)])) {
+  for (const folder of (await Promise.all(folders.map(withChains))).flat()) {
     const found = await findText(join(folder, folderName, `${hash}.json`), hash)
     if (found.text !== null) {
       return { outcome: 'found', files: JSON.parse(found.text) as Record<string, string> }
@@ -72,6 +72,12 @@ export async function findKeptSet(folders: readonly string[], hash: string): Pro
     altered ||= found.altered
   }
   return { outcome: altered ? 'altered' : 'missing' }
+}
+
+/** The folder, and the chains in it. */
+async function withChains(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  return [folder, ...entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name))]
 }
 
 async function findText(path: string, hash: string): Promise<{ text: string | null; altered: boolean }> {

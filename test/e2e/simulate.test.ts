@@ -30,7 +30,10 @@ const principal = {
   attributes: { repository: 'acme/web' },
 }
 const simulate = (body: object, as = operator) => stack.call('POST', '/v1/policy/simulate', { token: as, body })
-const sets = () => readdirSync(join(stack.directory, 'audit', 'policy-sets'))
+/** Of each program that takes rules into force. */
+const folders = () =>
+  readdirSync(join(stack.directory, 'audit')).map((chain) => join(stack.directory, 'audit', chain, 'policy-sets'))
+const sets = () => [...new Set(folders().flatMap((folder) => readdirSync(folder)))]
 
 test('what was decided by two sets, across a reload and two programs, replays equal, and both sets are kept', async () => {
   const task = await openTask(stack, token)
@@ -40,7 +43,7 @@ test('what was decided by two sets, across a reload and two programs, replays eq
   await stack.call('POST', `${task.path}/credentials`, { token, body: refused })
   expect(sets()).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.json$/)])
   const [file = ''] = sets()
-  expect(statSync(join(stack.directory, 'audit', 'policy-sets', file)).mode & 0o777).toBe(0o600)
+  for (const folder of folders()) expect(statSync(join(folder, file)).mode & 0o777).toBe(0o600)
   writeFileSync(join(stack.directory, 'policies', readdirSync(join(stack.directory, 'policies'))[0] ?? ''), next)
   await until(
     async () => sets().length,

@@ -74,7 +74,6 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
   const folder = await mkdtemp(join(tmpdir(), 'hallpass-broker-'))
   const loaded = await (settings.load ?? loadStoryRules)(folder, settings.limits ?? '')
   let inForce = await composeRules(loaded.settings, loaded.file, clock)
-  await inForce.keepPolicies()
   await createMissingKeys(join(folder, 'keys'), systemClock)
   const keyset = await openFileKeyset({ directory: join(folder, 'keys') })
   const signCheckpoint = createCheckpointSigner(keyset, storyIssuer)
@@ -85,6 +84,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
     clock,
     signCheckpoint,
   })
+  await inForce.keepPolicies(audit.directory)
   const auditSwitch: TestBroker['auditSwitch'] = { isDown: () => false }
   const quiet = () => undefined
   const opened: Connection[] = []

@@ -123,7 +123,7 @@ const decisions = () => {
 
 test('whatever was decided replays to the same answer', async () => {
   const { directory, log } = await openAudit()
-  for (const set of sets) await keepPolicySet(directory, set)
+  for (const set of sets) await keepPolicySet(log.directory, set)
   const effects = new Set<string>()
   let written = 0
   await fc.assert(
@@ -173,23 +173,23 @@ describe('what does not replay is said', () => {
       equal: 0,
       unequal: [{ decision: record.decision.id, why: 'set_missing', detail: example.policySet.hash }],
     })
-    await keepPolicySet(directory, example.policySet)
-    const file = join(directory, 'policy-sets', `${example.policySet.hash}.json`)
+    await keepPolicySet(log.directory, example.policySet)
+    const file = join(log.directory, 'policy-sets', `${example.policySet.hash}.json`)
     const text = readFileSync(file, 'utf8')
     writeFileSync(file, text.replace('forbid', 'permit'))
     expect((await replayDecisions([directory], {}, quiet)).unequal).toMatchObject([{ why: 'set_altered' }])
     const elsewhere = await openAudit()
-    await keepPolicySet(elsewhere.directory, example.policySet)
+    await keepPolicySet(elsewhere.log.directory, example.policySet)
     await elsewhere.log.append({ event: 'broker.started' })
     expect(await replayDecisions([directory, elsewhere.directory], {}, quiet)).toMatchObject({ ok: true, equal: 1 })
-    // A start writes what is not whole again; one chain's folder finds the sets beside it.
-    await keepPolicySet(directory, example.policySet)
+    // A start writes what is not whole again; one chain's folder has its own.
+    await keepPolicySet(log.directory, example.policySet)
     expect(await replayDecisions([join(directory, 'one-dev')], {}, quiet)).toMatchObject({ ok: true, equal: 1 })
   })
 
   test('one flipped attribute: the record is named as altered, with the member that differs', async () => {
     const { directory, log } = await openAudit()
-    await keepPolicySet(directory, example.policySet)
+    await keepPolicySet(log.directory, example.policySet)
     const record = one()
     expect(record.verdict.effect).toBe('permit')
     await write(log, record)
@@ -216,7 +216,7 @@ describe('what does not replay is said', () => {
 
   test('a decision that names another set: the members that differ', async () => {
     const { directory, log } = await openAudit()
-    for (const set of sets) await keepPolicySet(directory, set)
+    for (const set of sets) await keepPolicySet(log.directory, set)
     const record = one()
     await write(log, { ...record, decision: { ...record.decision, policySet: sets[1]?.hash ?? '' } })
     const { ok, unequal } = await replayDecisions([directory], {}, quiet)
@@ -227,7 +227,7 @@ describe('what does not replay is said', () => {
 
   test('a record of before the basis was kept, a decision of no form, and nothing at all', async () => {
     const { directory, log } = await openAudit()
-    await keepPolicySet(directory, example.policySet)
+    await keepPolicySet(log.directory, example.policySet)
     expect(await replayDecisions([directory], {}, quiet).catch((error: Error) => error.message)).toMatch(
       /no audit here/,
     )
@@ -241,7 +241,7 @@ describe('what does not replay is said', () => {
 
   test('only the decision, the task and the span that were asked for', async () => {
     const { directory, log } = await openAudit()
-    await keepPolicySet(directory, example.policySet)
+    await keepPolicySet(log.directory, example.policySet)
     const records = [one(), one(), one()]
     for (const record of records) {
       const decision = decisionRecord(record)

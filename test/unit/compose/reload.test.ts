@@ -25,7 +25,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hallpass-reload-'))
   const loaded = await loadStoryRules(folder, '')
   rules = new RulesInForce(await composeRules(loaded.settings, loaded.file, systemClock))
-  watch = rules.watch(loaded, story.parts)
+  watch = rules.watch(loaded, story.parts, folder)
   // The first look has to have seen what is there.
   await new Promise((resolve) => setTimeout(resolve, 300))
 })
