@@ -63,7 +63,7 @@ async function directoriesOf({ directories, config, env }: AuditReplayCommand): 
   return [settings.audit.directory]
 }
 
-/** Throws the file system's error, and an Error for a folder without any audit. */
+/** Throws UsageError for a folder without any audit, and the file system's error. */
 export async function replayDecisions(
   directories: readonly string[],
   filter: DecisionFilter,

@@ -33,6 +33,7 @@ export async function showAudit(command: AuditShowCommand, output: CommandOutput
   }
   const shown = records.slice(-command.limit)
   output.print({ records: shown, matched }, shown.map(lineOf).join('\n'))
+  if (matched === 0) output.note('hallpass: no record matches')
   if (matched > shown.length)
     output.note(`hallpass: the newest ${shown.length} of ${matched} records; see --limit, --from and --to`)
   return 0

@@ -19,7 +19,7 @@ export function explainSituation(
   situation: Situation,
   settings: Settings,
   set: PolicySet,
-  notes: readonly string[] = [],
+  { notes, isAlone }: Pick<Explanation, 'notes' | 'isAlone'> = { notes: [], isAlone: false },
 ): Explanation {
   const outcome = createSituationEngine(settings, set).outcomeOf(situation)
   const request = requestIn(situation)
@@ -35,6 +35,7 @@ export function explainSituation(
     ...offersOf(situation, determining, outcome, settings),
     escalation: situation.kind === 'grant' && situation.input.escalation,
     notes,
+    isAlone,
   }
 }
 
@@ -48,7 +49,10 @@ function requestIn(situation: Situation): Request | null {
 
 function whatOf(situation: Situation): Explanation['what'] {
   const principal = situation.principal.id
-  if (situation.kind === 'refused') return { action: 'the request', resource: 'its resource', principal, access: null }
+  if (situation.kind === 'refused') {
+    const { action, resource } = situation
+    return { action, resource, principal, access: null }
+  }
   if (situation.kind === 'operate') {
     const { action, target } = situation
     return { action, resource: target === 'broker' ? 'broker' : target.id, principal, access: null }

@@ -21,6 +21,8 @@ export interface Explanation {
   readonly escalation: boolean
   /** What a reader has to know of the explanation itself. */
   readonly notes: readonly string[]
+  /** Of the caller alone, where others stand above it, whose ceilings and permits decide as well. */
+  readonly isAlone: boolean
 }
 
 const effects = { permit: 'permitted', deny: 'denied', approval_required: 'an approval is needed', refused: 'refused' }
@@ -29,7 +31,7 @@ export function explanationText(explanation: Explanation): string {
   const { what, outcome, near } = explanation
   const why = outcome.reason ?? (outcome.code === 'binding_required' ? outcome.code : null)
   return [
-    `${effects[outcome.effect]}${why === null ? '' : ` (${why})`}: ${what.action} on ${what.resource} for ${what.principal}`,
+    `${explanation.isAlone ? 'for the caller alone ' : ''}${effects[outcome.effect]}${why === null ? '' : ` (${why})`}: ${what.action} on ${what.resource} for ${what.principal}`,
     ...(outcome.detail === null ? [] : [outcome.detail]),
     ...explanation.notes.map((note) => `note: ${note}`),
     '',
@@ -128,6 +130,7 @@ export function explanationView(explanation: Explanation): unknown {
     lifetime,
     escalation: rest.escalation,
     notes: rest.notes,
+    caller_alone: rest.isAlone,
   }
 }
 

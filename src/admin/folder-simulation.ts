@@ -25,7 +25,7 @@ export interface FolderSimulation {
 
 const maxGroups = 10_000
 
-/** Throws the file system's error, and an Error for a folder without any audit. */
+/** Throws UsageError for a folder without any audit, and the file system's error. */
 export async function simulateFolders(
   directories: readonly string[],
   filter: DecisionFilter,

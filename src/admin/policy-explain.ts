@@ -48,11 +48,11 @@ export interface ExplainOptions {
 export async function runPolicyExplain(command: PolicyExplainCommand, output: CommandOutput): Promise<number> {
   const { settings } = await loadConfig(command.config, command.env)
   const set = named(settings, await loadPolicies(settings))
-  const { situation, notes } =
+  const { situation, ...told } =
     command.decision === undefined
-      ? { situation: describedSituation(command.asked, settings), notes: [] }
+      ? { situation: describedSituation(command.asked, settings), notes: [], isAlone: false }
       : await recordedSituation(command.decision, command.audit, settings, set)
-  const explanation = explainSituation(situation, settings, set, notes)
+  const explanation = explainSituation(situation, settings, set, told)
   output.print(explanationView(explanation), explanationText(explanation))
   return 0
 }
@@ -71,14 +71,23 @@ async function recordedSituation(id: string, audit: string | undefined, settings
   const record = await findRecordedDecision(directory, id).catch((error: unknown) => {
     throw new UsageError(`${directory}: ${error instanceof Error ? error.message : String(error)}`)
   })
-  if (record === null) throw new UsageError(`${directory}: no record here has the decision ${id} with its input`)
+  if (record === null)
+    throw new UsageError(
+      `${directory}: no record here has the decision ${id} with its input (dry runs are not recorded)`,
+    )
   const situation = situationOfRecord(record, settings)
   if (situation === null) throw new UsageError(`${record.input.action} is no grant of this configuration any more`)
   const by = record.policies.length === 0 ? '' : ` by ${record.policies.join(', ')}`
-  const then = `it was decided ${record.effect}${by} at ${new Date(record.input.now).toISOString()}`
+  const why = record.reason === null ? '' : ` (${record.reason})`
+  const then = `it was decided ${record.effect}${why}${by} at ${new Date(record.input.now).toISOString()}`
   const isOther = record.policySet !== set.hash
   const set_then = isOther ? `, with the policy set ${record.policySet}: what follows is by the policies of now` : ''
-  return { situation, notes: [`${then}${set_then}`] }
+  const above = `the task was below others, whose permits and ceilings were judged as well: what follows is of the caller alone`
+  return {
+    situation,
+    notes: [`${then}${set_then}`, ...(record.hasAncestors ? [above] : [])],
+    isAlone: record.hasAncestors,
+  }
 }
 
 function describedSituation(asked: ExplainOptions, settings: Settings): Situation {
@@ -105,6 +114,7 @@ function writtenOf(asked: ExplainOptions, settings: Settings): Partial<Unparsed>
     throw new UsageError('say what to explain: a decision id, or --principal ISSUER:SUBJECT --action A --resource R')
   }
   const colon = principal.indexOf(':')
+  if (colon < 1) throw new UsageError(`--principal: expected ISSUER:SUBJECT, not "${principal}"`)
   const issuer = principal.slice(0, Math.max(colon, 0))
   const isOperate = (operateActions as readonly string[]).includes(action)
   const [wanted] = parseCredentialOptions({ action, resource, context: asked.context })

@@ -66,7 +66,7 @@ const words: Readonly<Record<string, (entry: Told) => string>> = {
   'approval.expired': (e) => `approval ${text(e.approval)} expired: ${text(e.reason)}`,
   'approval.used': (e) => `approval ${text(e.approval)} used for ${text(e.lease)}; approved by ${list(e.approvers)}`,
   'delegation.created': (e) =>
-    `delegated ${text(e.delegation)} to ${targetOf(e.delegate)}, until ${text(e.expires_at)}: ${ceilingOf(e.ceiling)}`,
+    `delegated ${text(e.delegation)} to ${delegateOf(e.delegate)}, until ${text(e.expires_at)}: ${ceilingOf(e.ceiling)}`,
   'delegation.used': (e) => `delegation ${text(e.delegation)} used by ${text(e.principal)}${given('opening', e.child)}`,
   'lease.reserved': (e) => `PERMITTED ${asked(e)}, ${text(e.lease)} reserved${given('until', e.deadline)}${decided(e)}`,
   'lease.issued': (e) =>
@@ -95,7 +95,15 @@ const words: Readonly<Record<string, (entry: Told) => string>> = {
 
 function ceilingOf(ceiling: unknown): string {
   if (!Array.isArray(ceiling)) return '-'
-  return ceiling.map((pair) => `${text(told(pair).action)} on ${text(told(pair).resource)}`).join(', ')
+  const pairs: unknown[][] = ceiling.filter(Array.isArray)
+  return pairs.map(([action, resource]) => `${text(action)} on ${text(resource)}`).join(', ') || '-'
+}
+
+/** `{issuer, subject, instance}` → `ci:repo:acme/tools`; a sub-agent without an identity of its own by the name it was given. */
+function delegateOf(delegate: unknown): string {
+  const { agent, issuer, subject, instance } = told(delegate)
+  if (agent !== undefined) return `agent ${text(agent)}`
+  return `${text(issuer)}:${text(subject)}${given('instance', instance)}`
 }
 
 /** Of every record; they say where and when, not what. */

@@ -13,6 +13,10 @@ export interface RecordedDecision {
   readonly policySet: string
   readonly ttlSeconds: number | null
   readonly input: DecisionInput
+  /** Why it was denied, such as `outside_ceiling`. */
+  readonly reason: string | null
+  /** Whether somebody stood above the caller: what they were permitted and what they handed on was judged as well. */
+  readonly hasAncestors: boolean
 }
 
 const text = z.string()
@@ -22,6 +26,8 @@ const recorded = z.looseObject({
   policies: z.array(text),
   policySet: text,
   ttl_seconds: z.int().optional(),
+  reason: text.nullish(),
+  ancestors: z.array(z.unknown()).optional(),
   input: z.looseObject({
     principal: z.looseObject({
       id: text,
@@ -60,8 +66,16 @@ function decisionIn(decision: Json | undefined, id: string): RecordedDecision | 
   if (typeof decision !== 'object' || decision === null || !('id' in decision) || decision.id !== id) return null
   const parsed = recorded.safeParse(decision)
   if (!parsed.success) return null
-  const { effect, policies, policySet, ttl_seconds, input } = parsed.data
-  return { effect, policies, policySet, ttlSeconds: ttl_seconds ?? null, input: input as unknown as DecisionInput }
+  const { effect, policies, policySet, ttl_seconds, reason, ancestors, input } = parsed.data
+  return {
+    effect,
+    policies,
+    policySet,
+    ttlSeconds: ttl_seconds ?? null,
+    input: input as unknown as DecisionInput,
+    reason: reason ?? null,
+    hasAncestors: (ancestors ?? []).length > 0,
+  }
 }
 
 /** The groups are those of now: a record holds who the caller was, not what the configuration made of it. */

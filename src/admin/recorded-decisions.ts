@@ -27,12 +27,14 @@ export interface AuditFolder {
   readonly verification: AuditVerification
 }
 
-/** Lists and verifies. Throws the file system's error, and an Error for a folder without any audit. */
+/** Lists and verifies. Throws UsageError for a folder that cannot be read or has no audit, else the file system's error. */
 export async function openAuditFolders(directories: readonly string[]): Promise<AuditFolder[]> {
   const folders: AuditFolder[] = []
   for (const directory of directories) {
-    const chains = await listChains(directory)
-    if (chains.size === 0) throw new Error(`${directory}: there is no audit here`)
+    const chains = await listChains(directory).catch((error: unknown) => {
+      throw new UsageError(`${directory}: cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+    })
+    if (chains.size === 0) throw new UsageError(`${directory}: there is no audit here`)
     folders.push({ directory, chains, verification: await verifyAuditDirectory(directory) })
   }
   return folders

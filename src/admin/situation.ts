@@ -28,7 +28,7 @@ export type Situation = Someone &
         readonly input: DecisionInput
         readonly bounds: OfferBounds
       }
-    | { readonly kind: 'refused'; readonly error: BrokerError }
+    | { readonly kind: 'refused'; readonly action: string; readonly resource: string; readonly error: BrokerError }
     | {
         readonly kind: 'operate'
         readonly action: string
@@ -99,7 +99,7 @@ function asking(
   try {
     return { ...someone, kind: 'grant', ...decisionParts(written, grant, resource, someone.principal, rules, problems) }
   } catch (error) {
-    if (error instanceof BrokerError) return { ...someone, kind: 'refused', error }
+    if (error instanceof BrokerError) return { ...someone, kind: 'refused', action, resource: resource.id, error }
     throw error
   }
 }

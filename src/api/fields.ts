@@ -16,7 +16,7 @@ export const resourceId = z
 export const ttlSeconds = z.int().min(1).max(31_536_000)
 /** Below it a pause of ours that nobody notices would count as theirs. */
 export const heartbeatSeconds = z.int().min(5).max(3600)
-export const timestamp = z.iso.datetime()
+export const timestamp = z.iso.datetime({ message: 'expected a time such as 2031-05-06T07:08:09Z' })
 export const idOf = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`), `expected an id that starts with ${prefix}_`)
 /** A whole number in a query: digits alone, since JavaScript would take an empty text, `0x10` or ` 7 ` for one too. */

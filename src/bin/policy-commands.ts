@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import type { ExplainOptions } from '../admin/policy-explain.js'
 import { UsageError } from '../cli/exit-codes.js'
+import { asUsage } from './as-usage.js'
 import type { AddCommand, Story } from './command-table.js'
 
 interface TestOptions {
@@ -110,14 +111,6 @@ const runTest: Story<TestOptions> = async (io, [path], { config, watch, coverage
   } finally {
     for (const signal of signals) io.signals.off(signal, end)
   }
-}
-
-/** What cannot be read is how it was called: 1 is for a case that fails. */
-async function asUsage(error: unknown): Promise<unknown> {
-  const { ConfigError } = await import('../config/problems.js')
-  const { PolicySetError } = await import('../policy/policy-set.js')
-  const isUnreadable = error instanceof ConfigError || error instanceof PolicySetError
-  return isUnreadable ? new UsageError(error.message) : error
 }
 
 function percentOf(text: string | undefined): number | undefined {

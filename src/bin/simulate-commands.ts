@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import type { FailOn } from '../admin/policy-simulate.js'
 import { UsageError } from '../cli/exit-codes.js'
+import { asUsage } from './as-usage.js'
 import type { AddCommand, Story } from './command-table.js'
 
 const configOption = () =>
@@ -96,7 +97,16 @@ export function addSimulateCommand(policy: Command, add: AddCommand): void {
     .option('--fail-on <kind>', 'loss, gain or change (any; the default); may be repeated', collect)
 }
 
-const runSimulate: Story<SimulateOptions> = async (io, _, options) => {
+/** A candidate that does not load is no change (1): nothing was compared. */
+const runSimulate: Story<SimulateOptions> = async (...called) => {
+  try {
+    return await simulated(...called)
+  } catch (error) {
+    throw await asUsage(error)
+  }
+}
+
+const simulated: Story<SimulateOptions> = async (io, _, options) => {
   const { config, candidate, recorded, request, principal, live } = options
   const simulate = await import('../admin/policy-simulate.js')
   const command = { config, env: io.environment, candidate, failOn: failOnOf(options.failOn) }

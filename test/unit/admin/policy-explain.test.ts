@@ -1,4 +1,5 @@
 import { appendFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { runHallpass } from '../../support/command-line.js'
@@ -149,4 +150,69 @@ describe('policy explain', () => {
     expect(exitCode).toBe(2)
     expect(stderr).toMatch(message)
   })
+
+  test('of a request that would be refused before any decision: it is named, and what is wrong with it', async () => {
+    const { stdout } = await explain(deployer, 'database.query', 'database:orders', '--context', 'nope=1')
+    expect(stdout).toMatch(/^refused: database\.query on database:orders for .*\n.*nope/)
+  })
+
+  test('of somebody without an issuer: what was expected', async () => {
+    const { exitCode, stderr } = await explain('prod', 'database.query', 'database:orders')
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 2,
+      stderr: 'hallpass: --principal: expected ISSUER:SUBJECT, not "prod"\n',
+    })
+  })
+
+  test('of a decision below others: what is told is of the caller alone, and why it was denied', async () => {
+    const audit = await auditOf(outsideCeiling)
+    const { exitCode, stdout } = await runHallpass(
+      ['policy', 'explain', outsideCeiling.id, '--audit', audit, '--config', example.file],
+      { environment: exampleEnv },
+    )
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^for the caller alone /) })
+    expect(stdout).toContain('note: it was decided deny (outside_ceiling) at 2031-05-06T07:08:09.000Z')
+    expect(stdout).toContain('of the caller alone')
+  })
 })
+
+const holdings = { activeLeases: 0, holding: [], granted: [] }
+const outsideCeiling = {
+  id: 'dec_01hzy3v5q8k2m4n6p8r0s2t4v6',
+  effect: 'deny',
+  reason: 'outside_ceiling',
+  policies: [],
+  policySet: '0'.repeat(64),
+  ancestors: [{ effect: 'permit' }],
+  input: {
+    principal: {
+      id: deployer,
+      issuer: 'prod',
+      subject: deployer.slice('prod:'.length),
+      account: deployer,
+      use: 'workload',
+      attributes: {},
+      binding: 'none',
+    },
+    action: 'database.query',
+    resource: { id: 'database:orders', type: 'database', attributes: {} },
+    requestedTtlSeconds: 300,
+    declared: {},
+    task: { ageSeconds: 0, depth: 1, activeLeases: 0 },
+    session: { ...holdings, holdingAccess: [], holdingResources: [], grantedAccess: [], grantedResources: [] },
+    account: { ...holdings, holdingAccess: [], holdingResources: [], grantedAccess: [], grantedResources: [] },
+    recentDenials: 0,
+    escalation: false,
+    binding: 'none',
+    now: Date.parse('2031-05-06T07:08:09Z'),
+  },
+}
+
+/** A folder with one record; `explain` reads it, and leaves it to `audit verify` to check the chain. */
+async function auditOf(decision: object): Promise<string> {
+  const chain = join(example.folder, 'audit', 'one')
+  await mkdir(chain, { recursive: true })
+  const record = { event: 'decision.denied', instance: 'one', seq: 1, time: '2031-05-06T07:08:09Z', prev: '', decision }
+  await writeFile(join(chain, '1.jsonl'), `${JSON.stringify(record)}\n`)
+  return join(example.folder, 'audit')
+}
