@@ -184,7 +184,7 @@ describe('keys', () => {
 
   test('are asked for once, however many wait for an issuer that hangs', async () => {
     server.behave('hang')
-    const { authenticate } = create({}, { fetchTimeoutMs: 1500 })
+    const { authenticate } = create({}, { fetchTimeoutMs: 5000 })
     const claims = { iss: server.issuer, sub: 'x', aud: ourIssuer, exp: clock.now() / 1000 + 60 }
     const waiting = Array.from({ length: 1000 }, (_, i) => unsignedToken(claims, { alg: 'ES256', kid: `${i}` }))
     const refusals = await Promise.all(waiting.map((token) => authenticate(token).catch((error: unknown) => error)))

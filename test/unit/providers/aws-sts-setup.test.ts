@@ -87,7 +87,7 @@ describe('doctor', () => {
   let provider: Provider
   beforeAll(async () => {
     world = await startAwsWorld()
-    provider = world.createProvider({ timeout: '1s' })
+    provider = world.createProvider({ timeout: '10s' })
     provider.validate(objectRead, { name: 'object.read', standing: false, maxTtlSeconds: 600 })
   })
   afterAll(() => world.stop())

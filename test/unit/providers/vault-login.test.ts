@@ -19,7 +19,7 @@ const logins = (vault: VaultBench) => vault.standIn.calls.filter(({ path }) => p
 
 describe('login by JWT', () => {
   test('as hallpass, to the address exactly as written, for a minute, and shared by all calls', async () => {
-    bench = await startVaultBench()
+    bench = await startVaultBench({}, { timeout: '10s' })
     const { standIn } = bench
     await Promise.all([issue(bench), issue(bench), issue(bench)])
     expect(logins(bench)).toHaveLength(1)
