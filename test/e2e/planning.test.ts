@@ -203,7 +203,7 @@ describe('hallpass can and hallpass actions', () => {
     expect(denied.stdout).toContain(
       'denied (no_permit): repo.tagged on repo:acme/web for ci:repo:acme/web:ref:refs/heads/main',
     )
-    expect(denied.stdout).toMatch(/note: it was decided deny at 20[0-9T:.-]+Z\n/)
+    expect(denied.stdout).toMatch(/note: it was decided deny \(no_permit\) at 20[0-9T:.-]+Z\n/)
     expect(denied.stdout).toMatch(/no +context\.declared\.kind == "final" +context\.declared\.kind: "draft"/)
     const bought = await stack.call('POST', '/v1/tasks', {
       token,
