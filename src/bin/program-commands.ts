@@ -121,12 +121,15 @@ function addPolicy(root: Command, add: AddCommand): void {
         // Its findings first; what does not load is asked of nobody.
         const code = await runPolicyCheck(command, io.output)
         if (code !== 0) return code
-        const { tellLive } = await import('../cli/policy-change.js')
-        await tellLive(against, await readPolicies(command), io)
+        const { tellCandidate } = await import('../cli/candidate.js')
+        await tellCandidate(against, await readPolicies(command), io)
         return code
       },
     ),
-  ).option('--against <url>', 'ask the running broker which live leases would end by these policies (operators)')
+  ).option(
+    '--against <url>',
+    'ask the running broker which live leases would end by these policies, and who gains or loses (operators)',
+  )
   withConfig(
     add(
       policy,

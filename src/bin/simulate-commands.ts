@@ -86,7 +86,7 @@ export function addSimulateCommand(policy: Command, add: AddCommand): void {
     .addOption(configOption())
     .requiredOption('--candidate <folder>', 'the policies to compare with those of the configuration')
     .option('--recorded [folders...]', "the decisions of these audit folders (default: the configuration's)")
-    .option('--live', 'the leases that live at the broker (HALLPASS_URL): which would end (operators)')
+    .option('--live', 'at the broker (HALLPASS_URL): which live leases would end, and who gains or loses (operators)')
     .option('--request <file>', 'one request, as JSON (see docs/simulate.md)')
     .option('--principal <issuer:subject>', 'one request: whose')
     .option('--action <action>', 'of --principal: which action')
@@ -122,14 +122,15 @@ const simulated: Story<SimulateOptions> = async (io, _, options) => {
   return await simulate.simulateRequestOnFiles(command, asked, io.output)
 }
 
-/** At the broker that HALLPASS_URL names: a candidate that ends what lives is a loss. */
+/** At the broker that HALLPASS_URL names. */
 async function simulateLive(io: Parameters<Story<object>>[0], candidate: string, failOn: FailOn[]): Promise<number> {
-  const [{ readPolicyFolder }, { tellLive }] = await Promise.all([
+  const [{ readPolicyFolder }, { tellCandidate }] = await Promise.all([
     import('../admin/policy.js'),
-    import('../cli/policy-change.js'),
+    import('../cli/candidate.js'),
   ])
-  const wouldEnd = await tellLive(io.environment.HALLPASS_URL, await readPolicyFolder(candidate), io)
-  return wouldEnd > 0 && failOn.some((kind) => kind !== 'gain') ? 1 : 0
+  const { losses, gains, changes } = await tellCandidate(undefined, await readPolicyFolder(candidate), io)
+  const counted = { loss: losses, gain: gains, change: losses + gains + changes }
+  return failOn.some((kind) => counted[kind] > 0) ? 1 : 0
 }
 
 function failOnOf(kinds: readonly string[] = ['change']): FailOn[] {

@@ -5,6 +5,7 @@ import { BrokerError } from '../core/errors.js'
 import type { RulesChange } from '../ledger/rules-change.js'
 import { liveUnder } from './live-under.js'
 import type { Caller, Parts, Rules } from './parts.js'
+import { judgedLastBy } from './redecide.js'
 
 /**
  * Lets the waiting rules end what they end; a worker does it. The word is on disk before the answer; where the audit is down it
@@ -43,8 +44,7 @@ export async function pendingChange(parts: Parts, cursor: string | null): Promis
   if (change === null) return { change: null, leases: [], next_cursor: null }
   const shown = changeView(rules, change)
   if (change.state === 'done' || change.hash !== rules.hash) return { change: shown, leases: [], next_cursor: null }
-  const before = rules.earlier.find(({ hash }) => hash === change.applied) ?? null
-  const { leases, next } = await liveUnder(parts, rules, before, cursor)
+  const { leases, next } = await liveUnder(parts, rules, judgedLastBy(rules, change.applied), cursor)
   return { change: shown, leases, next_cursor: next }
 }
 

@@ -163,14 +163,23 @@ class Work {
   }
 }
 
-/** What a set is held against: the one before, as far as it is known. */
+/**
+ * The rules that live leases were judged by last, as far as they are known. Null where those are the same as now: what was issued
+ * meanwhile was by others, and these would find nothing new in themselves.
+ */
+export const judgedLastBy = (
+  { hash, earlier }: Pick<Rules, 'hash' | 'earlier'>,
+  applied: string | null,
+): Rules | null => (applied === hash ? null : (earlier.find((one) => one.hash === applied) ?? null))
+
+/** What a set is held against. */
 export function judgeOptions(
-  { earlier }: Rules,
+  rules: Rules,
   { applied, requires }: Pick<RedecisionTurn, 'applied' | 'requires'>,
 ): JudgeOptions {
   return {
     requiredBefore: requires === null ? null : (JSON.parse(requires) as RequirementDigests),
-    before: earlier.find(({ hash }) => hash === applied) ?? null,
+    before: judgedLastBy(rules, applied),
   }
 }
 

@@ -1,4 +1,4 @@
-// `hallpass policy pending|apply`: changed rules that wait for an operator's word. And what a candidate would end, of what lives.
+// `hallpass policy pending|apply`: changed rules that wait for an operator's word.
 import type { BrokerClient, NoLongerPermitted } from '../client/index.js'
 import { type CommandIo, connectBroker } from './connection.js'
 import { exitCodes } from './exit-codes.js'
@@ -34,7 +34,8 @@ function describePending(
   return [`${head}: ${what}`, ...tableOf(leases)].join('\n')
 }
 
-const tableOf = (leases: readonly NoLongerPermitted[]) =>
+/** One line for each lease. */
+export const tableOf = (leases: readonly NoLongerPermitted[]) =>
   leases.length === 0
     ? []
     : [
@@ -55,32 +56,4 @@ export async function runPolicyApply(hash: string, { reason }: { reason: string 
   const change = await connectBroker(io.environment).applyPolicyChange({ hash, reason })
   io.output.print(change, `${change.rules}: ${change.would_end} of ${change.live} live leases are ended now`)
   return exitCodes.done
-}
-
-/**
- * Asks a running broker which live leases would end by these policies, by path in their folder, and tells it. Returns how many.
- * Throws ClientError.
- */
-export async function tellLive(
-  url: string | undefined,
-  files: Readonly<Record<string, string>>,
-  io: CommandIo,
-): Promise<number> {
-  const client = connectBroker(url === undefined ? io.environment : { ...io.environment, HALLPASS_URL: url })
-  const { candidate, live, would_end } = await simulateLive(client, files)
-  const head = `set ${candidate}: ${would_end.length} of ${live} live leases would end`
-  io.output.print({ candidate, live, would_end }, [head, ...tableOf(would_end)].join('\n'))
-  return would_end.length
-}
-
-/** All pages. */
-async function simulateLive(client: BrokerClient, policies: Readonly<Record<string, string>>) {
-  let page = await client.simulateLive({ policies })
-  const all = { candidate: page.candidate, live: page.live, would_end: [...page.would_end] }
-  while (page.next_cursor !== null) {
-    page = await client.simulateLive({ policies, cursor: page.next_cursor })
-    all.live += page.live
-    all.would_end.push(...page.would_end)
-  }
-  return all
 }

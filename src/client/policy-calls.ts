@@ -7,7 +7,7 @@ import {
   pendingList,
   policyChange,
 } from '../api/policy-change.js'
-import { type LiveSimulation, liveSimulation } from '../api/simulate.js'
+import { type LiveSimulation, liveSimulation, type RecordedSimulation, recordedSimulation } from '../api/simulate.js'
 
 export type ApplyPolicyChange = z.input<typeof applyRequest>
 
@@ -17,6 +17,12 @@ export interface PolicyCalls {
   applyPolicyChange(word: ApplyPolicyChange): Promise<PolicyChange>
   /** A page of the live leases that would end by these policies, given by path. */
   simulateLive(candidate: { policies: Readonly<Record<string, string>>; cursor?: string }): Promise<LiveSimulation>
+  /** A page of the broker's recorded decisions since then, made again by these policies. */
+  simulateRecorded(candidate: {
+    policies: Readonly<Record<string, string>>
+    from: string
+    cursor?: string
+  }): Promise<RecordedSimulation>
 }
 
 type Call = <Schema extends z.ZodType>(wanted: {
@@ -38,6 +44,13 @@ export function policyCalls(call: Call): PolicyCalls {
         path: ['policy', 'simulate'],
         expect: liveSimulation,
         body: { live: cursor === undefined ? {} : { cursor }, policies },
+      }),
+    simulateRecorded: ({ policies, from, cursor }) =>
+      call({
+        method: 'POST',
+        path: ['policy', 'simulate'],
+        expect: recordedSimulation,
+        body: { recorded: { from, ...(cursor === undefined ? {} : { cursor }) }, policies },
       }),
   }
 }

@@ -77,7 +77,9 @@ test('left open with 125, approved by two, gone on with once', async () => {
   expect(left.stderr).toContain(`--task ${task_id} --approval ${id}`)
 
   const listed = await stack.runAs(olga, 'approvals', '--state', 'pending')
-  expect(listed.stdout).toMatch(new RegExp(`${id} +pending +ship.run +repo:acme/web .* 2 of on-call +0/2 +[0-2]:\\d\\d`))
+  expect(listed.stdout).toMatch(
+    new RegExp(`${id} +pending +ship.run +repo:acme/web .* 2 of on-call +0/2 +[0-2]:\\d\\d`),
+  )
   const early = await exec(file, '--task', task_id, '--approval', id)
   expect([early.code, JSON.parse(early.stdout).approval.id]).toEqual([125, id])
   expect((await vote(olga, 'approve', id)).stdout).toContain('1/2 votes')

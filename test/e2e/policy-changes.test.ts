@@ -52,6 +52,16 @@ test('a lease that a new policy forbids is revoked at once, and the policy that 
   const asked = await asOperator('policy', 'check', '--config', config, '--against', stack.url)
   expect(asked).toMatchObject({ code: 0, stdout: expect.stringContaining('1 of 2 live leases would end') })
   expect(asked.stdout).toContain(read.lease)
+  // Of what was decided: each read that was bought would be denied. Whoever may not read the audit is told so.
+  expect(asked.stdout).toMatch(
+    /of [0-9]+ decisions of this broker in the last day: [1-9][0-9]* would lose, 0 would gain/,
+  )
+  expect(asked.stdout).toMatch(/would lose +ci:1296269 .* permit → deny/)
+  const live = ['policy', 'simulate', '--config', stack.configFile, '--candidate', candidate, '--live']
+  expect((await asOperator(...live, '--fail-on', 'gain')).code).toBe(0)
+  const told = await asOperator(...live, '--output', 'json')
+  expect(told.code).toBe(1)
+  expect(JSON.parse(told.stdout)).toMatchObject({ live: 2, would_end: [{ lease: read.lease }], recorded: { gains: 0 } })
   expect((await lease(read)).state).toBe('active')
 
   const { hash } = await rules()

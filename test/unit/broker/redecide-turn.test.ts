@@ -201,6 +201,26 @@ describe('of many programs', () => {
     await change(story, removePolicy(noReads))
   })
 
+  test('what was issued while a ban was lifted for a moment, too short for anybody to judge by it, ends with the ban', async () => {
+    let open = ''
+    await change(story, {
+      policies: (text) => {
+        open = text
+        return `${text}\n${noReads}`
+      },
+    })
+    const banned = story.parts.rules().hash
+    await load(story, { policies: () => open })
+    const [lease] = await several(1, 'repo.read')
+    await load(story, { policies: () => `${open}\n${noReads}` })
+    expect(story.parts.rules().hash).toBe(banned)
+    const { pendingChange } = await import('../../../src/broker/apply-change.js')
+    expect((await pendingChange(story.parts, null)).leases.map((one) => one.lease)).toEqual([lease])
+    expect(await redecide(story.parts)).toMatchObject({ outcome: 'done', ended: 1 })
+    expect(await look(lease ?? '')).toEqual(ended('forbidden', ['no-reads']))
+    await change(story, removePolicy(noReads))
+  })
+
   test('another goes on where one was killed', async () => {
     const leases = await several(4, 'repo.read')
     const { hash } = await load(story, addPolicy(noReads))
