@@ -1,6 +1,6 @@
 // Every point that a scenario passes, found by playing it once; then each of them again, with a death at that point.
 import { performance } from 'node:perf_hooks'
-import { pause } from '../wire-checks.js'
+import { lookIntoLedger, pause } from '../wire-checks.js'
 import { problemsOfAll, problemsOfRun, readEverything } from './findings.js'
 import { type Ground, type Mortal, mortals, startGround } from './ground.js'
 import { beginRun, type Run, scenarios, serveDiesIn } from './scenarios.js'
@@ -27,6 +27,7 @@ export interface Table {
 export async function findPoints(): Promise<Point[]> {
   const ground = await startGround()
   try {
+    await untilJudged(ground)
     const points = new Map<string, Point>()
     for (const [scenario, play] of Object.entries(scenarios)) {
       for (const program of mortals) ground.takeMet(program)
@@ -45,6 +46,24 @@ export async function findPoints(): Promise<Point[]> {
     return [...points.values()]
   } finally {
     await ground.stop()
+  }
+}
+
+/**
+ * Programs that start have live leases decided again, which belongs to no scenario: it would be met in one by chance, and in its
+ * next playing not. Waits until that is over, and stays so while each has said by which rules it decides.
+ */
+async function untilJudged({ stack }: Ground): Promise<void> {
+  const ledger = lookIntoLedger(stack)
+  const end = performance.now() + 30_000
+  try {
+    for (let calm = 0; calm < 8; ) {
+      if (performance.now() > end) throw new Error('live leases are still being decided again')
+      calm = (await ledger.redis.hget(ledger.key('rules'), 'state')) === 'done' ? calm + 1 : 0
+      await pause(250)
+    }
+  } finally {
+    ledger.close()
   }
 }
 
