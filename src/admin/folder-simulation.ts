@@ -43,16 +43,9 @@ export async function simulateFolders(
     else tally.add(decision, verdictView(decision.verdict), verdictView(decideAgain(candidate, decision.basis)))
     progress.tick()
   }
-  const { gain, loss, change, none } = tally.counts
   return {
     candidate: candidate.hash,
-    decisions: tally.decisions,
-    gains: gain,
-    losses: loss,
-    changes: change,
-    unchanged: none,
     skipped,
-    groups: tally.groups(),
-    not_listed: tally.notListed,
+    ...tally.sums(),
   }
 }

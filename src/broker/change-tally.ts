@@ -45,6 +45,20 @@ export class ChangeTally {
     )
   }
 
+  /** All of it, under the names that a simulation of recorded decisions answers with. */
+  sums() {
+    const { gain, loss, change, none } = this.counts
+    return {
+      decisions: this.decisions,
+      gains: gain,
+      losses: loss,
+      changes: change,
+      unchanged: none,
+      groups: this.groups(),
+      not_listed: this.notListed,
+    }
+  }
+
   #groupOf(
     kind: SimulatedChange['kind'],
     { principal, account, action }: Decided,

@@ -67,17 +67,10 @@ function answerOf(
   skipped: number,
   stoppedAt: Position | null,
 ): RecordedSimulation {
-  const { gain, loss, change, none } = tally.counts
   return {
     candidate: candidate.hash,
-    decisions: tally.decisions,
-    gains: gain,
-    losses: loss,
-    changes: change,
-    unchanged: none,
     skipped,
-    groups: tally.groups(),
-    not_listed: tally.notListed,
+    ...tally.sums(),
     next_cursor: stoppedAt === null ? null : Buffer.from(JSON.stringify(stoppedAt)).toString('base64url'),
   }
 }

@@ -65,7 +65,8 @@ async function readRecorded(client: BrokerClient, policies: Files, from: string)
 function sum(one: Recorded, other: Recorded): Recorded {
   const groups = new Map<string, Change>()
   for (const group of [...one.groups, ...other.groups]) {
-    const key = JSON.stringify([group.kind, group.principal, group.account, group.action, group.members])
+    const { decisions: _, examples: __, ...alike } = group
+    const key = JSON.stringify(alike)
     const known = groups.get(key)
     groups.set(key, known === undefined ? group : { ...known, decisions: known.decisions + group.decisions })
   }

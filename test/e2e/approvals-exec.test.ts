@@ -154,7 +154,8 @@ test('a webhook that does not answer is seen in /readyz, and doctor names it', a
   expect(approval.id).toMatch(/^appr_/)
 }, 60_000)
 
-const hasPty = spawnSync('python3', ['-c', 'import pty']).status === 0
+// Where nothing may be left out its absence fails.
+const hasPty = process.env.HALLPASS_REQUIRE_REAL === '1' || spawnSync('python3', ['-c', 'import pty']).status === 0
 
 /** `hallpass exec --wait` on a pseudo-terminal; `type` sends keys to it. */
 function onTerminal(file: string) {
