@@ -1,6 +1,6 @@
 // What a request asks for, resolved against the catalogue: which grant, which resource, what is declared, for how long.
 import type { CredentialRequest } from '../api/credentials.js'
-import { BrokerError, invalidField } from '../core/errors.js'
+import { BrokerError, type ErrorCode, invalidField } from '../core/errors.js'
 import { checkContext, type Declared } from '../grants/catalogue.js'
 import type { Grant } from '../grants/grant.js'
 import type { Resource } from '../policy/decision.js'
@@ -35,4 +35,33 @@ export function resolveAsked(parts: Parts, request: CredentialRequest): Asked {
   const resource = catalogue.resolveResource(request.resource, grant)
   const ttlSeconds = Math.min(asked, grant.ttl.maxSeconds, limits.lease.ttl)
   return { grant, resource, declared, provider, guarantees, ttlSeconds }
+}
+
+export interface AskedAtOnce {
+  readonly credential: CredentialRequest
+  readonly asked: Asked
+}
+
+/** Each of several; whatever is refused is named by its place in the list, as `credentials.1.context.branch`. Throws as above. */
+export function resolveAllAsked(parts: Parts, credentials: readonly CredentialRequest[]): AskedAtOnce[] {
+  return credentials.map((credential, i) => {
+    try {
+      return { credential, asked: resolveAsked(parts, credential) }
+    } catch (error) {
+      throw error instanceof BrokerError ? placed(error, `credentials.${i}`) : error
+    }
+  })
+}
+
+const unknownFields: Readonly<Partial<Record<ErrorCode, string>>> = {
+  unknown_action: 'action',
+  unknown_resource: 'resource',
+}
+
+function placed(error: BrokerError, place: string): BrokerError {
+  const unknown = unknownFields[error.code]
+  const found = error.errors ?? (unknown === undefined ? [] : [{ field: unknown, message: error.detail }])
+  const errors = found.map(({ field, message }) => ({ field: `${place}.${field}`, message }))
+  const [first] = errors
+  return first === undefined ? error : new BrokerError(error.code, `${first.field}: ${first.message}`, { errors })
 }

@@ -43,7 +43,7 @@ export async function delegate(
 }
 
 /** Exact pairs, each of which could be asked for; the same one twice counts once. Throws naming the field. */
-function resolveCeiling(parts: Parts, pairs: DelegationRequest['ceiling']): CeilingPair[] {
+export function resolveCeiling(parts: Parts, pairs: DelegationRequest['ceiling']): CeilingPair[] {
   const { catalogue } = parts.rules()
   const ceiling = new Map<string, CeilingPair>()
   for (const [i, { action, resource }] of pairs.entries()) {

@@ -8,7 +8,7 @@ import type { Holder, Task } from '../ledger/task.js'
 import type { JsonObject } from '../providers/provider.js'
 import { boundOf } from './approval-bound.js'
 import { approvalTimeoutOf, askApproval } from './ask-approval.js'
-import { type Asked, resolveAsked } from './asked.js'
+import { type Asked, resolveAllAsked } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { draftTask } from './draft-task.js'
 import { endTask } from './end-task.js'
@@ -19,6 +19,7 @@ import { noteDenial } from './look.js'
 import type { Caller, Parts } from './parts.js'
 import { recordOpened } from './record-opened.js'
 import { refusalOf, refuse } from './refusal.js'
+import { checkNotRepeated, repeatedOpening } from './repeated-opening.js'
 import { takeDelegation } from './take-delegation.js'
 import { isOwn, notFound } from './task-access.js'
 import { createTaskToken } from './task-token.js'
@@ -43,12 +44,10 @@ export async function openTask(
   request: OpenTaskRequest,
   idempotency: Idempotency | null,
 ): Promise<OpenedTask> {
-  const wanted = (request.credentials ?? []).map((credential) => {
-    const asked = resolveAsked(parts, credential)
-    // An approval is for one task, and there is none yet.
-    if (credential.approval_id) throw notFound('approval')
-    return { credential, asked }
-  })
+  const wanted = resolveAllAsked(parts, request.credentials ?? [])
+  // An approval is for one task, and there is none yet.
+  if (wanted.some(({ credential }) => credential.approval_id)) throw notFound('approval')
+  await checkNotRepeated(parts, caller, idempotency, wanted.length)
   const parent = await takeDelegation(parts, caller, request.delegation)
   const draft = draftTask(parts, caller, request, parent)
   const decided = await decideAll(parts, caller, draft, wanted, parent?.chain ?? [])
@@ -213,13 +212,7 @@ function notOpened(
   answer: Exclude<Awaited<ReturnType<Parts['ledger']['openTask']>>, { outcome: 'ok' }>,
   idempotency: Idempotency | null,
 ) {
-  if (answer.outcome === 'again') {
-    return answer.bodySha256 === idempotency?.bodySha256
-      ? new BrokerError('already_issued', `this Idempotency-Key already opened ${answer.task}`, {
-          members: { task: { id: answer.task } },
-        })
-      : new BrokerError('idempotency_mismatch', 'this Idempotency-Key was used with another request')
-  }
+  if (answer.outcome === 'again') return repeatedOpening(answer, idempotency)
   switch (answer.outcome) {
     case 'closed':
       return new BrokerError('task_closed', 'the task that this delegation is of has ended')

@@ -46,7 +46,7 @@ export function createApp(on: Dispatcher, routes: readonly Route[]): Express {
     // Express itself refuses what it cannot decode in a path; that is the caller's.
     const undecodable =
       error instanceof URIError || (error instanceof Error && 'status' in error && error.status === 400)
-    const known = undecodable ? new BrokerError('invalid_request', 'the path is not well formed') : error
+    const known = undecodable ? invalidField('path', 'is not well formed') : error
     if (!undecodable) on.parts.log.error({ err: error }, 'request failed')
     if (!response.headersSent) writeAnswer(response, problemAnswer(known), createId('req', on.parts.clock.now()))
   })
@@ -115,10 +115,11 @@ function answerBrokenRequest(on: Dispatcher, error: NodeJS.ErrnoException, socke
     code: tooLarge ? 'too_large' : 'invalid_request',
     detail: tooLarge
       ? `the headers are larger than ${maxHeaderBytes} bytes`
-      : 'this is not an HTTP request that can be read',
+      : 'request: this is not an HTTP request that can be read',
+    ...(tooLarge ? {} : { errors: [{ field: 'request', message: 'this is not an HTTP request that can be read' }] }),
   })
   socket.end(
     `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: application/problem+json\r\nx-request-id: ${requestId}\r\n` +
-      `cache-control: no-store\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      `x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
 }

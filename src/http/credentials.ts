@@ -2,6 +2,7 @@ import { credentialAnswers } from '../api/approvals.js'
 import * as api from '../api/credentials.js'
 import { approvalView } from '../broker/approval-view.js'
 import { ApprovalWanted } from '../broker/ask-approval.js'
+import { resolveAsked } from '../broker/asked.js'
 import { type DryRun, dryRun } from '../broker/dry-run.js'
 import { type Exchanged, exchange } from '../broker/exchange.js'
 import { decisionView, leaseView } from '../broker/views.js'
@@ -31,6 +32,7 @@ export const credentialRoutes: Route[] = [
     query: api.credentialQuery,
     body: api.credentialRequest,
     answer: credentialAnswers,
+    check: (parts, body) => void resolveAsked(parts, body),
     async run({ parts, identity, params, query, body, headers }) {
       const task = params[0] ?? ''
       await checkTaskToken(parts, identity, task)

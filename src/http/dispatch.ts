@@ -66,6 +66,7 @@ async function answerOf(
     const search = (request.url ?? '').replace(/^[^?]*\??/, '')
     const query = readQuery(search, route.query ?? noQuery)
     const body = await readRouteBody(route, request)
+    route.check?.(on.parts, body)
     checkIds(route, params)
     return await route.run({ parts: on.parts, identity, params, query, body, headers: request.headers })
   } catch (error) {

@@ -79,9 +79,12 @@ export function problemAnswer(error: unknown): Answer {
   }
 }
 
+/** What says nothing of its own; a 429 without it would be asked again at once by many a client. */
+const defaultRetryAfter: Readonly<Record<number, number>> = { 429: 60, 503: 5 }
+
 function problemHeaders(error: BrokerError, status: number): Record<string, string> {
   const headers: Record<string, string> = {}
-  const retryAfter = error.retryAfterSeconds ?? (status === 503 ? 5 : undefined)
+  const retryAfter = error.retryAfterSeconds ?? defaultRetryAfter[status]
   if (retryAfter !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfter)))
   // What is left of an over-long body is not read: the connection ends with the answer.
   if (status === 413) headers.connection = 'close'

@@ -45,18 +45,22 @@ export interface Route {
   readonly form?: z.ZodType
   readonly answer?: z.ZodType
   readonly oauth?: boolean
+  /** What is refused before whatever the path names is looked for: the catalogue and what it says of the body. */
+  check?(parts: Parts, body: unknown): void
   run(exchange: Exchange<unknown, unknown>): Promise<Answer>
 }
 
-interface TypedRoute<Q extends z.ZodType, B extends z.ZodType> extends Omit<Route, 'run' | 'query' | 'body' | 'form'> {
+interface TypedRoute<Q extends z.ZodType, B extends z.ZodType>
+  extends Omit<Route, 'run' | 'check' | 'query' | 'body' | 'form'> {
   readonly query?: Q
   readonly body?: B
   readonly form?: B
+  check?(parts: Parts, body: z.output<B>): void
   run(exchange: Exchange<z.output<Q>, z.output<B>>): Promise<Answer>
 }
 
-/** A route whose `run` sees its query and body as its schemas type them. */
+/** A route whose `check` and `run` see its query and body as its schemas type them. */
 export function route<Q extends z.ZodType, B extends z.ZodType>(typed: TypedRoute<Q, B>): Route {
-  // Sound: dispatch hands `run` nothing but what these same schemas returned.
+  // Sound: dispatch hands them nothing but what these same schemas returned.
   return typed as unknown as Route
 }

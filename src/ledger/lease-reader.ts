@@ -27,6 +27,10 @@ export function createLeaseReader(redis: Connection, tag: string, run: RunScript
       const fields = await orUnavailable(redis.hgetall(`${tag}t:${id}`))
       return fields.state === undefined ? null : taskOf(id, fields)
     },
+    async findOpening(idempotencyKey: string) {
+      const [task, bodySha256] = await orUnavailable(redis.hmget(`${tag}i:${idempotencyKey}`, 'task', 'body'))
+      return task == null || bodySha256 == null ? null : { task, bodySha256 }
+    },
     leasesOfTask: async (task: string) => (await orUnavailable(redis.smembers(`${tag}t:${task}:l`))).sort(),
     openTasksOf: async (holder: string) => (await orUnavailable(redis.smembers(`${tag}h:${holder}:t`))).sort(),
     /** Open tasks of everybody, the nearest deadline first. */

@@ -227,6 +227,8 @@ export interface LedgerCounts {
 export interface Ledger extends DelegationStore, ApprovalStore, RulesStore<HolderLook>, TimelineStore, NoticeStore {
   // The way out.
   openTask(request: OpenTask): Promise<OpenTaskAnswer>
+  /** The task that this idempotency key opened, with the hash of the body it came with; null: none. */
+  findOpening(idempotencyKey: string): Promise<{ readonly task: string; readonly bodySha256: string } | null>
   findTask(id: string): Promise<Task | null>
   look(
     task: string,

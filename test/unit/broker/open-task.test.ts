@@ -63,6 +63,17 @@ describe('with credentials asked for at once', () => {
     expect((await story.parts.ledger.findTask(opened.task.id))?.activeLeases).toBe(3)
   })
 
+  test('what is wrong with one of them is named by its place', async () => {
+    const caller = story.caller()
+    const fieldOf = async (...credentials: Partial<CredentialRequest>[]) =>
+      (await refusalOf(open(caller, credentials))).errors?.[0]?.field
+    expect(await fieldOf({}, { context: { branch: 'x' } })).toBe('credentials.1.context.branch')
+    expect(await fieldOf({ ttl_seconds: 0.5 }, {})).toBe('credentials.0.ttl_seconds')
+    expect(await fieldOf({}, {}, { action: 'repo.burn' })).toBe('credentials.2.action')
+    expect(await fieldOf({}, { resource: 'repo:other/web' })).toBe('credentials.1.resource')
+    expect(await openTasksOf(caller)).toEqual([])
+  })
+
   test('one denial: nothing is minted, there is no task, and every decision is told', async () => {
     const caller = story.caller()
     const error = await refusalOf(open(caller, [{}, { action: 'account.delete' }, { action: 'repo.write' }]))
@@ -116,6 +127,21 @@ describe('an Idempotency-Key', () => {
     expect(again).toMatchObject({ code: 'already_issued', members: { task: { id: task.id } } })
     expect(await codeOf(open(caller, [{ ttl_seconds: 5 }], `open-${process.pid}`))).toBe('idempotency_mismatch')
     expect(await openTasksOf(caller)).toEqual([task.id])
+  })
+
+  test('that bought something says so, whatever would be decided now', async () => {
+    const caller = story.caller()
+    const deploy = { action: 'deploy.run' }
+    const opened = await open(caller, [deploy], `once-${process.pid}`)
+    // Nobody holds two deployments: decided anew it would be a denial, and the caller would not know what it has.
+    expect(await codeOf(open(caller, [deploy]))).toBe('denied')
+    const again = await refusalOf(open(caller, [deploy], `once-${process.pid}`))
+    expect(again).toMatchObject({
+      code: 'already_issued',
+      members: { task: { id: opened.task.id }, leases: [{ id: opened.credentials[0]?.lease.id }] },
+    })
+    const denied = (await story.records('decision.denied')).filter((one) => one.principal === caller.principal.id)
+    expect(denied).toHaveLength(1)
   })
 
   test('is not used up by a denial', async () => {
