@@ -83,7 +83,7 @@ module.exports = {
     home('commander', folder('bin')),
     home('prom-client', folder('telemetry')),
     home('pino', folder('telemetry')),
-    home('@grpc', folder('identity')),
+    home('@grpc', `${folder('identity')}|^src/client/workload-api`),
     home('@peculiar', folder('identity')),
   ],
   options: {

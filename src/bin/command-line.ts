@@ -84,7 +84,8 @@ Environment, for the commands that talk to a broker:
   HALLPASS_TOKEN_FILE  the same in a file, read anew for each call
   HALLPASS_CERT        PEM files of an X.509-SVID and its key, instead of a token or
   HALLPASS_KEY         beside one; read anew for each call
-                       (without any: hallpass login, GitHub Actions, GitLab's HALLPASS_ID_TOKEN, Kubernetes)
+                       (without any: hallpass login, GitHub Actions, GitLab's HALLPASS_ID_TOKEN, Kubernetes,
+                       the SPIFFE Workload API at SPIFFE_ENDPOINT_SOCKET)
   HALLPASS_DPOP        1: exec and request prove a key of their own with each call
 
 Exit codes:

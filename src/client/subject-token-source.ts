@@ -57,6 +57,10 @@ export function findSubjectTokenSource(search: TokenSearch): SubjectTokenSource 
   if (isSet(gitlab)) return tokenOf('HALLPASS_ID_TOKEN', async () => gitlab)
   const projected = search.kubernetesTokenFile ?? projectedToken
   if (existsSync(projected)) return tokenOf('Kubernetes', () => readTokenFile(projected))
+  const { SPIFFE_ENDPOINT_SOCKET: socket } = environment
+  if (isSet(socket)) {
+    return tokenOf('the SPIFFE Workload API', async () => fetchSvid(socket, await search.findAudience()))
+  }
   return { name: 'none', read: () => Promise.reject(noToken(projected, environment)) }
 }
 
@@ -100,10 +104,21 @@ async function readTokenFile(path: string): Promise<string> {
   }
 }
 
-async function fetchGitHubToken(requestUrl: string, bearer: string, audience: string): Promise<string> {
+function checkAudience(audience: string): void {
   if (othersAudiences.some((pattern) => pattern.test(audience))) {
     throw new ClientError('invalid_answer', `the broker asks for a token for ${audience}, which is not its own`)
   }
+}
+
+async function fetchSvid(socket: string, audience: string): Promise<string> {
+  checkAudience(audience)
+  // gRPC is loaded only where an agent is asked: it is a large part of a start.
+  const { fetchJwtSvid } = await import('./workload-api.js')
+  return await fetchJwtSvid(socket, audience)
+}
+
+async function fetchGitHubToken(requestUrl: string, bearer: string, audience: string): Promise<string> {
+  checkAudience(audience)
   const url = parseServiceUrl(requestUrl, 'ACTIONS_ID_TOKEN_REQUEST_URL')
   url.searchParams.set('audience', audience)
   const headers = { authorization: `Bearer ${bearer}` }
@@ -125,6 +140,6 @@ function noToken(projected: string, environment: Environment): ClientError {
   return new ClientError(
     'no_subject_token',
     `nothing here says who you are: looked for HALLPASS_TOKEN, HALLPASS_TOKEN_FILE, hallpass login, ${actions}, ` +
-      `GitLab (HALLPASS_ID_TOKEN) and Kubernetes (${projected})`,
+      `GitLab (HALLPASS_ID_TOKEN), Kubernetes (${projected}) and the SPIFFE Workload API (SPIFFE_ENDPOINT_SOCKET)`,
   )
 }

@@ -45,10 +45,21 @@ test('a broker takes, rotates and lets go what the agent streams', async () => {
   expect(await openTask()).toBe(503)
   expect(broker?.output()).toContain('a trust bundle was not taken')
 
-  agent = await startWorkloadApi(join(folder, 'agent.sock'), bundles())
+  const svids = async ([audience = '']: readonly string[]) => {
+    const svid = await stack.spiffe.signJwtSvid('/agent/ana/coder', audience)
+    return [{ spiffe_id: 'spiffe://prod.acme.example/agent/ana/coder', svid }]
+  }
+  agent = await startWorkloadApi(join(folder, 'agent.sock'), bundles(), svids)
   await until(openTask, 201)
   // Both kinds of bundle have a stream; the one that is not needed for this may come a moment later.
   await until(async () => agent?.listeners() ?? 0, 2)
+
+  // The same agent tells the commands who they are: nothing else in their environment does.
+  process.env.SPIFFE_ENDPOINT_SOCKET = agent.socket
+  const script = ['exec', '--action', 'report.read', '--resource', 'repo:acme/web', '--', 'sh', '-c']
+  const ran = await stack.run(...script, 'test -n "$HALLPASS_CREDENTIAL" && echo used')
+  expect(ran).toMatchObject({ code: 0, stdout: 'used\n' })
+  delete process.env.SPIFFE_ENDPOINT_SOCKET
 
   agent.publish({ jwt: { 'spiffe://prod.acme.example': '{"keys":[]}' }, x509: {} })
   await until(openTask, 401)

@@ -1,12 +1,15 @@
-// A SPIFFE Workload API server on a Unix socket: real gRPC, the published proto, bundles alone. For tests and for trying
-// things out where no SPIRE agent runs.
+// A SPIFFE Workload API server on a Unix socket: real gRPC, the published proto, bundles and JWT-SVIDs. For tests and for
+// trying things out where no SPIRE agent runs.
 import { fileURLToPath } from 'node:url'
 import {
+  type Metadata,
   Server,
   ServerCredentials,
+  type ServerUnaryCall,
   type ServerWritableStream,
   type ServiceDefinition,
   type StatusObject,
+  type sendUnaryData,
   status,
 } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
@@ -19,6 +22,9 @@ export interface PublishedBundles {
 
 type Refusal = Pick<StatusObject, 'code' | 'details'>
 type BundleStream = ServerWritableStream<object, { bundles: Readonly<Record<string, Buffer>> }>
+
+/** The tokens of whoever asks, the default one first; none: no identity was registered for it. */
+export type IssueSvids = (audience: readonly string[]) => Promise<readonly { spiffe_id: string; svid: string }[]>
 
 export interface WorkloadApiServer {
   /** `unix:///path`. */
@@ -38,8 +44,18 @@ export interface WorkloadApiServer {
 const proto = fileURLToPath(new URL('../../../src/identity/workload.proto', import.meta.url))
 const service = loadSync(proto, { keepCase: true }).SpiffeWorkloadAPI as ServiceDefinition
 
+// SPIFFE_Workload_Endpoint.md section 3.
+const isMarked = ({ metadata }: { metadata: Metadata }) => metadata.get('workload.spiffe.io').join() === 'true'
+const unmarked = { code: status.INVALID_ARGUMENT, details: 'security header missing from request' }
+/** As SPIRE's agent says it. */
+const noIdentity = { code: status.PERMISSION_DENIED, details: 'no identity issued' }
+
 /** Serves on `path`, which must not exist yet. */
-export async function startWorkloadApi(path: string, first: PublishedBundles): Promise<WorkloadApiServer> {
+export async function startWorkloadApi(
+  path: string,
+  first: PublishedBundles,
+  issue: IssueSvids = async () => [],
+): Promise<WorkloadApiServer> {
   const socket = `unix://${path}`
   const opened = { FetchJWTBundles: 0, FetchX509Bundles: 0 }
   const streams = new Map<BundleStream, () => void>()
@@ -47,11 +63,7 @@ export async function startWorkloadApi(path: string, first: PublishedBundles): P
   let refusal: Refusal | null = null
   const serve = (method: keyof typeof opened, pick: () => Readonly<Record<string, Buffer>>) => (call: BundleStream) => {
     opened[method] += 1
-    // SPIFFE_Workload_Endpoint.md section 3.
-    const isMarked = call.metadata.get('workload.spiffe.io').join() === 'true'
-    const wrong = isMarked
-      ? refusal
-      : { code: status.INVALID_ARGUMENT, details: 'security header missing from request' }
+    const wrong = isMarked(call) ? refusal : unmarked
     if (wrong !== null) {
       call.emit('error', wrong)
       return
@@ -67,6 +79,14 @@ export async function startWorkloadApi(path: string, first: PublishedBundles): P
       Object.fromEntries(Object.entries(published.jwt).map(([id, text]) => [id, Buffer.from(text)])),
     ),
     FetchX509Bundles: serve('FetchX509Bundles', () => published.x509),
+    FetchJWTSVID: (call: ServerUnaryCall<{ audience: string[] }, object>, answer: sendUnaryData<object>) => {
+      const wrong = isMarked(call) ? refusal : unmarked
+      if (wrong !== null) return answer(wrong)
+      issue(call.request.audience).then(
+        (svids) => answer(svids.length > 0 ? null : noIdentity, { svids }),
+        (error: Error) => answer({ code: status.UNKNOWN, details: error.message }),
+      )
+    },
   })
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(socket, ServerCredentials.createInsecure(), (error) =>
