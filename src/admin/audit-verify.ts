@@ -3,6 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import type { VerifyCheckpoint } from '../audit/read-checkpoints.js'
 import { type AuditVerification, verifyAuditDirectory } from '../audit/verify-chain.js'
+import { exitCodes } from '../cli/exit-codes.js'
+import { BrokerError } from '../core/errors.js'
 import { createCheckpointVerifier } from '../signing/checkpoint-tokens.js'
 import { publicPart } from '../signing/file-keyset.js'
 import { keyFilePath, readKeyFile } from '../signing/key-file.js'
@@ -15,18 +17,23 @@ export interface AuditVerifyCommand {
   keysDirectory?: string
   /** A JWKS file with the audit's public keys, for whoever has no business with the private ones. Goes before the directory. */
   publicKeysFile?: string
+  /** Asks the ledger how far it knows each chain; before a file is read. */
+  ledger?: { reflected(): Promise<ReadonlyMap<string, number>>; readonly own: readonly string[] }
 }
 
-/** Verifies and prints. Returns the exit code: 0 intact, 1 broken or unreadable. */
+/** Verifies and prints. Returns the exit code: 0 intact, 1 broken or unreadable, 6 where the ledger was to be asked and is away. */
 export async function verifyAudit(command: AuditVerifyCommand, output: CommandOutput): Promise<number> {
   try {
     const verifyCheckpoint = await findVerifier(command, output)
-    const result = await verifyAuditDirectory(command.directory, verifyCheckpoint ? { verifyCheckpoint } : {})
+    const result = await verifyAuditDirectory(command.directory, {
+      ...(verifyCheckpoint ? { verifyCheckpoint } : {}),
+      ...(command.ledger ? { reflected: await command.ledger.reflected(), own: command.ledger.own } : {}),
+    })
     output.print(result, describe(command.directory, result))
     return result.ok ? 0 : 1
   } catch (error) {
     output.note(`hallpass: the audit cannot be verified: ${error instanceof Error ? error.message : String(error)}`)
-    return 1
+    return error instanceof BrokerError && error.code === 'ledger_unavailable' ? exitCodes.unavailable : 1
   }
 }
 

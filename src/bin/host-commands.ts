@@ -34,13 +34,23 @@ export async function runKeysRotate(
   return rotateKeyPurposes({ directory: settings.keys.directory, clock: systemClock }, output, known)
 }
 
+interface VerifyOptions {
+  readonly publicKeysFile?: string | undefined
+  readonly againstLedger?: boolean | undefined
+}
+
 /** A directory that is named needs no configuration: the audit is also read where none is. */
 export async function runAuditVerify(
   directory: string | undefined,
-  publicKeysFile: string | undefined,
+  { publicKeysFile, againstLedger = false }: VerifyOptions,
   { config, environment, output }: OnHost,
 ): Promise<number> {
   const keysFile = publicKeysFile === undefined ? {} : { publicKeysFile }
+  if (againstLedger) {
+    const { settings } = await loadConfig(config, environment)
+    const { verifyAgainstLedger } = await import('../admin/verify-against-ledger.js')
+    return await verifyAgainstLedger(settings, { directory, ...keysFile }, output)
+  }
   if (directory !== undefined && (publicKeysFile !== undefined || !existsSync(config))) {
     return verifyAudit({ directory, ...keysFile }, output)
   }

@@ -154,12 +154,21 @@ function addAudit(root: Command, add: AddCommand): void {
     'verify [directory]',
     {
       summary: 'find any changed, missing, inserted, swapped or cut record: 0 intact, 1 broken and where',
-      examples: ['hallpass audit verify', 'hallpass audit verify /mnt/archive/audit --public-keys audit-keys.json'],
+      examples: [
+        'hallpass audit verify',
+        'hallpass audit verify --against-ledger --config /etc/hallpass/hallpass.yaml',
+        'hallpass audit verify /mnt/archive/audit --public-keys audit-keys.json',
+      ],
     },
-    async (io, [directory], { config, publicKeys }: HostOptions & { publicKeys?: string }) =>
-      (await import('./host-commands.js')).runAuditVerify(directory, publicKeys, { ...io, config }),
+    async (io, [directory], options: HostOptions & { publicKeys?: string; againstLedger?: boolean }) => {
+      const { config, publicKeys: publicKeysFile, againstLedger } = options
+      const { runAuditVerify } = await import('./host-commands.js')
+      return await runAuditVerify(directory, { publicKeysFile, againstLedger }, { ...io, config })
+    },
   )
-  withConfig(verify).option('--public-keys <file>', "a JWKS with the audit's public keys")
+  withConfig(verify)
+    .option('--public-keys <file>', "a JWKS with the audit's public keys")
+    .option('--against-ledger', 'also with how far the ledger knows each chain (redis.url): a cut of its end shows')
   addReplayCommand(audit, add)
   addAuditReading(audit, add)
 }

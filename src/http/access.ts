@@ -7,6 +7,7 @@ import { BrokerError } from '../core/errors.js'
 import { equalInConstantTime } from '../core/hash.js'
 import type { Lease } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
+import { type Concerned, concernedBy, concernedByTarget } from './concerned.js'
 import type { Identity } from './route.js'
 
 /** The caller as the stories take it. Routes that reach this have authenticated a principal. */
@@ -33,9 +34,16 @@ export async function resolveOwnTask(parts: Parts, identity: Identity, id: strin
     await checkTaskToken(parts, identity, id)
     return task
   }
-  if (task && caller.principal.use === 'operator' && operatorMay(parts, caller, 'operate.view', null)) return task
+  if (task && caller.principal.use === 'operator' && (await mayViewTask(parts, caller, id))) return task
   if (task) await recordForeign(parts, caller, task, { task: id })
   throw notFound('task')
+}
+
+/** All of the Broker, or every resource that the task and those below it have leases on. */
+export async function mayViewTask(parts: Parts, caller: Caller, id: string): Promise<boolean> {
+  if (operatorMay(parts, caller, 'operate.view', null)) return true
+  const concerned = await concernedByTarget(parts, { task: id })
+  return concerned.every((one) => one !== null && operatorMay(parts, caller, 'operate.view', one))
 }
 
 /** The lease when the identity may have it; as above. An operator is judged on the lease's resource. */
@@ -83,19 +91,6 @@ type OperateAction =
   | 'operate.abandon'
   | 'operate.simulate'
   | 'operate.audit'
-
-/** What an operator's call is about, as policies see it; null is the whole Broker. */
-export interface Concerned {
-  readonly resource: string
-  readonly action?: string
-  readonly access?: string
-}
-
-export const concernedBy = ({ record }: Lease): Concerned => ({
-  resource: record.resource,
-  action: record.action,
-  access: record.access,
-})
 
 /** Whether the policies let this operator do it: on the resource concerned, or on the Broker, which covers all. */
 export function operatorMay(parts: Parts, caller: Caller, action: OperateAction, concerned: Concerned | null): boolean {

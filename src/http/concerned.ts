@@ -1,7 +1,21 @@
 // What an order or a lock is judged on: what its target is about.
 import type { Target } from '../api/revocations.js'
 import type { Parts } from '../broker/parts.js'
-import { type Concerned, concernedBy } from './access.js'
+import type { Lease } from '../ledger/lease.js'
+import type { LeaseMatch } from '../ledger/ledger.js'
+
+/** What an operator's call is about, as policies see it; null is the whole Broker. */
+export interface Concerned {
+  readonly resource: string
+  readonly action?: string
+  readonly access?: string
+}
+
+export const concernedBy = ({ record }: Lease): Concerned => ({
+  resource: record.resource,
+  action: record.action,
+  access: record.access,
+})
 
 /** A lease, a resource and a task are judged on every resource concerned; every other target on the Broker (null). */
 export async function concernedByTarget(parts: Parts, target: Target): Promise<(Concerned | null)[]> {
@@ -16,4 +30,14 @@ export async function concernedByTarget(parts: Parts, target: Target): Promise<(
 async function leasesBelow(parts: Parts, task: string): Promise<string[]> {
   const tree = await parts.ledger.taskTree(task)
   return (await Promise.all(tree.map((id) => parts.ledger.leasesOfTask(id)))).flat()
+}
+
+/** An order is kept by what it matches: one lease, task or resource alone is judged as such a target, all else on the Broker. */
+export async function concernedByMatch(parts: Parts, match: LeaseMatch): Promise<(Concerned | null)[]> {
+  const { lease, task, resource, ...rest } = match
+  const named = [lease, task, resource].filter((one) => one !== undefined)
+  if (named.length !== 1 || Object.values(rest).some((one) => one !== undefined)) return [null]
+  if (lease !== undefined) return await concernedByTarget(parts, { lease })
+  if (task !== undefined) return await concernedByTarget(parts, { task })
+  return resource === undefined ? [null] : [{ resource }]
 }

@@ -1,20 +1,14 @@
 import * as api from '../api/leases.js'
 import { abandonLease, retryLease } from '../broker/failed-lease.js'
 import { matchOfFilter } from '../broker/lease-match.js'
+import { listLeases } from '../broker/list-leases.js'
 import type { Caller, Parts } from '../broker/parts.js'
 import { release } from '../broker/release.js'
 import { notFound } from '../broker/task-access.js'
 import { leaseView, receiptView } from '../broker/views.js'
 import type { Lease } from '../ledger/lease.js'
-import {
-  actorOf,
-  callerOf,
-  checkOperator,
-  checkOperatorSeesAny,
-  concernedBy,
-  operatorMay,
-  resolveOwnLease,
-} from './access.js'
+import { actorOf, callerOf, checkOperator, checkOperatorSeesAny, operatorMay, resolveOwnLease } from './access.js'
+import { concernedBy } from './concerned.js'
 import { type Route, route } from './route.js'
 
 export const leaseRoutes: Route[] = [
@@ -22,14 +16,15 @@ export const leaseRoutes: Route[] = [
     method: 'GET',
     path: '/v1/leases',
     access: 'operator',
-    summary: 'Leases that may be alive, filtered; with task= also those that have ended.',
+    summary:
+      'Leases that may be alive, filtered; with task= all of it and below; with a state that is an end, or a fingerprint, also those that ended lately.',
     query: api.leaseQuery,
     answer: api.leaseList,
     async run({ parts, identity, query }) {
       const caller = callerOf(identity)
       const { cursor, limit, ...filter } = query
       const match = matchOfFilter(filter)
-      const page = await parts.ledger.scanLeases(match, [...parts.providers.keys()], cursor ?? null, limit ?? 100)
+      const page = await listLeases(parts, match, cursor ?? null, limit ?? 100)
       const visible = page.leases.filter((lease) => operatorMay(parts, caller, 'operate.view', concernedBy(lease)))
       // Nothing to see may mean that nothing is there, or that nothing may be seen: the second is a refusal.
       if (visible.length === 0) await checkOperatorSeesAny(parts, caller)

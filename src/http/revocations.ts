@@ -7,7 +7,7 @@ import { notFound } from '../broker/task-access.js'
 import { receiptView } from '../broker/views.js'
 import { invalidField } from '../core/errors.js'
 import { callerOf, checkOperator } from './access.js'
-import { concernedByTarget } from './concerned.js'
+import { concernedByMatch, concernedByTarget } from './concerned.js'
 import { readOffset } from './read-request.js'
 import { type Route, route } from './route.js'
 
@@ -43,7 +43,10 @@ export const revocationRoutes: Route[] = [
       const limit = query.limit ?? 100
       const known = await parts.ledger.findRevocation(id)
       // Whether there is one is told only to those who may see it, and nobody else may have us wait.
-      if (known?.actor !== caller.principal.id) await checkOperator(parts, caller, 'operate.view', null)
+      if (known?.actor !== caller.principal.id) {
+        const about = known === null ? [null] : await concernedByMatch(parts, known.match)
+        for (const concerned of about) await checkOperator(parts, caller, 'operate.view', concerned)
+      }
       if (!known) throw notFound('revocation')
       const ids = await parts.ledger.leasesOfRevocation(id, offset, limit)
       const leases = await awaitReceipts(parts, ids, (query.wait_seconds ?? 0) * 1000)

@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import { openTaskAnswers } from '../api/approvals.js'
 import { waitQuery } from '../api/leases.js'
 import * as api from '../api/tasks.js'
@@ -8,29 +9,38 @@ import { endTask } from '../broker/end-task.js'
 import { heartbeat } from '../broker/heartbeat.js'
 import { openTask } from '../broker/open-task.js'
 import type { Caller, Parts } from '../broker/parts.js'
+import { pageOfEnded } from '../broker/recently-ended.js'
 import { isOwn } from '../broker/task-access.js'
 import { receiptView, taskView } from '../broker/views.js'
 import { toTimestamp } from '../core/clock.js'
 import { holderId } from '../ledger/keys.js'
-import type { Task } from '../ledger/task.js'
-import { actorOf, callerOf, checkOperator, resolveOwnTask } from './access.js'
+import { actorOf, callerOf, checkOperatorSeesAny, mayViewTask, resolveOwnTask } from './access.js'
 import { credentialView, dryRunView } from './credentials.js'
 import { readIdempotency } from './idempotency.js'
 import { readOffset } from './read-request.js'
 import { type Route, route } from './route.js'
 
-/** A workload sees its own instance's open tasks; an operator who may view the Broker, everybody's. Ended ones are read by id. */
-async function pageOfTasks(parts: Parts, caller: Caller, state: 'open' | 'ended', offset: number, limit: number) {
+/** A workload sees its own instance's tasks; an operator those that it may view. Of ended ones the recent, the newest first. */
+async function pageOfTasks(parts: Parts, caller: Caller, query: z.output<typeof api.taskQuery>) {
   const { principal } = caller
   const isOperator = principal.use === 'operator'
-  if (isOperator) await checkOperator(parts, caller, 'operate.view', null)
-  if (state === 'ended') return { tasks: [], more: false }
+  const { state = 'open', limit = 100 } = query
+  const visible = async (ids: readonly string[]) => {
+    const found = (await parts.ledger.findTasks(ids)).filter((task) => task.state === state)
+    const may = await Promise.all(
+      found.map(async (task) => (isOperator ? await mayViewTask(parts, caller, task.id) : isOwn(task, principal))),
+    )
+    return found.filter((_, i) => may[i])
+  }
+  const from = readOffset(query.cursor)
+  if (state === 'ended') {
+    const ended = await pageOfEnded(parts, 'task', query.cursor === undefined ? null : from, limit, visible)
+    return { tasks: ended.found, next: ended.next }
+  }
   const ids = isOperator
-    ? await parts.ledger.openTasks(offset, limit)
-    : (await parts.ledger.openTasksOf(holderId('account', principal.account))).slice(offset, offset + limit)
-  const found = await Promise.all(ids.map((id) => parts.ledger.findTask(id)))
-  const isVisible = (task: Task) => task.state === 'open' && (isOperator || isOwn(task, principal))
-  return { tasks: found.flatMap((task) => (task && isVisible(task) ? [task] : [])), more: ids.length === limit }
+    ? await parts.ledger.openTasks(from, limit)
+    : (await parts.ledger.openTasksOf(holderId('account', principal.account))).slice(from, from + limit)
+  return { tasks: await visible(ids), next: ids.length === limit ? from + limit : null }
 }
 
 export const taskRoutes: Route[] = [
@@ -70,16 +80,16 @@ export const taskRoutes: Route[] = [
     method: 'GET',
     path: '/v1/tasks',
     access: 'caller',
-    summary: "The caller's own open tasks.",
+    summary: "The caller's own open tasks, or an operator's by operate.view; with state=ended those that ended lately.",
     query: api.taskQuery,
     answer: api.taskList,
     async run({ parts, identity, query }) {
       const caller = callerOf(identity)
-      const offset = readOffset(query.cursor)
-      const limit = query.limit ?? 100
-      const page = await pageOfTasks(parts, caller, query.state ?? 'open', offset, limit)
-      const next = page.more ? Buffer.from(String(offset + limit)).toString('base64url') : null
-      return { status: 200, body: { tasks: page.tasks.map(taskView), next_cursor: next } }
+      const { tasks, next } = await pageOfTasks(parts, caller, query)
+      // Nothing to see may mean that nothing is there, or that nothing may be seen: the second is a refusal.
+      if (tasks.length === 0 && caller.principal.use === 'operator') await checkOperatorSeesAny(parts, caller)
+      const next_cursor = next === null ? null : Buffer.from(String(next)).toString('base64url')
+      return { status: 200, body: { tasks: tasks.map(taskView), next_cursor } }
     },
   }),
   route({

@@ -4,6 +4,7 @@ import type { Caller, Parts } from '../broker/parts.js'
 import { auditWindow, readAudit } from '../broker/read-audit.js'
 import { readTimeline } from '../broker/read-timeline.js'
 import { reportEvents } from '../broker/report-events.js'
+import { notFound, recordForeign } from '../broker/task-access.js'
 import type { Task } from '../ledger/task.js'
 import { actorOf, callerOf, checkOperatorSeesAny, operatorMay, resolveOwnTask } from './access.js'
 import { type Identity, type Route, route } from './route.js'
@@ -58,8 +59,13 @@ export const timelineRoutes: Route[] = [
 /** The caller's own, or any task of an operator who may audit the Broker. */
 async function resolveTold(parts: Parts, identity: Identity, id: string): Promise<Task> {
   if (identity.kind === 'principal' && identity.principal.use === 'operator') {
-    const found = operatorMay(parts, callerOf(identity), 'operate.audit', null) ? await parts.ledger.findTask(id) : null
-    if (found !== null) return found
+    // Of whoever sees some resources alone: a story also tells what was asked for on others.
+    const caller = callerOf(identity)
+    const may = (['operate.audit', 'operate.view'] as const).some((action) => operatorMay(parts, caller, action, null))
+    const found = await parts.ledger.findTask(id)
+    if (found !== null && may) return found
+    if (found !== null) await recordForeign(parts, caller, found, { task: id })
+    throw notFound('task')
   }
   return await resolveOwnTask(parts, identity, id)
 }
