@@ -66,8 +66,8 @@ function addPrograms(root: Command, add: AddCommand): void {
       summary: 'print a token of the development issuer',
       examples: ['hallpass dev token --claim sub=ci-agent', 'hallpass dev token --operator'],
     },
-    async (_, __, { claim = [], operator = false }: { claim?: string[]; operator?: boolean }) =>
-      (await programs()).devToken({ claims: claim, operator }),
+    async (io, _, { claim = [], operator = false }: { claim?: string[]; operator?: boolean }) =>
+      (await programs()).devToken({ claims: claim, operator }, io.output),
   )
     .option('--claim <k=v>', 'a claim of the token', collect)
     .option('--operator', "an operator's token")

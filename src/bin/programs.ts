@@ -1,11 +1,12 @@
 // serve, worker and dev: load, wire, run until told to stop, drain.
+import type { CommandOutput } from '../admin/command-output.js'
 import type { Surround } from '../broker/surround.js'
 import { type Composed, compose, type Program } from '../compose.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError, formatProblem } from '../config/problems.js'
 import { BrokerError } from '../core/errors.js'
 import { type DevState, prepareDev, startDevIssuer } from '../dev/built-in.js'
-import { printDevToken } from '../dev/token.js'
+import { createDevToken } from '../dev/token.js'
 import { PolicySetError } from '../policy/policy-set.js'
 import { KeyFileError } from '../signing/key-file.js'
 import { type Running, startServers, startWorker, startWorkerServer } from '../start.js'
@@ -57,8 +58,13 @@ async function startBoth(composed: Composed): Promise<Running[]> {
   return [await startServers(composed), startWorker(composed)]
 }
 
-export async function devToken(options: { claims: readonly string[]; operator: boolean }): Promise<number> {
-  return await printDevToken(options)
+export async function devToken(
+  options: { claims: readonly string[]; operator: boolean },
+  output: CommandOutput,
+): Promise<number> {
+  const token = await createDevToken(options)
+  output.print({ token }, token)
+  return 0
 }
 
 async function runProgram(

@@ -22,8 +22,10 @@ export async function listLeases(parts: Parts, match: LeaseMatch, cursor: string
   if (isOver || kind === 'e') return await ofEnded(parts, match, at === undefined ? null : Number(at), limit)
   const page = await parts.ledger.scanLeases(match, [...parts.providers.keys()], cursor, limit)
   // Whose a leaked credential was is asked after its end, too.
-  const goesOn = page.cursor === null && match.fingerprint !== undefined && match.state === undefined
-  return goesOn ? { leases: page.leases, cursor: cursorOf('e', '') } : page
+  if (page.cursor !== null || match.fingerprint === undefined || match.state !== undefined) return page
+  if (page.leases.length >= limit) return { leases: page.leases, cursor: cursorOf('e', '') }
+  const ended = await ofEnded(parts, match, null, limit - page.leases.length)
+  return { leases: [...page.leases, ...ended.leases], cursor: ended.cursor }
 }
 
 async function ofTask(parts: Parts, match: LeaseMatch, task: string, offset: number, limit: number): Promise<Page> {

@@ -13,7 +13,7 @@ import { describeError } from './output.js'
 /** What is done when people have to agree first. */
 export interface Approving {
   /** Resolves when all are approved, throws when one is not to be. Null: nobody can be shown that we wait. */
-  readonly wait: ((approvals: readonly Approval[]) => Promise<unknown>) | null
+  readonly wait: ((approvals: readonly Approval[], taskToken: string | null) => Promise<unknown>) | null
   note(line: string): void
 }
 
@@ -58,7 +58,7 @@ export async function resumeTask(
 ): Promise<Borrowed> {
   const taskToken = taskTokenFor(taskId, environment)
   const isInside = surroundingTask(environment).id === taskId
-  const approvals = await Promise.all(approvalIds.map((id) => client.showApproval(id)))
+  const approvals = await Promise.all(approvalIds.map((id) => client.showApproval(id, { taskToken })))
   const stray = approvals.find((one) => one.task_id !== taskId)
   if (stray !== undefined) throw new UsageError(`--approval ${stray.id} is of ${stray.task_id}, not of ${taskId}`)
   const held: HeldTask = {
@@ -93,7 +93,7 @@ export async function mintWhenApproved(
     return await mintEach(client, wanted, task, approvals)
   } catch (error) {
     if (!(error instanceof ApprovalWanting) || approving.wait === null) throw error
-    await approving.wait(error.approvals)
+    await approving.wait(error.approvals, task.taskToken)
     return await mintEach(client, wanted, task, [...approvals, ...error.approvals])
   }
 }
@@ -134,7 +134,7 @@ async function untilNonePends(held: HeldTask, approvals: readonly Approval[], ap
   const [first, ...rest] = approvals.filter(({ state }) => state === 'pending')
   if (first === undefined) return
   if (approving.wait === null) throw new ApprovalWanting(held.taskId, held.taskToken, [first, ...rest])
-  await approving.wait([first, ...rest])
+  await approving.wait([first, ...rest], held.taskToken)
 }
 
 /** All or none: a refusal, or an approval that is wanting for one of them, gives the others back. */

@@ -14,6 +14,8 @@ export interface Waiting {
   readonly signal: AbortSignal
   /** Default: as long as the approval itself. */
   readonly timeoutMs?: number | undefined
+  /** Of the task that they are for, where we have it: some issuers' workloads have to show it (`task_token: required`). */
+  readonly taskToken?: string | null
 }
 
 /**
@@ -22,6 +24,7 @@ export interface Waiting {
  */
 export async function untilApproved(approvals: readonly Approval[], waiting: Waiting): Promise<boolean> {
   const { client, output, terminal, timeoutMs } = waiting
+  const taskToken = waiting.taskToken ?? undefined
   // In full and on a line of its own, whatever the countdown has room for: it is what people are sent.
   for (const one of approvals) {
     output.note(
@@ -34,7 +37,7 @@ export async function untilApproved(approvals: readonly Approval[], waiting: Wai
   const signal = AbortSignal.any([waiting.signal, over.signal])
   const onSeen = (seen: Approval) => countdown?.show(seen)
   const waits = approvals.map(async ({ id }) => {
-    const found = await client.waitForApproval(id, { signal, timeoutMs, onSeen })
+    const found = await client.waitForApproval(id, { signal, timeoutMs, onSeen, taskToken })
     if (found.state === 'approved' || found.state === 'pending') return found
     throw new NotApproved(found)
   })

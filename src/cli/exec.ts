@@ -116,7 +116,8 @@ function approvingOf({ options }: Plan, client: BrokerClient, io: ExecIo, signal
   const { output, terminal } = io
   const note = (line: string) => output.note(`hallpass exec: ${line}`)
   if (options.wait !== true || terminal === undefined) return { wait: null, note }
-  return { wait: (approvals) => untilApproved(approvals, { client, output, terminal, signal: signals.first }), note }
+  const waiting = { client, output, terminal, signal: signals.first }
+  return { wait: (approvals, taskToken) => untilApproved(approvals, { ...waiting, taskToken }), note }
 }
 
 async function runThenGiveBack(borrowed: Borrowed, plan: Plan, io: ExecIo, signals: SignalWatch): Promise<number> {

@@ -132,7 +132,7 @@ async function askAgain(
   try {
     const { output, terminal } = io
     const timeoutMs = Number.isFinite(waitMs) ? waitMs : undefined
-    const waiting = { client, output, terminal, signal: signals.first, timeoutMs }
+    const waiting = { client, output, terminal, signal: signals.first, timeoutMs, taskToken }
     if (!(await untilApproved([approval], waiting))) throw wanting()
   } finally {
     signals.stop()

@@ -43,7 +43,10 @@ export interface ApprovalCalls {
     options?: MintOptions & TaskAuth,
   ): Promise<Asked<CredentialAnswer>>
   /** With `waitSeconds` (at most 60) it answers when the approval is no longer pending, or after that time. */
-  showApproval(id: string, options?: { waitSeconds?: number; signal?: AbortSignal | undefined }): Promise<Approval>
+  showApproval(
+    id: string,
+    options?: TaskAuth & { waitSeconds?: number; signal?: AbortSignal | undefined },
+  ): Promise<Approval>
   /** A workload's own; an operator's by what they may see. The newest first. */
   listApprovals(filter?: ApprovalFilter): Promise<ApprovalList>
   /** Operators: one vote. Enough of them approve. */
@@ -51,7 +54,7 @@ export interface ApprovalCalls {
   /** Operators: one is enough. */
   deny(id: string, reason: string): Promise<Approval>
   /** Until it is no longer pending, through outages of the broker; see wait-for-approval.ts. */
-  waitForApproval(id: string, options?: WaitOptions): Promise<Approval>
+  waitForApproval(id: string, options?: WaitOptions & TaskAuth): Promise<Approval>
 }
 
 export function approvalCalls(call: Caller): ApprovalCalls {
@@ -59,15 +62,16 @@ export function approvalCalls(call: Caller): ApprovalCalls {
     const path = ['approvals', id, word]
     return (await call({ method: 'POST', path, expect: approvalAnswer, body: { reason } })).approval
   }
-  const showApproval: ApprovalCalls['showApproval'] = (id, { waitSeconds, signal } = {}) =>
-    call({ method: 'GET', path: ['approvals', id], expect: approval, waitSeconds, signal })
+  const showApproval: ApprovalCalls['showApproval'] = (id, { waitSeconds, signal, taskToken } = {}) =>
+    call({ method: 'GET', path: ['approvals', id], expect: approval, waitSeconds, signal, taskToken })
   return {
     ...askingCalls(call),
     showApproval,
     listApprovals: (filter = {}) => call({ method: 'GET', path: ['approvals'], expect: approvalList, query: filter }),
     approve: (id, reason) => vote(id, 'approve', reason),
     deny: (id, reason) => vote(id, 'deny', reason),
-    waitForApproval: (id, options = {}) => waitForApproval(showApproval, id, options),
+    waitForApproval: (id, { taskToken, ...options } = {}) =>
+      waitForApproval((one, how) => showApproval(one, { ...how, taskToken }), id, options),
   }
 }
 

@@ -23,13 +23,16 @@ const filePaths: readonly string[][] = [
   ['providers', '*', 'auth', 'jwt_file'],
 ]
 
+/** In front of the host, or in the query, where the client takes it as well. */
+const redisPassword = /^[a-z+]+:\/\/[^/@]*:[^/@]+@|[?&]password=/i
+
 /** Texts at these paths that are written out in the file although they are secrets. A Redis URL is one only with a password. */
 export function literalSecrets(value: unknown, references: ReadonlySet<string>): Path[] {
   return secretPaths
     .flatMap((pattern) => pathsLike(value, pattern))
     .filter(({ path, text }) => {
       if (references.has(JSON.stringify(path))) return false
-      return path[0] !== 'redis' || /^[a-z+]+:\/\/[^/@]*:[^/@]+@/.test(text)
+      return path[0] !== 'redis' || redisPassword.test(text)
     })
     .map(({ path }) => path)
 }

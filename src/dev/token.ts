@@ -1,19 +1,17 @@
 // `hallpass dev token`: a token of the development issuer, an hour long.
 import { randomUUID, sign } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
+import { UsageError } from '../cli/exit-codes.js'
 import { systemClock } from '../core/clock.js'
 import { devAudience, devDirectory, devIssuerUrl, devOperatorAudience } from './built-in.js'
 import { readOrCreateIssuerKey } from './issuer-key.js'
 
-/** Prints one token. `claims` are `name=value`; they override what stands in it. Returns the exit code: 2 for a bad claim. */
-export async function printDevToken(options: { claims: readonly string[]; operator: boolean }): Promise<number> {
+/** A token. `claims` are `name=value`; they override what stands in it. Throws UsageError for a bad claim. */
+export async function createDevToken(options: { claims: readonly string[]; operator: boolean }): Promise<string> {
   const claims: Record<string, string> = {}
   for (const claim of options.claims) {
     const at = claim.indexOf('=')
-    if (at < 1) {
-      process.stderr.write(`hallpass dev token: --claim ${claim}: expected name=value\n`)
-      return 2
-    }
+    if (at < 1) throw new UsageError(`--claim ${claim}: expected name=value`)
     claims[claim.slice(0, at)] = claim.slice(at + 1)
   }
   const directory = devDirectory()
@@ -35,6 +33,5 @@ export async function printDevToken(options: { claims: readonly string[]; operat
   const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString(
     'base64url',
   )
-  process.stdout.write(`${input}.${signature}\n`)
-  return 0
+  return `${input}.${signature}`
 }

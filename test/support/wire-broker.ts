@@ -128,7 +128,7 @@ function approvalRoutes(state: WireState): Route[] {
       return { status: 200, body }
     })
   const show = (request: SeenRequest, id: string): Answer => {
-    authenticate(request, [workloadToken, operatorToken])
+    authenticate(request, [workloadToken, operatorToken, `token-of.${state.approvals.get(id)?.task_id}`])
     check(approvalQuery, request.query)
     return { status: 200, body: approvalOf(state, id) }
   }

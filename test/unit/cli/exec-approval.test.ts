@@ -68,6 +68,17 @@ const untilAsked = async () => {
   while (wire.approvals.size === 0) await sleep(10)
   return [...wire.approvals.keys()][0] ?? ''
 }
+/** ^C a moment after the approval was looked at. */
+const endingSoon = () => {
+  const signals = new EventEmitter()
+  const before = wire.seen.length
+  const timer = setInterval(() => {
+    if (!wire.seen.slice(before).some(({ path }) => path.startsWith('/v1/approvals/'))) return
+    clearInterval(timer)
+    signals.emit('SIGINT')
+  }, 10)
+  return signals
+}
 const taskState = () => [...wire.tasks.values()].map(({ state, outcome }) => ({ state, outcome }))
 const left = async (options: string[] = migrate) =>
   JSON.parse((await exec(options)).stdout) as {
@@ -165,6 +176,18 @@ describe('exec without a terminal', () => {
     expect(ran.exitCode).toBe(125)
     expect([...wire.leases.values()].map(({ state }) => state)).toEqual(['revoked'])
     expect(taskState()).toEqual([{ state: 'open', outcome: null }])
+  })
+
+  test("is looked at by the task's own token, which some issuers' workloads have to show", async () => {
+    const { approval, task_id } = await left()
+    await answer(approval.id, 'approve')
+    const environment = { HALLPASS_TASK: task_id, HALLPASS_TASK_TOKEN: `token-of.${task_id}` }
+    expect((await exec([...migrate, '--task', task_id, '--approval', approval.id], { environment })).exitCode).toBe(0)
+    const waited = await exec([...migrate, '--wait'], { terminal: terminal(), signals: endingSoon() })
+    expect(waited.exitCode).toBe(130)
+    const looks = wire.seen.filter(({ method, path }) => method === 'GET' && path.startsWith('/v1/approvals/'))
+    expect(looks.length).toBeGreaterThan(1)
+    for (const { headers } of looks) expect(headers.authorization).toMatch(/^Bearer token-of\.task_/)
   })
 
   test("another task's approval, and one without a task, are refused", async () => {

@@ -58,6 +58,14 @@ describe('the example configuration', () => {
     expect(schemaInputOf(settings).issuers.prod?.attributes).toMatchObject({ namespace: 'String', agent: 'String' })
   })
 
+  test.each(['redis://:hunter2@127.0.0.1', 'redis://127.0.0.1:6379/0?password=hunter2'])(
+    'refuses a password that is written out: %s',
+    (url) => {
+      const text = replaced('redis: { url: env:REDIS_URL', `redis: { url: "${url}"`)
+      expect(() => load(text)).toThrow(/redis\.url: is a secret: expected a reference/)
+    },
+  )
+
   test('takes paths from its own folder', async () => {
     const { settings } = await loadConfig(example.file, exampleEnv)
     expect(settings.policies).toBe(join(example.folder, 'policies'))
