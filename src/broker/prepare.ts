@@ -53,6 +53,7 @@ function leaseToIssue(
     deadline: now + ttlSeconds * 1000,
     // A key that the caller chose by itself binds nothing: whoever verifies the credential would believe it did.
     jkt: principal.binding === 'dpop' ? (principal.jkt ?? null) : null,
+    ...(principal.binding === 'mtls' && principal.x5t !== undefined ? { x5t: principal.x5t } : {}),
   }
 }
 

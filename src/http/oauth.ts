@@ -39,7 +39,12 @@ async function introspect(parts: Parts, caller: Caller, text: string): Promise<z
   if (!(await parts.ledger.isLive(jti))) return { active: false }
   const exp = token.payload.exp ?? Math.floor(lease.expiresAt / 1000)
   if (!(await mayKnowMore(parts, caller, lease, token))) return { active: true, exp }
-  return { ...token.claims, active: true, exp, token_type: Object.hasOwn(token.claims, 'cnf') ? 'DPoP' : 'Bearer' }
+  return { ...token.claims, active: true, exp, token_type: isDpopBound(token) ? 'DPoP' : 'Bearer' }
+}
+
+/** A token bound to a certificate is a bearer's by its type (RFC 8705 section 3). */
+function isDpopBound({ claims: { cnf } }: RawToken): boolean {
+  return typeof cnf === 'object' && cnf !== null && 'jkt' in cnf
 }
 
 function readToken(text: string): RawToken | null {

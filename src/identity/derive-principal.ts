@@ -51,6 +51,7 @@ export function deriveSvidPrincipal(
   return {
     ...describeCaller(rules, svid.id.text, attributes),
     binding: 'mtls',
+    x5t: Buffer.from(svid.sha256, 'hex').toString('base64url'),
     person: null,
     tokenSha256: svid.sha256,
     tokenExpiresAt: svid.expiresAt,

@@ -46,7 +46,8 @@ export function createIssuerPool(
     async bindSvid(principal, presented) {
       const own = issuers.find(({ name }) => name === principal.issuer)?.svids
       if (principal.binding !== 'none' || own === undefined) return principal
-      return (await isOwnSvid(own, principal, presented)) ? { ...principal, binding: 'mtls' } : principal
+      const isBound = await isOwnSvid(own, principal, presented)
+      return isBound ? { ...principal, binding: 'mtls', x5t: presented.x5t } : principal
     },
     close() {
       for (const issuer of issuers) issuer.close?.()

@@ -69,5 +69,10 @@ export function checkPossession(vouched: VouchedKeys, presented: PresentedKeys):
 export function bindPrincipal(principal: Principal, vouched: VouchedKeys, presented: PresentedKeys): Principal {
   checkPossession(vouched, presented)
   const binding = vouched.jkt !== null ? 'dpop' : vouched.x5t !== null ? 'mtls' : 'none'
-  return { ...principal, binding, ...(presented.jkt === undefined ? {} : { jkt: presented.jkt }) }
+  return {
+    ...principal,
+    binding,
+    ...(presented.jkt === undefined ? {} : { jkt: presented.jkt }),
+    ...(binding === 'mtls' && vouched.x5t !== null ? { x5t: vouched.x5t } : {}),
+  }
 }

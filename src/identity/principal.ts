@@ -23,6 +23,8 @@ export interface Principal {
   readonly binding: Binding
   /** Thumbprint of the key that this request proved, whoever chose it; absent: none. */
   readonly jkt?: string
+  /** RFC 8705 thumbprint of the certificate that `binding` `mtls` rests on; absent otherwise. */
+  readonly x5t?: string
   /** Set where the token is good for one request: whoever takes the request has to claim it first. */
   readonly tokenUse?: SingleUse
   /** Set where a delegation's token stands for a subject token: it is good for the one task that this delegation opens. */

@@ -36,6 +36,8 @@ export interface LeaseToIssue {
   readonly remainingMs: number
   /** RFC 7638 thumbprint the credential is to be bound to, where the binding is dpop. */
   readonly jkt: string | null
+  /** The certificate's thumbprint (RFC 8705) where the caller is bound by `mtls`. */
+  readonly x5t?: string
 }
 
 /** How a credential will be recognised at the provider before any handle is known. Stored in the clear, so never a secret. */

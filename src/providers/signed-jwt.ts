@@ -177,8 +177,14 @@ function claimsOf(lease: LeaseToIssue, recipe: SignedJwtRecipe, issuer: string, 
     ...(lease.chain.length > 1 ? { act: actorsOf(lease.chain) } : {}),
     ...(scope.length > 0 ? { scope: scope.join(' ') } : {}),
     ...(authorizationDetails.length > 0 ? { authorization_details: [...authorizationDetails] } : {}),
-    ...(lease.jkt === null ? {} : { cnf: { jkt: lease.jkt } }),
+    ...confirmationOf(lease),
   }
+}
+
+/** The key that the caller is bound to (RFC 9449 section 6, RFC 8705 section 3.1): whoever steals the token lacks it. */
+function confirmationOf({ jkt, x5t }: LeaseToIssue): JsonObject {
+  if (jkt !== null) return { cnf: { jkt } }
+  return x5t === undefined ? {} : { cnf: { 'x5t#S256': x5t } }
 }
 
 /** RFC 8693 section 4.1: the outermost actor is the one who acts now, those within it acted before. */

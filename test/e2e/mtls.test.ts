@@ -107,6 +107,14 @@ const refused = (answer: Answer, detail: RegExp) => {
   expectProblem(answer, { status: 401, code: 'invalid_token' })
   expect(String(answer.body.detail)).toMatch(detail)
 }
+const thumbprintOf = ({ cert }: { cert: string }) =>
+  createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url')
+const confirmationIn = ({ body }: Answer) => {
+  const [{ credential }] = body.credentials as [{ credential: { token: string; token_type: string } }]
+  expect(credential.token_type).toBe('Bearer')
+  const [, payload = ''] = credential.token.split('.')
+  return (JSON.parse(Buffer.from(payload, 'base64url').toString()) as { cnf?: unknown }).cnf
+}
 const minted = () => stack.auditRecords().filter(({ event }) => event === 'lease.reserved').length
 
 describe('a client certificate', () => {
@@ -115,6 +123,8 @@ describe('a client certificate', () => {
     expect(answer.status).toBe(201)
     const task = answer.body.task as { id: string; principal: string }
     expect(task.principal).toBe(`prod:${id}`)
+    // What is minted is bound to the same key: stolen alone it buys nothing where that is looked at.
+    expect(confirmationIn(answer)).toEqual({ 'x5t#S256': thumbprintOf(real) })
     expect((await send('GET', `/v1/tasks/${task.id}`, real)).status).toBe(200)
     expect((await send('POST', `/v1/tasks/${task.id}/complete`, { ...real, body: {} })).status).toBe(200)
     const opened = stack.auditRecords().find(({ event, task: of }) => event === 'lease.reserved' && of === task.id)
@@ -133,20 +143,20 @@ describe('a client certificate', () => {
   test('beside a token binds it only where it is its own', async () => {
     const token = await stack.svid('/ns/ci/sa/deployer')
     expectProblem(await open({ token }), { status: 403, code: 'binding_required' })
-    expect((await open({ token, ...real })).status).toBe(201)
+    expect(confirmationIn(await open({ token, ...real }))).toEqual({ 'x5t#S256': thumbprintOf(real) })
     expectProblem(await open({ token: await stack.svid('/agent/ana/coder'), ...real }), {
       status: 403,
       code: 'binding_required',
     })
-    expect((await open({ token, ...staging }, [report])).status).toBe(201)
+    expect(confirmationIn(await open({ token, ...staging }, [report]))).toBeUndefined()
   })
 
   test('that a token is tied to (cnf.x5t#S256) has to be shown', async () => {
-    const x5t = createHash('sha256').update(new X509Certificate(staging.cert).raw).digest('base64url')
+    const x5t = thumbprintOf(staging)
     const token = await stack.ciToken({ cnf: { 'x5t#S256': x5t } })
     refused(await open({ token }), /no proof of that key/)
     refused(await open({ token, ...real }), /shows another key/)
-    expect((await open({ token, ...staging })).status).toBe(201)
+    expect(confirmationIn(await open({ token, ...staging }))).toEqual({ 'x5t#S256': x5t })
   })
 
   test('is no operator, and nobody without a certificate or token', async () => {

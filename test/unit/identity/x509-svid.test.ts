@@ -41,6 +41,7 @@ describe('X.509-SVIDs of a real SPIRE', () => {
     expect(principal).toEqual({
       ...(await pool.authenticate(readFixture('spire/prod/ns_ci_sa_deployer.jwt'))),
       binding: 'mtls',
+      x5t: Buffer.from(fingerprint256.replaceAll(':', ''), 'hex').toString('base64url'),
       tokenSha256: fingerprint256.replaceAll(':', '').toLowerCase(),
       tokenExpiresAt: Date.parse(validTo) / 1000,
     })
