@@ -47,6 +47,8 @@ export const completeRequest = z.strictObject({ outcome: z.enum(['succeeded', 'f
 export const completeAnswer = z.object({ task, receipts: z.array(receipt) })
 export type CompleteAnswer = z.infer<typeof completeAnswer>
 
+/** Nothing, or `{}`, which many a client sends by itself. */
+export const heartbeatRequest = z.strictObject({})
 /** `next_before`: when the next one is wanted; null where the task was opened without `heartbeat_seconds`. */
 export const heartbeatAnswer = z.object({ task, next_before: fields.timestamp.nullable() })
 export type HeartbeatAnswer = z.infer<typeof heartbeatAnswer>

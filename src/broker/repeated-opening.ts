@@ -1,8 +1,10 @@
 // POST /v1/tasks with an Idempotency-Key that was used: what was bought with it is told, whatever would be decided now.
 import { BrokerError } from '../core/errors.js'
 import { equalInConstantTime } from '../core/hash.js'
+import type { Lease } from '../ledger/lease.js'
 import type { Caller, Parts } from './parts.js'
 import { isOwn } from './task-access.js'
+import { leaseView } from './views.js'
 import type { Idempotency } from './wanted.js'
 
 export interface PriorOpening {
@@ -14,13 +16,13 @@ export interface PriorOpening {
 export function repeatedOpening(
   { task, bodySha256 }: PriorOpening,
   idempotency: Idempotency | null,
-  leases: readonly string[] = [],
+  leases: readonly Lease[] = [],
 ): BrokerError {
   if (!equalInConstantTime(bodySha256, idempotency?.bodySha256 ?? '')) {
     return new BrokerError('idempotency_mismatch', 'this Idempotency-Key was used with another request')
   }
   return new BrokerError('already_issued', `this Idempotency-Key already opened ${task}`, {
-    members: { task: { id: task }, ...(leases.length > 0 ? { leases: leases.map((id) => ({ id })) } : {}) },
+    members: { task: { id: task }, ...(leases.length > 0 ? { leases: leases.map(leaseView) } : {}) },
   })
 }
 
@@ -38,6 +40,7 @@ export async function checkNotRepeated(
   const prior = idempotency === null ? null : await parts.ledger.findOpening(idempotency.key)
   if (prior === null) return
   const [task, leases] = await Promise.all([parts.ledger.findTask(prior.task), parts.ledger.leasesOfTask(prior.task)])
-  const error = repeatedOpening(prior, idempotency, task !== null && isOwn(task, caller.principal) ? leases : [])
+  const isOurs = task !== null && isOwn(task, caller.principal)
+  const error = repeatedOpening(prior, idempotency, isOurs ? await parts.ledger.findLeases(leases) : [])
   if (error.code === 'idempotency_mismatch' || leases.length >= Math.max(wanted, 1)) throw error
 }

@@ -15,6 +15,7 @@ import { alreadyUsed, approvalContext, checkNamedApproval, resolveNamedApproval 
 import type { Caller, Parts } from './parts.js'
 import { type Prepared, prepare } from './prepare.js'
 import { recordDecision, refuse } from './refusal.js'
+import { leaseView } from './views.js'
 import type { Wanted } from './wanted.js'
 
 export interface Reserved extends Prepared {
@@ -40,7 +41,7 @@ export async function reserveAsDecided(parts: Parts, caller: Caller, wanted: Wan
       idempotencyKey: wanted.idempotency?.key ?? null,
       counted: attempt === 0,
     })
-    if (look.prior) throw alreadyIssued(look.prior, wanted)
+    if (look.prior) throw await alreadyIssued(parts, look.prior, wanted)
     if (!look.chainOpen) throw new BrokerError('task_closed', `${wanted.taskId} has ended`)
     const reserved = await tryReserve(parts, caller, wanted, look)
     if (reserved !== 'version') return reserved
@@ -51,17 +52,20 @@ export async function reserveAsDecided(parts: Parts, caller: Caller, wanted: Wan
   })
 }
 
-function alreadyIssued(prior: { lease: string; bodySha256: string }, wanted: Wanted): BrokerError {
+/** With the lease, so that it can be released: it is the task's own, and so the caller's. */
+async function alreadyIssued(
+  parts: Parts,
+  prior: { lease: string; bodySha256: string },
+  wanted: Wanted,
+): Promise<BrokerError> {
   if (!equalInConstantTime(prior.bodySha256, wanted.idempotency?.bodySha256 ?? '')) {
     return new BrokerError('idempotency_mismatch', 'this Idempotency-Key was used with another request')
   }
-  return new BrokerError(
-    'already_issued',
-    `this Idempotency-Key already bought ${prior.lease}; its secret was shown once`,
-    {
-      members: { lease: { id: prior.lease } },
-    },
-  )
+  const lease = await parts.ledger.findLease(prior.lease)
+  const detail = `this Idempotency-Key already bought ${prior.lease}; its secret was shown once`
+  return new BrokerError('already_issued', detail, {
+    members: { lease: lease === null ? { id: prior.lease } : leaseView(lease) },
+  })
 }
 
 async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Look): Promise<Reserved | 'version'> {
@@ -99,6 +103,7 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
     }
     pass.withdrawn()
     if (answer.outcome === 'version') return 'version'
+    if (answer.outcome === 'again') throw await alreadyIssued(parts, answer, wanted)
     if (answer.outcome === 'locked') throw await lockedBy(parts, [answer.target])
     if (answer.outcome === 'approval') throw await notApproved(parts, caller, decided, wanted, answer.state)
     throw notReserved(answer, wanted)
@@ -173,12 +178,10 @@ function reservationOf(
 }
 
 function notReserved(
-  answer: Exclude<ReserveAnswer, { outcome: 'ok' | 'version' | 'locked' | 'approval' }>,
+  answer: Exclude<ReserveAnswer, { outcome: 'ok' | 'version' | 'again' | 'locked' | 'approval' }>,
   wanted: Wanted,
 ): BrokerError {
   switch (answer.outcome) {
-    case 'again':
-      return alreadyIssued(answer, wanted)
     case 'quota':
       return new BrokerError('quota', `${answer.limit} is reached`, { retryAfterSeconds: answer.retryAfterSeconds })
     case 'closed':

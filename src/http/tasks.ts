@@ -124,6 +124,7 @@ export const taskRoutes: Route[] = [
     path: '/v1/tasks/:id/heartbeat',
     access: 'workload',
     summary: 'Shows that the work goes on. A task opened with heartbeat_seconds that misses it is ended as abandoned.',
+    body: api.heartbeatRequest,
     answer: api.heartbeatAnswer,
     async run({ parts, identity, params }) {
       const task = await resolveOwnTask(parts, identity, params[0] ?? '')

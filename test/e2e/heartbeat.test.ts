@@ -42,6 +42,9 @@ test('a task that beats goes on; one that stops is ended as abandoned and its cr
 test('takes the subject token alone: a task token can only shrink things', async () => {
   const task = await openTask(stack, token, { heartbeat_seconds: 3600 })
   expect((await beat(task.path, task.token)).status).toBe(401)
+  expect((await stack.call('POST', `${task.path}/heartbeat`, { token, body: {} })).status).toBe(200)
+  const more = await stack.call('POST', `${task.path}/heartbeat`, { token, body: { busy: true } })
+  expectProblem(more, { status: 400, code: 'invalid_request', field: 'busy' })
   expectProblem(await beat(`/v1/tasks/task_${'0'.repeat(26)}`, token), { status: 404, code: 'not_found' })
 })
 

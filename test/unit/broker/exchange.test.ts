@@ -139,7 +139,10 @@ describe('an Idempotency-Key', () => {
     const task = await story.task(caller)
     const { lease } = await story.buy(caller, task, {}, key('k'))
     const again = await refusalOf(story.buy(caller, task, {}, key('k')))
-    expect(again).toMatchObject({ code: 'already_issued', members: { lease: { id: lease.id } } })
+    expect(again).toMatchObject({
+      code: 'already_issued',
+      members: { lease: { id: lease.id, state: 'active', expires_at: expect.any(String) } },
+    })
     expect(await codeOf(story.buy(caller, task, {}, key('k', 'b2')))).toBe('idempotency_mismatch')
     expect(story.far.alive().filter((name) => name === lease.id)).toHaveLength(1)
     expect((await story.parts.ledger.leasesOfTask(task.id)).length).toBe(1)
