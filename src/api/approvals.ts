@@ -101,7 +101,10 @@ export const approvalQuery = z.strictObject({ wait_seconds: fields.waitSeconds.o
 export const approvalsQuery = z.strictObject({
   state: approvalState.optional(),
   task: fields.idOf('task').optional(),
+  principal: z.string().max(2048).optional(),
   account: z.string().max(2048).optional(),
+  action: fields.actionName.optional(),
+  resource: fields.resourceId.optional(),
   cursor: fields.cursor.optional(),
   limit: fields.limit.optional(),
 })

@@ -19,6 +19,8 @@ export interface TaskCompleteOptions {
 }
 export interface TaskListOptions {
   state?: string | undefined
+  principal?: string | undefined
+  account?: string | undefined
   limit?: string | undefined
   cursor?: string | undefined
 }
@@ -66,10 +68,10 @@ export async function runTaskComplete(
 }
 
 export async function runTaskList(options: TaskListOptions, io: CommandIo): Promise<number> {
-  const { state, limit, cursor } = options
+  const { state, ...rest } = options
   if (state !== undefined && state !== 'open' && state !== 'ended')
     throw new UsageError('--state: expected open or ended')
-  const list = await connectBroker(io.environment).listTasks({ state, limit, cursor })
+  const list = await connectBroker(io.environment).listTasks({ state, ...filterOf(rest) })
   const rows = list.tasks.map((one) => [
     one.id,
     one.state,
@@ -82,6 +84,8 @@ export async function runTaskList(options: TaskListOptions, io: CommandIo): Prom
   if (list.next_cursor !== null) io.output.note(`more: --cursor ${list.next_cursor}`)
   return exitCodes.done
 }
+
+const filterOf = ({ principal, account, limit, cursor }: TaskListOptions) => ({ principal, account, limit, cursor })
 
 export function resolveTaskId(id: string | undefined, io: CommandIo): string {
   const taskId = id ?? surroundingTask(io.environment).id

@@ -123,9 +123,10 @@ export const approvalRoutes: Route[] = [
       const visible: Approval[] = []
       for (const approval of page) {
         const { bound, account: whose } = approval.record
-        if (query.state !== undefined && stateAt(approval, parts.clock.now()) !== query.state) continue
-        if (query.task !== undefined && bound.task !== query.task) continue
-        if (query.account !== undefined && whose !== query.account) continue
+        const state = stateAt(approval, parts.clock.now())
+        const { task: of, principal: by, action, resource } = bound
+        const is = { state, task: of, principal: by, account: whose, action, resource: resource.id }
+        if (Object.entries(is).some(([name, value]) => (query[name as keyof typeof is] ?? value) !== value)) continue
         const task = isOperator ? null : await parts.ledger.findTask(bound.task)
         if (isOperator ? mayView(parts, caller, approval) : task !== null && isOwn(task, principal))
           visible.push(approval)

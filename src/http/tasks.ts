@@ -14,6 +14,7 @@ import { isOwn } from '../broker/task-access.js'
 import { receiptView, taskView } from '../broker/views.js'
 import { toTimestamp } from '../core/clock.js'
 import { holderId } from '../ledger/keys.js'
+import type { Task } from '../ledger/task.js'
 import { actorOf, callerOf, checkOperatorSeesAny, mayViewTask, resolveOwnTask } from './access.js'
 import { credentialView, dryRunView } from './credentials.js'
 import { readIdempotency } from './idempotency.js'
@@ -25,8 +26,10 @@ async function pageOfTasks(parts: Parts, caller: Caller, query: z.output<typeof 
   const { principal } = caller
   const isOperator = principal.use === 'operator'
   const { state = 'open', limit = 100 } = query
+  const isMeant = ({ state: is, principal: of, account }: Task) =>
+    is === state && (query.principal ?? of) === of && (query.account ?? account) === account
   const visible = async (ids: readonly string[]) => {
-    const found = (await parts.ledger.findTasks(ids)).filter((task) => task.state === state)
+    const found = (await parts.ledger.findTasks(ids)).filter(isMeant)
     const may = await Promise.all(
       found.map(async (task) => (isOperator ? await mayViewTask(parts, caller, task.id) : isOwn(task, principal))),
     )

@@ -144,6 +144,11 @@ test('a task with what needs people is opened without anything minted', async ()
 
 test('a dry run says so and asks nobody', async () => {
   const before = (await stack.call('GET', '/v1/approvals', { token })).body
+  const listed = async (query: string) => (await stack.call('GET', `/v1/approvals?${query}`, { token })).body.approvals
+  expect(before.approvals).not.toEqual([])
+  expect(await listed(`action=${ship.action}`)).toEqual(before.approvals)
+  for (const query of ['action=report.read', 'resource=repo:acme/none', 'principal=ci:nobody'])
+    expect(await listed(query)).toEqual([])
   const answer = await stack.call('POST', `${task.path}/credentials?dry_run=true`, {
     token,
     body: { ...ship, resource: 'repo:acme/dry' },

@@ -125,6 +125,11 @@ describe('lists', () => {
       )
       expect(seen).toContain(task.id)
     }
+    const byAccount = async (account: string) =>
+      idsIn((await get(`/v1/tasks?state=ended&account=${account}`)).body.tasks).includes(task.id)
+    expect([await byAccount('ci:1296269'), await byAccount('ci:1')]).toEqual([true, false])
+    const named = await stack.runAs(operator, 'task', 'list', '--state', 'ended', '--principal', 'ci:somebody')
+    expect(named).toMatchObject({ code: 0, stdout: expect.not.stringContaining(task.id) })
     const other = await stack.ciToken({ run_id: '101' })
     expect(idsIn((await get('/v1/tasks?state=ended', other)).body.tasks)).toEqual([])
     expect(idsIn((await get('/v1/tasks?state=open')).body.tasks)).not.toContain(task.id)
