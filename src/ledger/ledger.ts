@@ -117,6 +117,8 @@ export interface Ending {
   readonly forced?: boolean
   /** Nobody waits: workers take them by and by, the lowest rank first, and no job is added for them. */
   readonly bulk?: number
+  /** Hash of the changed rules on whose account they end: counted to them, where they are still in force. */
+  readonly rules?: string
 }
 
 /** A lease that has just become due for revocation, for the queue. */

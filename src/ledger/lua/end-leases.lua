@@ -1,10 +1,12 @@
 -- Orders the end of up to 200 leases. Only shrinks, so it must run when Redis is out of memory: its first write is HDEL.
--- KEYS[1] tag. ARGV[1] JSON { leases, reason, actor, revocation, mintOver, forced, bulk: rank, where nobody waits for them }
+-- KEYS[1] tag. ARGV[1] JSON { leases, reason, actor, revocation, mintOver, forced, bulk: rank, where nobody waits for them,
+--   rules: hash of the changed rules on whose account they end }
 -- Returns { { { lease, provider, attempts }, … }, { { lease, principal, account, task }, … } }: those that there is something to do
 -- for at once, and those that nobody had ordered to end for this reason before.
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
 local ready, told = {}, {}
+local counts = a.rules and redis.call('HGET', T .. 'rules', 'current') == a.rules
 redis.call('HDEL', T .. 'locked', '')
 for _, id in ipairs(a.leases) do
   local key = T .. 'l:' .. id
@@ -56,4 +58,6 @@ for _, id in ipairs(a.leases) do
     end
   end
 end
+-- Counted with the end itself: where whoever ended them is killed behind it, the brake still knows of them.
+if counts and #told > 0 then redis.call('HINCRBY', T .. 'rules', 'ended', #told) end
 return { ready, told }
