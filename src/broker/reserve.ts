@@ -6,7 +6,7 @@ import type { Look, Reservation, ReserveAnswer } from '../ledger/ledger.js'
 import type { Pass } from '../providers/breaker.js'
 import { boundOf } from './approval-bound.js'
 import { ApprovalWanted, askApproval, voterLockNames } from './ask-approval.js'
-import type { Asked } from './asked.js'
+import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide, type World } from './decide.js'
 import { enterProvider } from './enter-provider.js'
 import { lockedBy } from './locked-by.js'
@@ -42,13 +42,19 @@ export async function reserveAsDecided(parts: Parts, caller: Caller, wanted: Wan
     })
     if (look.prior) throw alreadyIssued(look.prior, wanted)
     if (!look.chainOpen) throw new BrokerError('task_closed', `${wanted.taskId} has ended`)
-    const reserved = await tryReserve(parts, caller, wanted, look)
+    const reserved = await tryReserve(parts, caller, byRulesInForce(parts, wanted), look)
     if (reserved !== 'version') return reserved
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * 2 ** attempt))
   }
   throw new BrokerError('busy', 'too many requests of this session or account at once; try again', {
     retryAfterSeconds: 1,
   })
+}
+
+/** The rules may change while a request is under way: what it asks for is what they, and not those before, make of it. */
+function byRulesInForce(parts: Parts, wanted: Wanted): Wanted {
+  const { hash: rules } = parts.rules()
+  return wanted.rules === rules ? wanted : { ...wanted, asked: resolveAsked(parts, wanted.request), rules }
 }
 
 function alreadyIssued(prior: { lease: string; bodySha256: string }, wanted: Wanted): BrokerError {
@@ -78,6 +84,9 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
       throw new ApprovalWanted(await askApproval(parts, caller, look.task, look.ancestors, bound, decided))
     await checkNamedApproval(parts, caller, approval, { bound, decided, now: look.now })
   }
+  // Changed since they decided: once more, then. This program says by which rules it decides on the connection that reserves, so
+  // whoever judges live leases by new ones finds all that was reserved by the old.
+  if (wanted.rules !== parts.rules().hash) return 'version'
   const pass = enterProvider(parts, asked.provider.name)
   const sentAt = parts.clock.monotonic()
   try {
