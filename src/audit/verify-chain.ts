@@ -10,6 +10,8 @@ import { checkpointsFile, listSegments, type Segment } from './segments.js'
 export interface VerifyOptions {
   /** Checks checkpoints' signatures; without it they are compared with the records but not verified, and a note says so. */
   verifyCheckpoint?: VerifyCheckpoint
+  /** Chain → a record that the ledger was told of; read before the files are, which go on growing. */
+  acknowledged?: ReadonlyMap<string, number>
 }
 
 export interface AuditVerification {
@@ -41,10 +43,22 @@ export async function verifyAuditDirectory(directory: string, options: VerifyOpt
   // An emptied directory must not pass for an intact audit.
   if (folders.length === 0) report(result, { file: '.', line: 0, sequence: 0, message: 'there is no audit here' })
   for (const folder of folders) await new ChainVerifier(root, folder, options, result).run()
+  noteElsewhere(
+    options,
+    folders.map((folder) => folder || basename(root)),
+    result,
+  )
   if (!options.verifyCheckpoint)
     result.notes.push('signatures of checkpoints were not checked: no audit keys were given')
   result.ok = result.problems.length === 0
   return result
+}
+
+/** A folder is one host's, a ledger many hosts': what is not here may be there, or gone. */
+function noteElsewhere({ acknowledged }: VerifyOptions, here: readonly string[], { notes }: AuditVerification): void {
+  for (const [chain, sequence] of acknowledged ?? []) {
+    if (!here.includes(chain)) notes.push(`${chain}: the ledger knows its records up to ${sequence}; it is not here`)
+  }
 }
 
 function report(result: AuditVerification, problem: Problem): void {
@@ -176,9 +190,26 @@ class ChainVerifier {
       report(this.#result, { file: this.#folder === '' ? '.' : this.#folder, line: 0, sequence: 1, message })
     }
     const unsigned = head.sequence > signed ? `${head.sequence - signed} records come after it; ` : ''
-    this.#result.notes.push(
-      `${name}: the last checkpoint is over record ${signed}; ${unsigned}a cut after it shows only against the ledger or a witness`,
-    )
+    const last = `${name}: the last checkpoint is over record ${signed}; ${unsigned}`
+    this.#result.notes.push(`${last}${this.#againstLedger(instance ?? name)}`)
+  }
+
+  #againstLedger(chain: string): string {
+    const { acknowledged } = this.#options
+    if (acknowledged === undefined)
+      return 'a cut after it shows only against the ledger or a witness (--against-ledger)'
+    const known = acknowledged.get(chain)
+    if (known === undefined) return 'the ledger knows nothing of this chain'
+    const { head } = this.#sequence
+    if (known > head.sequence) this.#reportMissing(head.sequence + 1, known)
+    return `the ledger knows its records up to ${known}`
+  }
+
+  #reportMissing(first: number, last: number): void {
+    const { place } = this.#sequence
+    const message = `the records from ${first} to ${last}, which the ledger was told of, are cut off the end`
+    const file = place?.file ?? join(this.#folder, checkpointsFile)
+    report(this.#result, { file, line: (place?.line ?? 0) + 1, sequence: first, message })
   }
 }
 
