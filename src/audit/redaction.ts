@@ -46,7 +46,8 @@ const patterns: readonly Pattern[] = [
   {
     kind: 'value',
     find: new RegExp(
-      String.raw`((?:${secretName})[A-Za-z0-9_.-]{0,40}["']?\s{0,4}(?:=>|[=:])\s{0,4})${marked}(?:"[^"]{0,2000}"?|'[^']{0,2000}'?|[^\s,;&"'}\])]{1,2000})`,
+      // JSON within JSON has its quotes escaped, once or more.
+      String.raw`((?:${secretName})[A-Za-z0-9_.-]{0,40}\\{0,7}["']?\s{0,4}(?:=>|[=:])\s{0,4})${marked}(?:\\{0,7}"[^"]{0,2000}"?|\\{0,7}'[^']{0,2000}'?|[^\s,;&"'}\])]{1,2000})`,
       'gi',
     ),
     keep: '$1',

@@ -51,6 +51,8 @@ describe('what looks like a secret leaves', () => {
     ['git clone https://abcdefghij0123456789@github.com/acme/web', 'abcdefghij0123456789'],
     ['DB_PASSWORD=hunter2 ./run', 'hunter2'],
     ['{"client_secret": "s3cr3t value"}', 's3cr3t value'],
+    ['{"body":"{\\"password\\":\\"hunter2, too\\"}"}', 'hunter2'],
+    ['{"a":"{\\"b\\":\\"{\\\\\\"api_key\\\\\\" : \\\\\\"hunter2\\\\\\"}\\"}"}', 'hunter2'],
     ["api-key: 'abc'", 'abc'],
     ['mysql --password hunter2 -h db', 'hunter2'],
     ['vault login -token-file x; token => abc123', 'abc123'],
