@@ -46,6 +46,15 @@ describe('policy test', () => {
     expect(stdout).toContain('coverage 100 % (8 of 8 policies)')
   })
 
+  test('the example of the documents, by that configuration', async () => {
+    const [, example = ''] =
+      /```yaml\n(# policies\/deploy\.tests\.yaml\n[^`]*)```/.exec(readFileSync('docs/policies.md', 'utf8')) ?? []
+    writeFileSync(tests, example)
+    const { exitCode, stdout, stderr } = await run([tests], 'config/hallpass.yaml')
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+    expect(stdout).toContain('4 ok, 0 failed')
+  })
+
   // A case that could not fail would show nothing: each policy is taken out, and some case must notice.
   test('without any one of its policies some case fails', async () => {
     const file = join(example.folder, 'policies', 'main.cedar')
