@@ -123,7 +123,7 @@ function checkIds(route: Route, params: readonly string[]): void {
 }
 
 async function readRouteBody(route: Route, request: IncomingMessage): Promise<unknown> {
-  if (route.body) return await readJson(request, route.body)
+  if (route.body) return await readJson(request, route.body, route.maxBodyBytes)
   if (route.form) {
     checkContentType(
       request,
