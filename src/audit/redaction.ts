@@ -69,6 +69,25 @@ export function redactPatterns(text: string): string {
   return clean
 }
 
+/** Kinds that are told by their form alone: of what people write for people nothing else is taken for a secret. */
+const tokenKinds: readonly string[] = [
+  'pem',
+  'jwt',
+  'vault_token',
+  'github_token',
+  'gitlab_token',
+  'api_key',
+  'aws_session_token',
+]
+
+/** Leaves `[redacted:<kind>]` in place of tokens and keys; words such as `token: expired` stay. */
+export function redactTokens(text: string): string {
+  let clean = text
+  for (const { kind, find } of patterns)
+    if (tokenKinds.includes(kind)) clean = clean.replace(find, `[redacted:${kind}]`)
+  return clean
+}
+
 /** Whether a member of this name holds a secret by its name alone. */
 export const isSecretName = (name: string): boolean => new RegExp(secretName, 'i').test(name)
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { candidatesOf, redact, redactPatterns, unpatternedSecrets } from '../../../src/audit/redaction.js'
+import { candidatesOf, redact, redactPatterns, redactTokens, unpatternedSecrets } from '../../../src/audit/redaction.js'
 
 const alphanumeric = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const of = (letters: string, min: number, max = min) =>
@@ -103,6 +103,12 @@ describe('what looks like a secret leaves', () => {
       expect(performance.now() - before).toBeLessThan(3000)
     }
   })
+})
+
+test('of what people write for people only tokens leave, not words about them', () => {
+  const token = `ghp_${'a1B2'.repeat(9)}`
+  expect(redactTokens(`token: expired, ${token} was leaked`)).toBe('token: expired, [redacted:github_token] was leaked')
+  expect(redactTokens('access key AKIAIOSFODNN7EXAMPLE, password rotated')).toContain('AKIAIOSFODNN7EXAMPLE')
 })
 
 describe('values that were issued', () => {
