@@ -3,7 +3,7 @@
 import type { Parts } from './broker/parts.js'
 import { countIssuerEvents } from './compose-issuers.js'
 import { composeRules, following, type RuleSet } from './compose-rules.js'
-import { checkRunning } from './compose-running.js'
+import { checkRunning, findUnreloaded } from './compose-running.js'
 import { type RulesWatch, watchRules } from './compose-watch.js'
 import type { LoadedConfig } from './config/load.js'
 import { parsePolicySetApart } from './policy/parse-apart.js'
@@ -35,6 +35,8 @@ export class RulesInForce {
     return watchRules(started, this.#current.policyFiles, {
       load: async (next) => {
         checkRunning(next, started.settings)
+        const sections = findUnreloaded(next.settings, started.settings)
+        if (sections.length > 0) parts.log.warn({ sections }, 'these were changed, too, and take a restart')
         const fresh = await composeRules(
           next.settings,
           next.file,

@@ -21,3 +21,16 @@ export function checkRunning(
   })
   if (problems.length > 0) throw new ConfigError(problems)
 }
+
+/** What a reload takes; everything else was read once. */
+const reloaded: ReadonlySet<string> = new Set([
+  ...['policies', 'policy_change', 'issuers', 'groups', 'resources', 'grants', 'limits'],
+])
+
+/** The sections that were changed and count only after a restart; whoever changed them is to be told. */
+export function findUnreloaded(next: Settings, started: Settings): string[] {
+  const text = (value: unknown) => JSON.stringify(value, (_, one: unknown) => (one instanceof RegExp ? `${one}` : one))
+  const [fresh, old]: Record<string, unknown>[] = [{ ...next }, { ...started }]
+  const names = new Set([...Object.keys(fresh ?? {}), ...Object.keys(old ?? {})])
+  return [...names].filter((name) => !reloaded.has(name) && text(fresh?.[name]) !== text(old?.[name])).sort()
+}

@@ -5,8 +5,9 @@ import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { RulesInForce } from '../../../src/compose-changes.js'
 import { composeRules } from '../../../src/compose-rules.js'
+import { findUnreloaded } from '../../../src/compose-running.js'
 import type { RulesWatch } from '../../../src/compose-watch.js'
-import { loadConfig } from '../../../src/config/load.js'
+import { loadConfig, parseConfig } from '../../../src/config/load.js'
 import { systemClock } from '../../../src/core/clock.js'
 import { type Story, startStory } from '../../support/story.js'
 import { loadStoryRules, storyEnvironment } from '../../support/story-config.js'
@@ -145,4 +146,17 @@ describe('a change on disk', () => {
     expect(hash()).toBe(before)
     await rm(copy, { recursive: true, force: true })
   })
+})
+
+test('what was changed and takes a restart is told by its section, and nothing else is', async () => {
+  const loaded = await loadConfig(join(folder, 'hallpass.yaml'), storyEnvironment)
+  const changed = async (from: string, to: string) => {
+    const text = loaded.text.replace(from, to)
+    if (text === loaded.text) throw new Error(`nothing to replace: ${from}`)
+    return findUnreloaded(parseConfig(text, loaded.file, storyEnvironment).settings, loaded.settings)
+  }
+  expect(findUnreloaded(loaded.settings, loaded.settings)).toEqual([])
+  expect(await changed('sensitivity: low', 'sensitivity: high')).toEqual([])
+  expect(await changed('copies: { type: jwt }', 'copies: { type: jwt, timeout: 9s }')).toEqual(['providers'])
+  expect(await changed('listen: 127.0.0.1:8799', 'listen: 127.0.0.1:8798')).toEqual(['listen'])
 })
