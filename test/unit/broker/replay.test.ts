@@ -9,15 +9,7 @@ import { connectFailFast } from '../../../src/ledger/connection.js'
 import type { LeaseRecord } from '../../../src/ledger/lease.js'
 import { createRestoration, type Restoration } from '../../../src/ledger/restoration.js'
 import type { Task } from '../../../src/ledger/task.js'
-import {
-  aRecord,
-  aTask,
-  openTask,
-  openTestLedger,
-  reserve,
-  settlementOf,
-  type TestLedger,
-} from '../../support/ledger.js'
+import { aRecord, aTask, openTask, openTestLedger, reserve, type TestLedger } from '../../support/ledger.js'
 import { startTestRedis, type TestRedis } from '../../support/redis.js'
 
 let redis: TestRedis
@@ -174,44 +166,6 @@ describe('a lease', () => {
     expect((await holding())?.holding).toEqual(['repo.read'])
   })
 
-  test('that was half made when its ledger was lost is not taken for one that was never minted', async () => {
-    const lease = createId('lease', now())
-    const reserved = {
-      lease,
-      record: aRecord(task),
-      deadline: toTimestamp(now() + 60_000),
-      reserved_at: toTimestamp(now()),
-    }
-    say('lease.reserved', reserved)
-    await replayed()
-    expect(await at.ledger.findLease(lease)).toMatchObject({ state: 'reserved', notesLost: true })
-    const live = await reserve(at.ledger, task)
-    expect((await at.ledger.findLease(live))?.notesLost).toBeUndefined()
-  })
-
-  test('that ends before its task is back leaves no half of one in its place', async () => {
-    const other = aTask()
-    const own = { ...aRecord(other), holders: task.holders.map((holder) => holder.id) }
-    const lease = createId('lease', now())
-    const lost = { id: lease, record: own, reservedAt: now(), expiresAt: now() + 60_000, idempotency: null }
-    expect(await restoration.restoreLease({ ...lost, issued: null, end: null })).toBe('restored')
-    expect((await at.ledger.claim(lease, 'w')).outcome).toBe('ok')
-    expect(await at.ledger.settle(lease, 'w', settlementOf('void'))).toBe(true)
-    expect(await at.raw.exists(`${at.tag}t:${other.id}`)).toBe(0)
-    const holders = other.holders.map((one) => [one.id, one.kind, one.windowMs] as const)
-    const again = {
-      id: other.id,
-      record: { ...other, holders },
-      openedAt: now(),
-      expiresAt: now() + 60_000,
-      outcome: null,
-      idempotency: null,
-      heartbeatSeconds: null,
-    }
-    expect(await restoration.restoreTask(again)).toBe(true)
-    expect(await at.ledger.findTask(other.id)).toMatchObject({ state: 'open', activeLeases: 0 })
-  })
-
   test('whose end this ledger went back behind is ended again', async () => {
     const lease = await reserve(at.ledger, task)
     say('lease.ended', { lease, state: 'revoked', end_reason: 'released', actor: 'ci:x', attempts: 1 })
@@ -236,33 +190,6 @@ test("an order's leases are ended, and none that was issued after it", async () 
   for await (const page of at.ledger.liveLeases(found?.match ?? {}, ['far'])) reached.push(...page.map(({ id }) => id))
   expect(reached).toEqual([before])
   expect(found?.match.issuedBefore).toBeLessThan(now() + 6000)
-})
-
-test('a task and a lease whose end another instance knows stay ended, whoever replays first', async () => {
-  const taskOf = (one: Task) => ({ ...one, holders: one.holders.map(({ id, kind, windowMs }) => [id, kind, windowMs]) })
-  for (const endsFirst of [true, false]) {
-    const gone = aTask({ account: task.account })
-    const times = { opened_at: toTimestamp(now()), expires_at: toTimestamp(now() + 60_000) }
-    records = []
-    say('task.opened', { task: gone.id, ...taskOf(gone), ...times, instance_of: null })
-    const lease = sayIssued()
-    const opening = records
-    records = []
-    say('task.ended', { task: gone.id, outcome: 'cancelled', actor: 'ci:x' })
-    say('lease.ending', { lease, reason: 'revoked', actor: 'staff:olga' })
-    const ending = records
-    for (const told of endsFirst ? [ending, opening] : [opening, ending]) {
-      const gathered = new Gathered()
-      for (const record of told) gathered.take(record)
-      await replay({ ledger: at.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: false })
-    }
-    expect(await at.ledger.findTask(gone.id)).toMatchObject({ state: 'ended', outcome: 'cancelled' })
-    expect(await at.ledger.findLease(lease)).toMatchObject({
-      state: 'revoking',
-      endReason: 'revoked',
-      endActor: 'staff:olga',
-    })
-  }
 })
 
 test('a lock that another instance removed is not set again, whoever replays first', async () => {
