@@ -28,24 +28,36 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
   const due = await parts.ledger.takeDue([...parts.providers.keys()], pageSize)
   for (const lease of due) parts.metrics.sweeperFinds.inc({ provider: lease.provider })
   await startRevocations(parts, due, own)
-  beginDueTasks(parts, own, await parts.ledger.takeDueTasks(100))
+  const tasks = endDueTasks(parts, own, await parts.ledger.takeDueTasks(100))
   void own.begin('orders:', await parts.ledger.takeDueRevocations(10), (id) =>
     carryOut(parts, id, own.rightOfWay).catch((error: unknown) =>
       parts.log.warn({ err: error, revocation: id }, 'an order waits for the next sweep'),
     ),
   )
   beginBulk(parts, own)
-  void own.begin('upkeep:', ['all'], () => keepUp(parts))
+  const upkeep = own.begin('upkeep:', ['all'], () => keepUp(parts))
+  await atMost(Promise.all([tasks, upkeep]), pauseMs)
   return due.length
 }
 
 /**
- * Each waits for the audit's disk. A slow one must keep the sweep neither from what else is due nor from being seen: no sweep for
- * 10 s stops all issuing.
+ * What waits for the audit's disk is waited for so long: a slow one must keep the sweep neither from what else is due nor from
+ * being seen (no sweep for 10 s stops all issuing). Not at all would have a sweep with much to do leave nobody else a turn.
  */
-function beginDueTasks(parts: Parts, own: OwnWork, due: readonly DueTask[]): void {
+const pauseMs = 250
+
+async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
+}
+
+async function endDueTasks(parts: Parts, own: OwnWork, due: readonly DueTask[]): Promise<void> {
   const outcomes = new Map(due.map(({ task, outcome }) => [task, outcome]))
-  void own.begin('tasks:', [...outcomes.keys()], async (task) => {
+  await own.begin('tasks:', [...outcomes.keys()], async (task) => {
     await endTask(parts, task, outcomes.get(task) ?? 'deadline', 'sweeper', null).catch((error: unknown) =>
       parts.log.warn({ err: error, task }, 'a due task waits for the next sweep'),
     )
