@@ -104,6 +104,9 @@ async function onHost(
   } catch (error) {
     if (!(error instanceof BrokerError) || !error.code.endsWith('_unavailable')) throw error
     io.output.note(`hallpass: ${error.code}: ${error.detail}`)
+    // Ending does not wait for the audit (I4): the order stands, and a worker carries it out.
+    if (composed !== null && error.code === 'audit_unavailable')
+      io.output.note('hallpass: what was ordered holds all the same; it is not on record')
     return exitCodes.unavailable
   } finally {
     await composed?.close()

@@ -22,7 +22,7 @@ export const leaseRoutes: Route[] = [
     method: 'GET',
     path: '/v1/leases',
     access: 'operator',
-    summary: 'Leases that may be alive, filtered; with task= also those that have ended.',
+    summary: 'Leases that may be alive, filtered; one that has ended is read by its id.',
     query: api.leaseQuery,
     answer: api.leaseList,
     async run({ parts, identity, query }) {

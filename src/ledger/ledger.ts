@@ -130,6 +130,12 @@ export interface DueLease {
   readonly waitingMs: number
 }
 
+/** A task to be ended, and why. */
+export interface DueTask {
+  readonly task: string
+  readonly outcome: 'deadline' | 'abandoned'
+}
+
 /** A lease whose end is ordered, and was not before: what its record says. */
 export interface OrderedLease {
   readonly id: string
@@ -264,7 +270,7 @@ export interface Ledger extends DelegationStore, ApprovalStore, RulesStore<Holde
   // The sweep.
   takeDue(providers: readonly string[], limit: number): Promise<DueLease[]>
   /** `abandoned`: it missed its heartbeat. An ended task is handed out as `deadline` until its end is carried through. */
-  takeDueTasks(limit: number): Promise<{ task: string; outcome: 'deadline' | 'abandoned' }[]>
+  takeDueTasks(limit: number): Promise<DueTask[]>
   takeDueRevocations(limit: number): Promise<string[]>
   /** Says that an order is being carried out; nobody else begins it anew for 5 s. */
   keepOrder(id: string): Promise<void>
@@ -311,8 +317,14 @@ export interface Ledger extends DelegationStore, ApprovalStore, RulesStore<Holde
   claimOnce(kind: 'proof' | 'token', digest: string, until: number): Promise<boolean>
   // Health.
   now(): Promise<number>
-  /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. */
-  ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null; doubt: string | null }>
+  /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. `full`: why it takes nothing new. */
+  ready(): Promise<{
+    now: number
+    sweptAgoMs: number | null
+    incarnation: string | null
+    doubt: string | null
+    full: string | null
+  }>
   /** Asks Redis whether it still has what this instance wrote. Throws `rolled_back` where it is not sure, `ledger_unavailable`. */
   checkSure(): Promise<void>
   counts(providers: readonly string[]): Promise<LedgerCounts>

@@ -92,6 +92,7 @@ export function leaseOf(id: string, fields: Fields): Lease {
     receipt: fields.receipt === undefined ? null : (JSON.parse(fields.receipt) as Receipt),
     attempts: Number(fields.tries ?? 0),
     forced: fields.forced === '1',
+    ...(fields.lost === '1' ? { notesLost: true } : {}),
   }
 }
 
