@@ -142,6 +142,15 @@ test('a task with what needs people is opened without anything minted', async ()
   expect(records.map(({ event }) => event)).toEqual(['task.opened', 'approval.requested'])
 })
 
+test('one that was given in another task opens none: 404, on record', async () => {
+  const id = await asked({ ...ship, resource: 'repo:acme/elsewhere' })
+  const credentials = [{ ...ship, resource: 'repo:acme/elsewhere', approval_id: id }]
+  const refused = await stack.call('POST', '/v1/tasks', { token, body: { purpose: 'another', credentials } })
+  expectProblem(refused, { status: 404, code: 'not_found' })
+  const [record] = stack.auditRecords().filter((one) => one.request_id === refused.headers['x-request-id'])
+  expect(record).toMatchObject({ event: 'request.refused', code: 'not_found', approval: id })
+})
+
 test('a dry run says so and asks nobody', async () => {
   const before = (await stack.call('GET', '/v1/approvals', { token })).body
   const answer = await stack.call('POST', `${task.path}/credentials?dry_run=true`, {

@@ -140,7 +140,10 @@ describe('refused, on record, and nothing comes of it', () => {
     ['no name of an agent', { delegate: undefined, agent: 'no spaces' }, 'agent'],
   ])('%s is a 400 that names the field', async (_, body, field) => {
     const task = await openTask(stack, boss)
-    expectProblem(await hand(task, boss, body), { status: 400, code: 'invalid_request', field })
+    const answer = await hand(task, boss, body)
+    expectProblem(answer, { status: 400, code: 'invalid_request', field })
+    const isRecorded = /^(ceiling|delegate|agent)/.test(field)
+    expect(recordsOf(answer).map(({ code }) => code)).toEqual(isRecorded ? ['invalid_request'] : [])
   })
 
   test('outside the ceiling; denied for whoever stands above by a group of now', async () => {
