@@ -27,6 +27,7 @@ export function approvalView(approval: Approval, issuer: string, now: number): W
     account: record.account,
     instance: bound.instance,
     chain: [...bound.chain],
+    persons: [...record.persons],
     provider: bound.provider,
     recipe_sha256: bound.recipeSha256,
     bound_sha256: record.boundSha256,

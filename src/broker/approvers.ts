@@ -27,10 +27,12 @@ export function groupsAmong(parts: Parts, { record }: Approval, voter: Voter): s
 export const isOwnHuman = ({ record }: Approval, operator: Pick<Voter, 'person'>): boolean =>
   operator.person !== null && record.persons.includes(operator.person)
 
-/** Those whose approving votes count now, by recorded attributes, current groups and current policies. */
+/** Those whose approving votes count now, by recorded attributes, current issuers, groups and policies. */
 export function agreementsOf(parts: Parts, approval: Approval, votes: readonly ApprovalVote[]): Agreement[] {
   return votes.flatMap((vote): Agreement[] => {
     if (vote.vote !== 'approve' || isOwnHuman(approval, vote)) return []
+    // Whom the issuer would not vouch for any more could not vote now either.
+    if (parts.rules().requirements.findUnmetOperator(vote) !== null) return []
     if (!permitsApproving(parts, asPrincipal(vote), approval)) return []
     return [{ by: vote.by, key: personKey(vote), groups: groupsAmong(parts, approval, vote) }]
   })

@@ -47,7 +47,7 @@ export async function askApproval(
       bound,
       boundSha256: boundSha256(bound),
       account: task.account,
-      persons: personsOf(caller, [task, ...ancestors]),
+      persons: bound.persons ?? [],
       purpose: plainText(task.purpose),
       escalation: decided.input.escalation,
       decision: decided.decision.id,
@@ -80,15 +80,11 @@ export async function askApproval(
   }
 }
 
-const personsOf = ({ principal }: Caller, tasks: readonly Task[]) => [
-  ...new Set([principal.person, ...tasks.map((task) => task.person)].filter((one) => typeof one === 'string')),
-]
-
 const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
   new BrokerError(
     'quota',
     outcome === 'denied'
-      ? 'people denied this same request just now; limits.account.approval_cooldown says when it may be asked again'
+      ? 'people denied this just now; limits.account.approval_cooldown says when it may be asked again'
       : 'limits.account.pending_approvals is reached: so many requests of this account wait for people already',
     { retryAfterSeconds },
   )

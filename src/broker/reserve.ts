@@ -4,7 +4,7 @@ import { equalInConstantTime } from '../core/hash.js'
 import type { Approval } from '../ledger/approval.js'
 import type { Look, Reservation, ReserveAnswer } from '../ledger/ledger.js'
 import type { Pass } from '../providers/breaker.js'
-import { boundOf } from './approval-bound.js'
+import { boundOf, personsBehind } from './approval-bound.js'
 import { ApprovalWanted, askApproval, voterLockNames } from './ask-approval.js'
 import type { Asked } from './asked.js'
 import { type Decided, decide, type World } from './decide.js'
@@ -73,7 +73,8 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
   // Before anybody is asked: what cannot be filled would waste their answer.
   const prepared = prepare(caller, wanted, look, decided)
   if (approval !== null || decided.verdict.effect === 'approval_required') {
-    const bound = boundOf(asked, look.task, prepared.recipe, decided)
+    const persons = personsBehind(caller, [look.task, ...look.ancestors])
+    const bound = boundOf(asked, look.task, prepared.recipe, decided, persons)
     if (approval === null)
       throw new ApprovalWanted(await askApproval(parts, caller, look.task, look.ancestors, bound, decided))
     await checkNamedApproval(parts, caller, approval, { bound, decided, now: look.now })

@@ -43,12 +43,23 @@ export function formatApprovals(approvals: readonly Approval[], now: number): st
 
 /** Everything that an answer binds, then what nobody has checked, then who has answered. */
 export function formatApproval(approval: Approval, now: number): string {
-  const { context, resource_attributes, votes, requirements: _, flags, chain, purpose_unverified, ...rest } = approval
+  const {
+    context,
+    resource_attributes,
+    votes,
+    requirements: _,
+    flags,
+    chain,
+    persons,
+    purpose_unverified,
+    ...rest
+  } = approval
   const members = formatMembers({
     ...rest,
     needs: describeNeeds(approval),
     left: approval.state === 'pending' ? describeTimeLeft(approval.expires_at, now) : null,
     chain: chain.join(' < '),
+    persons: persons.join(' ') || null,
     ...prefixed('context', context),
     ...prefixed('resource', resource_attributes),
     flags: flags.join(' ') || null,

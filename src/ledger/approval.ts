@@ -35,6 +35,8 @@ export interface Bound {
   /** The `@id` of the permit whose offer it is. */
   readonly policy: string
   readonly requirements: readonly Requirement[]
+  /** The humans behind the requester and everybody above in the chain, where issuers name them; absent: nobody is named. */
+  readonly persons?: readonly string[]
 }
 
 export interface ApprovalRecord {
@@ -42,7 +44,7 @@ export interface ApprovalRecord {
   /** SHA-256 of its canonical JSON. */
   readonly boundSha256: string
   readonly account: string
-  /** The humans behind the requester and everybody above in the chain, where issuers name them: they must not approve it. */
+  /** Those humans once more, or none: they must not approve it. */
   readonly persons: readonly string[]
   /** Free text, already without what could deceive a reader. */
   readonly purpose: string

@@ -1,0 +1,51 @@
+// Whose request an approval is, where several people act through one workload; and how often people can be asked.
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { answer, aPerson, ask, shipping, shipRules } from '../../support/approval-story.js'
+import { refusalOf, type Story, startStory } from '../../support/story.js'
+
+let story: Story
+beforeAll(async () => {
+  story = await startStory({ load: shipRules() })
+})
+afterAll(() => story?.close())
+
+test('who agreed to a request of somebody else cannot use it through the same workload', async () => {
+  const ana = story.caller('shared', { person: 'ana@acme.example' })
+  const olga = story.caller('shared', { person: 'olga@acme.example' })
+  const task = await story.task(ana)
+  const asked = await ask(story, ana, task)
+  await answer(story, asked.id, aPerson('olga'))
+  await answer(story, asked.id, aPerson('rosa'))
+  const mints = story.far.count('create')
+  const refused = await refusalOf(story.buy(olga, task, shipping({ approval_id: asked.id })))
+  expect(refused).toMatchObject({ code: 'approval_required', members: { differs: ['person'] } })
+  const [record] = (await story.records('decision.approval_required')).slice(-1)
+  expect(record).toMatchObject({ approval: asked.id, differs: ['person'] })
+  expect(story.far.count('create')).toBe(mints)
+  expect(await story.parts.ledger.leasesOfTask(task.id)).toEqual([])
+
+  const own = await ask(story, olga, task)
+  expect(own).toMatchObject({ state: 'pending', record: { persons: ['ana@acme.example', 'olga@acme.example'] } })
+  expect(own.id).not.toBe(asked.id)
+  expect(await refusalOf(answer(story, own.id, aPerson('olga')))).toMatchObject({ code: 'not_permitted' })
+  await story.buy(ana, task, shipping({ approval_id: asked.id }))
+  expect(story.far.count('create')).toBe(mints + 1)
+})
+
+test('what was denied three times is not asked again at once with another declared value', async () => {
+  const caller = story.caller()
+  const task = await story.task(caller)
+  const noted = (note: string, over = {}) => shipping({ context: { note }, ...over })
+  for (const note of ['a', 'b', 'c']) {
+    const { id } = await ask(story, caller, task, noted(note))
+    await answer(story, id, aPerson('olga'), 'deny')
+  }
+  const refused = await refusalOf(story.buy(caller, task, noted('d')))
+  expect(refused).toMatchObject({ code: 'quota', detail: expect.stringMatching(/approval_cooldown/) })
+  expect(refused.retryAfterSeconds).toBeGreaterThan(250)
+  expect((await story.records('decision.approval_required')).at(-1)).toMatchObject({ refused: 'denied' })
+  // Another resource was not denied, nor was anybody else.
+  await ask(story, caller, task, noted('d', { resource: 'repo:acme/other' }))
+  const other = story.caller()
+  await ask(story, other, await story.task(other), noted('d'))
+})
