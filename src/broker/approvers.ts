@@ -1,7 +1,14 @@
 // Who may approve what: operators whom a policy permits `operate.approve` on the resource, in a group that the offer names, and
 // never the human behind the request. Judged at the vote, and again when the approval is used.
 import type { Principal } from '../identity/principal.js'
-import { type Agreement, type Approval, type ApprovalVote, isQuorate, personKey } from '../ledger/approval.js'
+import {
+  type Agreement,
+  type Approval,
+  type ApprovalVote,
+  foldPerson,
+  isQuorate,
+  personKey,
+} from '../ledger/approval.js'
 import type { Parts } from './parts.js'
 
 type Voter = Pick<ApprovalVote, 'by' | 'person' | 'issuer' | 'subject' | 'attributes'>
@@ -25,7 +32,7 @@ export function groupsAmong(parts: Parts, { record }: Approval, voter: Voter): s
 
 /** Whether the operator is a human behind the request, as far as the issuers of both name one. */
 export const isOwnHuman = ({ record }: Approval, operator: Pick<Voter, 'person'>): boolean =>
-  operator.person !== null && record.persons.includes(operator.person)
+  operator.person !== null && record.persons.map(foldPerson).includes(foldPerson(operator.person))
 
 /** Those whose approving votes count now, by recorded attributes, current issuers, groups and policies. */
 export function agreementsOf(parts: Parts, approval: Approval, votes: readonly ApprovalVote[]): Agreement[] {

@@ -94,8 +94,14 @@ export function stateAt(approval: Pick<Approval, 'state' | 'expiresAt'>, now: nu
 
 /** As whom somebody is counted: the same human at two issuers is one. */
 export function personKey({ by, person }: Pick<ApprovalVote, 'by' | 'person'>): string {
-  return person === null ? `id:${by}` : `person:${person}`
+  return person === null ? `id:${by}` : `person:${foldPerson(person)}`
 }
+
+/**
+ * A person's name as it is compared: issuers write the same e-mail with capitals or without. Two who were one by this would at
+ * worst have to find a third.
+ */
+export const foldPerson = (person: string): string => person.normalize('NFKC').toLowerCase().normalize('NFKC')
 
 /** One who agreed, and the groups that they are in now. */
 export interface Agreement {

@@ -213,6 +213,12 @@ test('nobody acts below somebody whom the issuer would not vouch for any more', 
   const refused = await refusalOf(exchange(await require([helper]), helper, task.id, request, null))
   expect(refused).toMatchObject({ code: 'not_permitted', detail: expect.stringContaining(boss.principal.id) })
   expect(story.far.seen).toHaveLength(seen)
+  // Nor is anything opened there, or anybody asked.
+  const anew = await handOver(story, boss, await story.task(boss), toDelegate(helper), [pair])
+  const opening = { purpose: 'p', delegation: anew.delegation.id, credentials: [request] }
+  const opened = openTask(await require([helper]), helper, opening, null)
+  expect(await refusalOf(opened)).toMatchObject({ code: 'not_permitted' })
+  expect((await story.parts.ledger.findDelegation(anew.delegation.id))?.opened).toBeNull()
   expect((await exchange(await require([helper, boss]), helper, task.id, request, null)).lease.state).toBe('active')
 })
 

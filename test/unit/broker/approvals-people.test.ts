@@ -32,6 +32,15 @@ test('who agreed to a request of somebody else cannot use it through the same wo
   expect(story.far.count('create')).toBe(mints + 1)
 })
 
+test('a human is the same with capitals: neither two votes nor an answer to oneself', async () => {
+  const caller = story.caller(undefined, { person: 'Pete@Acme.example' })
+  const asked = await ask(story, caller, await story.task(caller))
+  await answer(story, asked.id, aPerson('olga'))
+  const capital = { issuer: 'second', id: 'second:olga', person: 'OLGA@acme.example' }
+  expect(await answer(story, asked.id, aPerson('olga', capital))).toMatchObject({ state: 'pending' })
+  expect(await refusalOf(answer(story, asked.id, aPerson('pete')))).toMatchObject({ code: 'not_permitted' })
+})
+
 test('what was denied three times is not asked again at once with another declared value', async () => {
   const caller = story.caller()
   const task = await story.task(caller)
