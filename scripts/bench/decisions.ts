@@ -1,6 +1,7 @@
 // Decisions in this process: the product's own engine over ever larger policy sets, without HTTP, Redis or disk.
 import type { Grant } from '../../src/grants/grant.js'
 import type { Principal } from '../../src/identity/principal.js'
+import { preparsePolicySet, statefulIsAuthorized } from '../../src/policy/cedar.js'
 import type { DecisionInput } from '../../src/policy/decision.js'
 import { createPolicyEngine, type PolicyEngine } from '../../src/policy/engine.js'
 import { createGroups } from '../../src/policy/groups.js'
@@ -10,10 +11,14 @@ import { generateSchema } from '../../src/policy/schema.js'
 export interface Decisions {
   readonly policies: number
   readonly actions: number
-  /** Every question is one that was never asked. */
-  readonly fresh: DecisionTimes
-  /** Questions of before, as pipelines ask them. */
+  /** Every caller has an attribute that was never seen, of those that policies read: each question is Cedar's. */
+  readonly unseen: DecisionTimes
+  /** Callers of before with other counts of leases and denials, as pipelines ask. */
+  readonly counts: DecisionTimes
+  /** Exactly what was asked before. */
   readonly again: DecisionTimes
+  /** Cedar alone: one parsed policy and a request as these, without anything around it. */
+  readonly cedar: DecisionTimes
   readonly loadMs: number
 }
 
@@ -49,41 +54,73 @@ export async function measureDecisions(
   const effects = new Set<string>()
   for (const input of inputs) effects.add(engine.decide(input, bounds).effect)
   if (!effects.has('permit') || !effects.has('deny')) throw new Error('these policies do not tell requests apart')
-  const again = timeEach(engine, (i) => inputs[(i * 13) % inputs.length], seconds / 2)
-  // What the forbids look at runs on, within what they let pass: nothing was asked before.
-  const fresh = timeEach(
-    engine,
-    (i) => {
-      const input = inputs[(i * 13) % inputs.length]
-      const account = { ...holdings, activeLeases: Math.floor(i / 40) % 500 }
-      return input && { ...input, recentDenials: i % 40, account }
-    },
-    seconds / 2,
-  )
-  return { policies, actions, loadMs, fresh, again }
+  const inputAt = (i: number) => inputs[(i * 13) % inputs.length] ?? inputOf(0, '')
+  const decideEach = (inputFor: (turn: number) => DecisionInput) =>
+    timeEach(seconds / 4, (i) => {
+      const input = inputFor(i)
+      return () => void engine.decide(input, bounds)
+    })
+  const again = decideEach(inputAt)
+  // What the forbids look at runs on, within what they let pass.
+  const counts = decideEach((i) => {
+    const account = { ...holdings, activeLeases: Math.floor(i / 40) % 500 }
+    return { ...inputAt(i), recentDenials: i % 40, account }
+  })
+  const unseen = decideEach((i) => {
+    const input = inputAt(i)
+    return { ...input, principal: { ...input.principal, attributes: { ref: `refs/heads/${i}` } } }
+  })
+  return { policies, actions, loadMs, unseen, counts, again, cedar: timeEach(seconds / 4, askCedar()) }
 }
 
 /** A team's ten: with more actions than that, teams share them by turns. */
 const actionsOf = (team: number, actions: number) =>
   Array.from({ length: actionsPerTeam }, (_, i) => allActions[(team * actionsPerTeam + i) % actions] ?? '')
 
-function timeEach(
-  engine: PolicyEngine,
-  inputFor: (turn: number) => DecisionInput | undefined,
-  seconds: number,
-): DecisionTimes {
+/** `prepare` makes what is measured for each turn. */
+function timeEach(seconds: number, prepare: (turn: number) => () => void): DecisionTimes {
   const times: number[] = []
   const start = performance.now()
   for (let i = 0; performance.now() - start < seconds * 1000; i++) {
-    const input = inputFor(i)
-    if (!input) continue
+    const work = prepare(i)
     const before = performance.now()
-    engine.decide(input, bounds)
+    work()
     times.push(performance.now() - before)
   }
   const sorted = Float64Array.from(times).sort()
   const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? 0
   return { perSecond: times.length / ((performance.now() - start) / 1000), p50Ms: at(0.5), p99Ms: at(0.99) }
+}
+
+function askCedar(): (turn: number) => () => void {
+  const policy =
+    'permit (principal in Group::"g", action == Action::"a", resource is Repo) when { principal.ref == "main" };'
+  const parsed = preparsePolicySet('bench-floor', { staticPolicies: { floor: policy } })
+  if (parsed.type === 'failure') throw new Error('Cedar does not take the policy of the floor')
+  const [principal, action, resource] = [
+    { type: 'Workload', id: 'ci:team' },
+    { type: 'Action', id: 'a' },
+    { type: 'Repo', id: 'repo:acme/web' },
+  ]
+  return (turn) => {
+    const request = {
+      principal,
+      action,
+      resource,
+      context: { recent_denials: turn % 40, account: { active_leases: 3 }, session: { granted: ['a', 'b'] } },
+      preparsedPolicySetId: 'bench-floor',
+      validateRequest: false,
+      entities: [
+        { uid: principal, attrs: { ref: `main-${turn}` }, parents: [{ type: 'Group', id: 'g' }] },
+        { uid: action, attrs: {}, parents: [{ type: 'Action', id: 'write' }] },
+        { uid: resource, attrs: { sensitivity: 'low' }, parents: [] },
+      ],
+    }
+    return () => {
+      if (statefulIsAuthorized(request).type === 'failure')
+        throw new Error('Cedar does not take the request of the floor')
+    }
+  }
 }
 
 async function createEngine(teams: number, policies: number, actions: number): Promise<PolicyEngine> {

@@ -34,8 +34,11 @@ export function engineRows(engine: Engine): Row[] {
       '≤ 1,600',
       engine.bytesPerLease <= 1600,
     ),
-    plain('exchange p99: empty ledger · with those live', `${ms(exchangeEmpty.p99Ms)} · ${ms(exchangeFull.p99Ms)}`),
-    row('… as a ratio', `${figure(worse, 2)} ×`, '≤ 1.5 ×', worse <= 1.5),
+    plain(
+      'exchange p50 · p99: empty ledger, with those live',
+      `${ms(exchangeEmpty.p50Ms)} · ${ms(exchangeEmpty.p99Ms)}, ${ms(exchangeFull.p50Ms)} · ${ms(exchangeFull.p99Ms)}`,
+    ),
+    row('… p99 as a ratio', `${figure(worse, 2)} ×`, '≤ 1.5 ×', worse <= 1.5),
   ]
 }
 
@@ -72,8 +75,8 @@ function bulkRows({ bulk }: Engine): Row[] {
 
 function vaultRows({ vault }: Engine): Row[] {
   if (vault === null) return [plain('with Vault', 'left out: no vault or bao on PATH')]
-  const { completions, endedPerSecond } = vault
-  const gain = endedPerSecond.two / endedPerSecond.one
+  const { completions, ended, endedFar } = vault
+  const perSecond = ({ one, two }: typeof ended) => `${figure(one)}/s · ${figure(two)}/s: ${figure(two / one, 2)} ×`
   return [
     row(
       `complete → confirmed dead, ${vault.completionsPerSecond}/s, Vault`,
@@ -81,21 +84,37 @@ function vaultRows({ vault }: Engine): Row[] {
       'p99 < 1 s',
       completions.p99Ms < 1000,
     ),
-    plain(
-      `${figure(vault.leases)} due at Vault: one worker · two`,
-      `${figure(endedPerSecond.one)}/s · ${figure(endedPerSecond.two)}/s`,
+    row(
+      `${figure(ended.leases)} due at Vault: one worker · two`,
+      perSecond(ended),
+      '≥ 1.7 ×',
+      ended.two >= 1.7 * ended.one,
     ),
-    row('… as a ratio', `${figure(gain, 2)} ×`, '≥ 1.7 ×', gain >= 1.7),
+    row(
+      `${figure(endedFar.leases)} due at a Vault ${ms(2 * endedFar.oneWayMs)} away and back: one worker · two`,
+      perSecond(endedFar),
+      '≥ 1.7 ×',
+      endedFar.two >= 1.7 * endedFar.one,
+    ),
   ]
 }
 
 export const printEngine = (engine: Engine) => printRows(engineRows(engine), method(engine))
 
-const method = ({ machine, redisVersion, vault }: Engine) => [
+const method = ({ machine, redisVersion, isRedisPreferred, vault }: Engine) => [
   `${machine.cpus} × ${machine.cpu}, Node ${machine.node}, Redis ${redisVersion}; everything on this machine, the load included.`,
   'Live leases are laid by the ledger’s own scripts; half of them are of the one account that the order names.',
   'Completions are timed from the moment each is due (not from when it was sent) to a receipt `confirmed`; their tasks are open before.',
-  'Exchange: 4 connections. Drain: the worker is held (SIGSTOP) until all are due. Redis calls: SLOWLOG while the order runs,',
+  'Exchange: 4 connections, seven loads of each ledger in turns, the middle one by p99; each ledger has a Redis and programs of its own.',
+  'Drain: the worker is held (SIGSTOP) until all are due. Redis calls: SLOWLOG while the order runs,',
   'which is time by the clock: a single command without a script that is as slow says that Redis did not get a processor.',
-  ...(vault === null ? [] : ['Vault (-dev, one process) shares the processors with both workers, Redis and the load.']),
+  isRedisPreferred
+    ? 'Redis has the first turn at the processors (its priority is raised), as on a host of its own.'
+    : 'Redis shares the processors with everything else: its priority could not be raised.',
+  ...(vault === null
+    ? []
+    : [
+        'Vault (-dev, one process) shares the processors with both workers, Redis and the load: two workers can end no more there',
+        'than these give. Far away, it is the same Vault behind a line that delays all that passes.',
+      ]),
 ]

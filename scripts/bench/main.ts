@@ -117,14 +117,16 @@ async function measureWholeEngine(short: boolean): Promise<Engine> {
   const directory = mkdtempSync(join(tmpdir(), 'hallpass-bench-'))
   const say = (line: string) => void process.stderr.write(`bench: ${line}\n`)
   const redis = await findRedis(join(directory, 'redis'), process.env, say)
+  const empty = await findRedis(join(directory, 'empty-redis'), process.env, say)
   try {
-    const bench = { short, say, isOurs: redis.how !== 'REDIS_URL' }
+    const bench = { short, say, isOurs: redis.how !== 'REDIS_URL', emptyRedisUrl: empty.url }
     const figures = await measureEngine(directory, redis.url, bench)
     const vault = await measureEngineWithVault(directory, redis.url, bench)
     const machine = { cpus: cpus().length, cpu: cpus()[0]?.model ?? 'unknown', node: process.version }
     return { machine, ...figures, vault }
   } finally {
     await redis.stop()
+    await empty.stop()
     rmSync(directory, { recursive: true, force: true })
   }
 }

@@ -5,6 +5,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { vaultConfig } from '../../src/providers/vault-config.js'
 import { findVault, operate, type RunningVault, setUpVault, startVault } from '../servers/vault.js'
+import { type Distance, startDistance } from './distance.js'
 import { inTurns } from './due-leases.js'
 import { type EngineGround, layEngineGround, vaultProvider, vaultRecipe } from './engine-ground.js'
 import { type EngineBench, sized } from './measure-engine.js'
@@ -16,9 +17,19 @@ import type { Load } from './summary.js'
 export interface EngineWithVault {
   readonly completions: Load
   readonly completionsPerSecond: number
-  readonly endedPerSecond: { readonly one: number; readonly two: number }
-  readonly leases: number
+  readonly ended: Ended
+  /** The same with Vault that far away, so that it is not the processors that both workers wait for. */
+  readonly endedFar: Ended & { readonly oneWayMs: number }
 }
+
+/** How many leases end per second with one worker and with two. */
+interface Ended {
+  readonly leases: number
+  readonly one: number
+  readonly two: number
+}
+
+const oneWayMs = 50
 
 /** Null without a program to start. */
 export async function measureEngineWithVault(
@@ -31,23 +42,24 @@ export async function measureEngineWithVault(
   const home = join(directory, `vault-ground-${randomBytes(4).toString('hex')}`)
   mkdirSync(home, { mode: 0o700 })
   const vault = await startVault(found.path)
+  const line = await startDistance(vault.address)
   const programs: RunningProgram[] = []
   try {
-    const ground = await layEngineGround(home, redisUrl, vault.address)
+    const ground = await layEngineGround(home, redisUrl, line.address)
     // The Vault reads our keys when it is told of them.
     programs.push(startProgram('serve', ground))
     await untilServing(ground)
     await operate(vault, 'PUT', 'sys/policies/acl/bench-read', {
       policy: 'path "secret/*" { capabilities = ["read"] }',
     })
-    const config = vaultConfig.parse(vaultProvider(vault.address))
+    const config = vaultConfig.parse(vaultProvider(line.address))
     await setUpVault(vault, { config, recipes: [vaultRecipe], federationIssuer: `${ground.url}/federation` })
     const first = startProgram('worker', ground)
     programs.push(first)
     await untilReadyMs(ground, performance.now())
     const on = await openGround(ground)
     try {
-      return await measureRunning(ground, on, vault, { first, programs }, bench)
+      return await measureRunning({ ground, on, vault, line }, { first, programs }, bench)
     } catch (error) {
       bench.say(lastWords(ground))
       throw error
@@ -56,17 +68,24 @@ export async function measureEngineWithVault(
     }
   } finally {
     for (const program of programs) await program.stop()
+    await line.stop()
     await vault.stop()
   }
 }
 
+interface VaultGround {
+  readonly ground: EngineGround
+  readonly on: OpenGround
+  readonly vault: RunningVault
+  readonly line: Distance
+}
+
 async function measureRunning(
-  ground: EngineGround,
-  on: OpenGround,
-  vault: RunningVault,
+  at: VaultGround,
   { first, programs }: { first: RunningProgram; programs: RunningProgram[] },
   bench: EngineBench,
 ): Promise<EngineWithVault> {
+  const { ground, line } = at
   const tokens = Array.from({ length: 8 }, (_, i) => ground.token(`agent-${i}`))
   const ask = { action: 'config.read', resource: 'repo:acme/web' }
   const plan = { url: ground.url, connections: 64, tokens, ...ask }
@@ -77,22 +96,29 @@ async function measureRunning(
   const completions = await (await preparePaced({ ...plan, count, perSecond: completionsPerSecond })).go()
   bench.say('one worker and two, Vault')
   const leases = sized(2000, bench.short)
-  await measureEnding(ground, on, vault, [first], leases / 4)
-  const one = await measureEnding(ground, on, vault, [first], leases)
+  await measureEnding(at, [first], leases / 4)
+  const one = await measureEnding(at, [first], leases)
+  line.oneWayMs = oneWayMs
+  const few = sized(1600, bench.short)
+  const oneFar = await measureEnding(at, [first], few)
+  line.oneWayMs = 0
   const second = startProgram('worker', ground.second)
   programs.push(second)
   // Its login, and what its process compiles as it goes, are not what is measured.
   await new Promise((resolve) => setTimeout(resolve, 2000))
-  await measureEnding(ground, on, vault, [first, second], leases / 2)
-  const two = await measureEnding(ground, on, vault, [first, second], leases)
-  return { completions, completionsPerSecond, endedPerSecond: { one, two }, leases }
+  const both = [first, second]
+  await measureEnding(at, both, leases / 2)
+  const two = await measureEnding(at, both, leases)
+  line.oneWayMs = oneWayMs
+  const twoFar = await measureEnding(at, both, few)
+  line.oneWayMs = 0
+  const ended = { leases, one, two }
+  return { completions, completionsPerSecond, ended, endedFar: { leases: few, one: oneFar, two: twoFar, oneWayMs } }
 }
 
 /** Tokens at the Vault whose leases are all due while the workers are held; how many end per second from then on. */
 async function measureEnding(
-  ground: EngineGround,
-  on: OpenGround,
-  vault: RunningVault,
+  { ground, on, vault }: VaultGround,
   workers: readonly RunningProgram[],
   count: number,
 ): Promise<number> {

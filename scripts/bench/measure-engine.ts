@@ -3,29 +3,32 @@
 import { measureDrain } from './due-leases.js'
 import { type EngineGround, layEngineGround } from './engine-ground.js'
 import { accessOf, type Bulk, measureBulk } from './measure-bulk.js'
+import { type FullLedger, measureFullLedger } from './measure-full-ledger.js'
 import { layLeases, type OpenGround, openGround } from './population.js'
-import { dataBytes, deleteByPrefix, redisVersion, untilPersisted } from './redis-figures.js'
-import { merge, runLoad } from './run-load.js'
+import { dataBytes, deleteByPrefix, preferRedis, redisVersion, untilPersisted } from './redis-figures.js'
+import { runLoad } from './run-load.js'
 import { preparePaced } from './run-paced.js'
 import { lastWords, type RunningProgram, startProgram, untilReadyMs } from './stack.js'
 import { actionAndResource } from './stories.js'
 import type { Load } from './summary.js'
 
-export interface EngineFigures {
+export interface EngineFigures extends FullLedger {
   readonly redisVersion: string
+  /** Whether Redis had the first turn at the processors. */
+  readonly isRedisPreferred: boolean
   readonly completions: Load
   readonly completionsPerSecond: number
   readonly drain: { readonly leases: number; readonly seconds: number }
   readonly live: number
   readonly bytesPerLease: number
-  readonly exchangeEmpty: Load
-  readonly exchangeFull: Load
   readonly bulk: Bulk
 }
 
 export interface EngineBench {
   readonly short: boolean
   readonly isOurs: boolean
+  /** A second Redis, for an empty ledger beside the full one; the same one where it is not ours. */
+  readonly emptyRedisUrl: string
   say(line: string): void
 }
 
@@ -38,7 +41,12 @@ export async function measureEngine(directory: string, redisUrl: string, bench: 
   const on = await openGround(ground)
   try {
     await untilReadyMs(ground, performance.now())
-    return { redisVersion: await redisVersion(on.redis), ...(await measureRunning(ground, on, worker, bench)) }
+    const isRedisPreferred = bench.isOurs && (await preferRedis(on.redis))
+    return {
+      redisVersion: await redisVersion(on.redis),
+      isRedisPreferred,
+      ...(await measureRunning(ground, on, worker, bench)),
+    }
   } catch (error) {
     bench.say(lastWords(ground))
     throw error
@@ -52,16 +60,10 @@ export async function measureEngine(directory: string, redisUrl: string, bench: 
 }
 
 async function measureRunning(ground: EngineGround, on: OpenGround, worker: RunningProgram, bench: EngineBench) {
-  const { short, say } = bench
+  const { short, say, isOurs } = bench
   const tokens = Array.from({ length: 8 }, (_, i) => ground.token(`agent-${i}`))
-  const exchange = (seconds: number) =>
-    runLoad({ story: 'exchange', url: ground.url, connections: 4, warmSeconds: 0.5, seconds, tokens })
   say('warming up')
   await runLoad({ story: 'complete', url: ground.url, connections: 4, warmSeconds: 0, seconds: short ? 2 : 4, tokens })
-  say('exchange in an empty ledger')
-  const seconds = short ? 1 : 3
-  await exchange(seconds)
-  const exchangeEmpty = await exchange(seconds)
   say('completions at a steady rate, jwt')
   const completionsPerSecond = 100
   const count = sized(1000, short)
@@ -82,10 +84,13 @@ async function measureRunning(ground: EngineGround, on: OpenGround, worker: Runn
   await layLeases(on, { leases: live / 2, ttlSeconds: 7000, workload: (task) => `other-${task}` })
   const bytesPerLease = ((await dataBytes(on.redis)) - before) / live
   await untilPersisted(on.redis)
-  say('exchange in that ledger')
-  const exchangeFull = merge([await exchange(seconds)])
+  say('exchange in that ledger and in an empty one')
+  const full = await measureFullLedger(ground, ground.directory, bench.emptyRedisUrl, {
+    seconds: short ? 1 : 3,
+    isOurs,
+  })
   say(`one order over ${live / 2} leases`)
-  const bulk = await measureBulk(ground, on, leases, account, bench.isOurs)
+  const bulk = await measureBulk(ground, on, leases, account, isOurs)
   const drain = { leases: drained.leases, seconds: drained.seconds }
-  return { completions, completionsPerSecond, drain, live, bytesPerLease, exchangeEmpty, exchangeFull, bulk }
+  return { completions, completionsPerSecond, drain, live, bytesPerLease, ...full, bulk }
 }

@@ -8,6 +8,7 @@ export interface Wanted {
   readonly resource: string
   readonly ttl_seconds?: number
   readonly context?: Readonly<Record<string, string>>
+  readonly approval_id?: string
 }
 
 export interface Task {

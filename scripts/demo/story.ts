@@ -1,5 +1,6 @@
 // The story that the demo tells: what an agent, a CI step and an operator each do, what they get, and how it ends.
 import { fileURLToPath } from 'node:url'
+import { peopleAgree, subAgentGetsLess } from './approve-and-delegate.js'
 import { ask, type Borrowed, borrow, completeTask, openTask } from './borrow.js'
 import { type AwsCredential, isAllowed, sessionNameOf } from './cloud.js'
 import { eventually, expectAnswer, expectRefused, expectTrue, textAt } from './expectations.js'
@@ -14,6 +15,8 @@ export async function tellStory(world: World, narrator: Narrator): Promise<void>
   await agentReadsTheOrders(world, narrator)
   await refusals(world, narrator)
   await pipelineChangesAndDeploys(world, narrator)
+  await peopleAgree(world, narrator)
+  await subAgentGetsLess(world, narrator)
   await operatorEndsAnAwsSession(world, narrator)
   await oneIsLeftToExpire(world, narrator)
   await whatHappenedCanBeShown(world, narrator)
@@ -194,6 +197,12 @@ async function whatHappenedCanBeShown(world: World, { chapter, claim }: Narrator
     const result = JSON.parse(stdout || '{}') as { ok: boolean; chains: number; records: number }
     if (code !== 0 || !result.ok || result.records < 30) throw new Error(`exit code ${code}: ${output}`)
     return `intact: ${result.records} records in ${result.chains} chains`
+  })
+  await claim('hallpass audit replay: every decision, made again', async () => {
+    const { code, stdout, output } = await world.run(['audit', 'replay', '--output', 'json'])
+    const { decisions = 0, equal = -1 } = JSON.parse(stdout || '{}') as { decisions?: number; equal?: number }
+    if (code !== 0 || decisions < 10 || equal !== decisions) throw new Error(`exit code ${code}: ${output}`)
+    return `${equal} of ${decisions} equal`
   })
   await claim('no lease is live', async () => {
     const { body } = await world.call('GET', '/v1/leases?state=live', { token: await world.identities.operator() })

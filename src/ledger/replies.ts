@@ -95,31 +95,50 @@ export function leaseOf(id: string, fields: Fields): Lease {
   }
 }
 
+/** What Lua's JSON has of a list: an empty one is `{}` there. */
+export function listOf(json: string): string[] {
+  const list: unknown = JSON.parse(json)
+  return Array.isArray(list) ? list.map(String) : []
+}
+
 /** { id, kind, fields, granted members } → what a holder holds and was granted. `now` bounds the denials counted. */
 export function holderLookOf(reply: Reply, now: number): HolderLook {
-  const [id, kind, hash, granted] = reply as [string, 'account' | 'session', Reply, string[]]
-  const fields = fieldsOf(hash)
-  const held = (of: string) =>
-    Object.keys(fields).flatMap((name) => (name.startsWith(`h:${of}:`) ? [name.slice(4)] : []))
-  const had = (of: string) => granted.flatMap((member) => (member.startsWith(`${of}:`) ? [member.slice(2)] : []))
+  const [id, kind, hash, members] = reply as [string, 'account' | 'session', string, string]
+  const fields = fieldsOf(listOf(hash))
+  const granted = listOf(members)
+  const held = byLetter(Object.keys(fields).flatMap((name) => (name.startsWith('h:') ? [name.slice(2)] : [])))
+  const had = byLetter(granted)
   return {
     id,
     kind,
     version: fields.v ?? '0',
     activeLeases: Number(fields.live ?? 0),
-    holding: held('a').sort(),
-    holdingAccess: held('c').sort(),
-    holdingResources: held('r').sort(),
-    granted: had('a').sort(),
-    grantedAccess: had('c').sort(),
-    grantedResources: had('r').sort(),
-    grantedSensitivities: had('s').sort(),
-    grantedTtls: had('t').map(Number),
+    holding: held.a.sort(),
+    holdingAccess: held.c.sort(),
+    holdingResources: held.r.sort(),
+    granted: had.a.sort(),
+    grantedAccess: had.c.sort(),
+    grantedResources: had.r.sort(),
+    grantedSensitivities: had.s.sort(),
+    grantedTtls: had.t.map(Number),
     grantedBy: newestOf(fields),
     recentDenials: denialsWithin(fields, now, 10),
     lastLease: fields.last ?? null,
   }
 }
+
+/** `a:config.read` and its like: action, access class, resource, sensitivity, time to live. */
+function byLetter(members: readonly string[]) {
+  const sorted = { a: [] as string[], c: [] as string[], r: [] as string[], s: [] as string[], t: [] as string[] }
+  for (const member of members) {
+    const letter = member.charAt(0)
+    if (member.charAt(1) === ':' && isLetter(letter, sorted)) sorted[letter].push(member.slice(2))
+  }
+  return sorted
+}
+
+const isLetter = <Letter extends string>(letter: string, of: Record<Letter, unknown>): letter is Letter =>
+  Object.hasOwn(of, letter)
 
 function newestOf(fields: Fields): Record<string, string> {
   const newest: Record<string, string> = Object.create(null) as Record<string, string>

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Connection } from './connection.js'
 import type { HolderLook } from './ledger.js'
-import { type Fields, fieldsOf, holderLookOf } from './replies.js'
+import { type Fields, fieldsOf, holderLookOf, listOf } from './replies.js'
 import type { ChangeState, HolderCounts, RedecisionTurn, RulesChange, RulesStore } from './rules-change.js'
 import type { Reply, RunScript } from './scripts.js'
 import type { Holder } from './task.js'
@@ -73,7 +73,7 @@ export function createRulesStore(redis: Connection, tag: string, run: RunScript)
 }
 
 function countedLookOf(reply: Reply, now: number): HolderLook & HolderCounts {
-  const fields = fieldsOf((reply as Reply[])[2])
+  const fields = fieldsOf(listOf(String((reply as Reply[])[2])))
   const counts = (prefix: string) =>
     Object.fromEntries(
       Object.entries(fields).flatMap(([name, count]) =>

@@ -12,10 +12,11 @@ import {
   requestContext,
   resourceEntity,
 } from './cedar-request.js'
-import { type CountRange, rangesOf } from './count-cuts.js'
+
 import type { DecisionInput, DenyReason, Offer, OfferBounds, Resource, Standing, Verdict } from './decision.js'
 import { createDecisionMemo, type DecisionMemo } from './decision-memo.js'
 import type { Groups } from './groups.js'
+import { type CountRange, rangesOf, roundDown } from './number-cuts.js'
 import { chooseOffer } from './offers.js'
 import { principalKeys } from './policy.js'
 import type { PolicySet } from './policy-set.js'
@@ -81,7 +82,7 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
   const decideAs: PolicyEngine['decideAs'] = ({ groups: member, access }, input, bounds) => {
     if (access === null || input.principal.use !== 'workload') return deny('no_permit', [])
     const slice = sliceFor(input.principal, member, [input.action, access])
-    const answer = evaluate(memo, slice, requestContext(input, slice), [
+    const answer = evaluate(memo, slice, requestContext(roundDown(slice.cuts, input), slice), [
       principalEntity(input.principal, member, slice),
       actionEntity(input.action, access),
       resourceEntity(input.resource, slice),
@@ -101,12 +102,7 @@ export function createPolicyEngine({ policySet, grants, groups }: PolicyEnginePa
       if (grant === undefined) return []
       const member = groups.groupsOf(input.principal)
       const { cuts } = sliceFor(input.principal, member, [input.action, grant.access])
-      const { task, session, account } = input
-      return rangesOf(cuts, {
-        task: task.activeLeases,
-        session: session.activeLeases,
-        account: account.activeLeases,
-      })
+      return rangesOf(cuts, input)
     },
     permitsOperator(principal, operateAction, target, about = {}) {
       if (principal.use !== 'operator') return { permit: false, policies: [], error: false }

@@ -2,8 +2,8 @@
 
 import { duration } from '../core/settings.js'
 import type { EntityUidJson, PolicyJson } from './cedar.js'
-import { type CountCuts, cutsOf } from './count-cuts.js'
 import type { Offer } from './decision.js'
+import { cutsOf, type NumberCuts } from './number-cuts.js'
 import { type PolicyUses, usesOf } from './policy-uses.js'
 
 export interface Policy {
@@ -18,8 +18,8 @@ export interface Policy {
   /** One key of those that `principalKeys` gives; `*` for any principal. */
   readonly principalKey: string
   readonly uses: PolicyUses
-  /** What it reads of how many leases there are. */
-  readonly cuts: CountCuts
+  /** Between which values of the context's numbers it says the same. */
+  readonly cuts: NumberCuts
   /** Obligations; all null on a forbid. */
   readonly offer: Offer
 }

@@ -1,6 +1,6 @@
 // The part of a policy set that one request can meet. Chosen by scope alone: a policy is left out only when its scope
 // cannot match, so that the slice decides exactly as the whole set would.
-import { type CountCuts, joinCuts } from './count-cuts.js'
+import { joinCuts, type NumberCuts } from './number-cuts.js'
 import type { Policy } from './policy.js'
 import { acquireSlice } from './slice-pool.js'
 
@@ -11,8 +11,8 @@ export interface Slice {
   /** Everything of the context that any of them reads, as PolicyUses has it. */
   readonly context: ReadonlySet<string>
   readonly wholeContext: boolean
-  /** What any of them reads of how many leases there are. */
-  readonly cuts: CountCuts
+  /** Between which values of the context's numbers all of them say the same. */
+  readonly cuts: NumberCuts
   /** Cedar's name for it; parses it first where needed. */
   cedarName(): string
 }

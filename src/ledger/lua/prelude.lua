@@ -142,11 +142,13 @@ local function forget_granted(key, window, now)
   if forgotten then redis.call('HINCRBY', key, 'v', 1) end
 end
 
--- One holder as look and look-holders answer it: { id, kind, fields, granted members }.
+-- One holder as look and look-holders answer it: { id, kind, fields, granted members }, the last two as JSON: as one string
+-- each they cost the answer a tenth of what hundreds of small ones would.
 local function look_at_holder(holder, now)
   local key = T .. 'h:' .. holder[1]
   forget_granted(key, holder[3], now)
-  return { holder[1], holder[2], redis.call('HGETALL', key), redis.call('ZRANGE', key .. ':g', 0, -1) }
+  local fields, granted = redis.call('HGETALL', key), redis.call('ZRANGE', key .. ':g', 0, -1)
+  return { holder[1], holder[2], cjson.encode(fields), cjson.encode(granted) }
 end
 
 -- Counts one request of an account in the running minute. Returns milliseconds to wait, or 0 when it is within the limit.

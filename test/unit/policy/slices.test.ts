@@ -64,12 +64,34 @@ const conditions = [
   'when { context.now > datetime("2026-01-01") }',
 ]
 
+const numbers = [
+  'requested_ttl_seconds',
+  'recent_denials',
+  'task.age_seconds',
+  'task.depth',
+  'task.active_leases',
+  'session.active_leases',
+  'account.active_leases',
+]
+const comparison = fc
+  .tuple(
+    fc.constantFrom('when', 'unless'),
+    fc.constantFrom(...numbers),
+    fc.constantFrom('<', '<=', '>', '>=', '==', '!='),
+    fc.integer({ min: -1, max: 7 }),
+    fc.boolean(),
+  )
+  .map(([clause, number, operator, literal, isMirrored]) => {
+    const sides = [`context.${number}`, `${literal}`]
+    return `${clause} { ${(isMirrored ? sides.reverse() : sides).join(` ${operator} `)} }`
+  })
+
 const policy = fc.record({
   effect: fc.constantFrom('permit', 'permit', 'permit', 'forbid'),
   principal: fc.constantFrom(...principals),
   action: fc.constantFrom(...actions),
   resource: fc.constantFrom(...resources),
-  condition: fc.constantFrom(...conditions),
+  condition: fc.oneof(fc.constantFrom(...conditions), comparison),
 })
 const request = fc.record({
   who: fc.constantFrom('prod:a', 'prod:c', 'ci:b', 'ci:d'),
@@ -81,6 +103,7 @@ const request = fc.record({
   ),
   resource: fc.constantFrom({ sensitivity: 'high' }, {}),
   depth: fc.integer({ min: 0, max: 4 }),
+  counts: fc.tuple(...numbers.map(() => fc.integer({ min: 0, max: 8 }))),
   granted: fc.subarray(['a', 'b']),
   holding: fc.subarray(['a', 'b']),
 })
@@ -109,7 +132,7 @@ test('a slice decides as the whole set does, for any policies and requests', asy
         }
       },
     ),
-    { numRuns: 50 },
+    { numRuns: 80 },
   )
 })
 
@@ -117,15 +140,18 @@ type Request = typeof request extends fc.Arbitrary<infer R> ? R : never
 
 function inputOf(one: Request): DecisionInput {
   const [issuer = '', subject = ''] = one.who.split(':')
+  const [ttl = 0, denials = 0, age = 0, ofTask = 0, ofSession = 0, ofAccount = 0] = one.counts
   const attributes = Object.fromEntries(Object.entries(one.attributes).filter(([, value]) => value !== undefined))
   return exampleInput({
     action: one.action,
     principal: workload(issuer, subject, attributes as Record<string, string>),
     resource: { id: 'database:orders', type: 'database', attributes: one.resource as Record<string, string> },
     declared: one.action === 'database.migrate' ? { change_type: 'schema' } : {},
-    task: { ageSeconds: 1, depth: one.depth, activeLeases: 0 },
-    session: { ...nothingHeld, granted: one.granted },
-    account: { ...nothingHeld, holding: one.holding },
+    requestedTtlSeconds: ttl,
+    recentDenials: denials,
+    task: { ageSeconds: age, depth: one.depth, activeLeases: ofTask },
+    session: { ...nothingHeld, granted: one.granted, activeLeases: ofSession },
+    account: { ...nothingHeld, holding: one.holding, activeLeases: ofAccount },
   })
 }
 
