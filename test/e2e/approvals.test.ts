@@ -11,6 +11,8 @@ const policies = `${stackPolicies}
 permit (principal in Issuer::"ci", action == Action::"ship.run", resource);
 @id("brief") @approval("on-call:1") @approval_timeout("2s")
 permit (principal in Issuer::"ci", action == Action::"ship.brief", resource);
+@id("approvers-approve")
+permit (principal in Group::"approvers", action == Action::"operate.approve", resource is Repo);
 @id("on-call-approves")
 permit (principal in Group::"on-call", action == Action::"operate.approve", resource);
 `
@@ -26,7 +28,11 @@ let pete: string
 beforeAll(async () => {
   stack = await startStack({
     policies,
-    settings: (base) => ({ ...base, grants: { ...base.grants, 'ship.run': grant, 'ship.brief': grant } }),
+    settings: (base) => ({
+      ...base,
+      groups: { ...base.groups, approvers: [{ issuer: 'staff', where: { roles: 'approvers' } }] },
+      grants: { ...base.grants, 'ship.run': grant, 'ship.brief': grant },
+    }),
   })
   token = await stack.ciToken()
   task = await openTask(stack, token)
@@ -209,6 +215,12 @@ describe('an approval is read', () => {
       code: 'invalid_request',
       field: 'cursor',
     })
+    // Whoever may approve, and nothing else, may look for what waits, also where nothing does.
+    const approver = await stack.operatorToken({ groups: ['approvers'] })
+    expect((await list(approver, '?state=pending')).approvals.map(({ id }) => id)).toEqual(expect.arrayContaining(ids))
+    expect((await list(approver, '?account=ci:nobody')).approvals).toEqual([])
+    const intern = await stack.operatorToken({ groups: ['interns'] })
+    expectProblem(await stack.call('GET', '/v1/approvals', { token: intern }), { status: 403, code: 'not_permitted' })
     for (const id of ids) await answerAs(olga, id, 'deny')
     expect((await list(olga, '?state=denied')).approvals).toHaveLength(3)
   })
