@@ -3,7 +3,7 @@
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import { plainText } from '../core/plain-text.js'
-import { type Approval, type ApprovalVote, type Bound, stateAt } from '../ledger/approval.js'
+import { type Actor, type Approval, type ApprovalVote, type Bound, stateAt } from '../ledger/approval.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import { boundSha256, denialKeys } from './approval-bound.js'
@@ -48,6 +48,7 @@ export async function askApproval(
       boundSha256: boundSha256(bound),
       account: task.account,
       persons: bound.persons ?? [],
+      actors: [task, ...ancestors].map(actorOf),
       purpose: plainText(task.purpose),
       escalation: decided.input.escalation,
       decision: decided.decision.id,
@@ -79,6 +80,12 @@ export async function askApproval(
       throw notAsked(answer.outcome, answer.retryAfterSeconds)
   }
 }
+
+const actorOf = ({ id, principal, agent }: Task): Actor => ({
+  task: id,
+  principal,
+  ...(agent === undefined ? {} : { agent }),
+})
 
 const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
   new BrokerError(

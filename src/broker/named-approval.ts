@@ -22,7 +22,8 @@ export async function resolveNamedApproval(
 ): Promise<Approval> {
   const approval = await parts.ledger.findApproval(id)
   if (approval?.record.bound.task === taskId) return approval
-  if (approval) await recordForeign(parts, caller, null, { ...(taskId === null ? {} : { task: taskId }), approval: id })
+  const on = { ...(taskId === null ? {} : { task: taskId }), approval: id }
+  if (approval) await recordForeign(parts, caller, null, { ...on, reason: 'an approval of another task' })
   throw notFound('approval')
 }
 

@@ -49,7 +49,8 @@ export function formatApproval(approval: Approval, now: number): string {
     votes,
     requirements: _,
     flags,
-    chain,
+    chain: _ids,
+    actors,
     persons,
     purpose_unverified,
     ...rest
@@ -58,7 +59,7 @@ export function formatApproval(approval: Approval, now: number): string {
     ...rest,
     needs: describeNeeds(approval),
     left: approval.state === 'pending' ? describeTimeLeft(approval.expires_at, now) : null,
-    chain: chain.join(' < '),
+    chain: actors.map(describeActor).join(' < '),
     persons: persons.join(' ') || null,
     ...prefixed('context', context),
     ...prefixed('resource', resource_attributes),
@@ -68,6 +69,11 @@ export function formatApproval(approval: Approval, now: number): string {
   })
   const answers = votes.map(({ vote, by, person, at, reason }) => [vote, person ?? by, at, reason])
   return answers.length === 0 ? members : `${members}\n\n${formatTable([['VOTE', 'BY', 'AT', 'REASON'], ...answers])}`
+}
+
+/** `dev:developer (agent reviewer) in task_…` */
+function describeActor({ task, principal, agent }: Approval['actors'][number]): string {
+  return `${principal}${agent === undefined ? '' : ` (agent ${agent})`} in ${task}`
 }
 
 function prefixed(prefix: string, members: Readonly<Record<string, unknown>>): Record<string, string> {

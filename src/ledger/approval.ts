@@ -39,6 +39,13 @@ export interface Bound {
   readonly persons?: readonly string[]
 }
 
+export interface Actor {
+  readonly task: string
+  readonly principal: string
+  /** The sub-agent that works on it under its parent's identity. */
+  readonly agent?: string
+}
+
 export interface ApprovalRecord {
   readonly bound: Bound
   /** SHA-256 of its canonical JSON. */
@@ -46,6 +53,8 @@ export interface ApprovalRecord {
   readonly account: string
   /** Those humans once more, or none: they must not approve it. */
   readonly persons: readonly string[]
+  /** Whose tasks the chain is, from its own up to the root, for people to read: a chain of ids tells them nothing. */
+  readonly actors?: readonly Actor[]
   /** Free text, already without what could deceive a reader. */
   readonly purpose: string
   readonly escalation: boolean

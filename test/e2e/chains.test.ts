@@ -241,6 +241,13 @@ describe('exec within exec', () => {
     expect(stack.auditRecords().at(-1)).toMatchObject({ event: expect.stringMatching(/^(task|lease)\.ended$/) })
   })
 
+  test('inside a task that is pinned to a key says that it is', async () => {
+    const pinned = [...outerExec, '--dpop', '--keep-identity', '--']
+    const ran = await stack.runAs(boss, ...pinned, ...exec, '--', process.execPath, '-e', '')
+    expect(ran.code).toBe(125)
+    expect(ran.stderr).toMatch(/already inside task_[0-9a-z]{26}, .*--dpop/)
+  })
+
   test('a sub-agent runs with what task delegate printed', async () => {
     const parent = await openTask(stack, boss)
     const allow = ['--agent', 'nightly', '--allow', 'report.read=repo:acme/web']

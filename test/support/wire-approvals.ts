@@ -37,6 +37,7 @@ export function wantApproval(
       instance: null,
       chain: [taskId],
       persons: [],
+      actors: [{ task: taskId, principal: 'ci:agent' }],
       provider: 'p',
     },
     ...{ recipe_sha256: 'a'.repeat(64), bound_sha256: 'b'.repeat(64), policy: 'needs-people', ...approvers },

@@ -1,6 +1,8 @@
 // Whose request an approval is, where several people act through one workload; and how often people can be asked.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { approvalView } from '../../../src/broker/approval-view.js'
 import { answer, aPerson, ask, shipping, shipRules } from '../../support/approval-story.js'
+import { anAgent, openChild } from '../../support/chain.js'
 import { refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -39,6 +41,18 @@ test('a human is the same with capitals: neither two votes nor an answer to ones
   const capital = { issuer: 'second', id: 'second:olga', person: 'OLGA@acme.example' }
   expect(await answer(story, asked.id, aPerson('olga', capital))).toMatchObject({ state: 'pending' })
   expect(await refusalOf(answer(story, asked.id, aPerson('pete')))).toMatchObject({ code: 'not_permitted' })
+})
+
+test('approvers are told of the sub-agent that asks, and below whom', async () => {
+  const boss = story.caller()
+  const parent = await story.task(boss)
+  const { agent } = await anAgent(story, boss, parent, [{ action: 'ship.run', resource: 'repo:acme/web' }])
+  const { task } = await openChild(story, agent, undefined)
+  const approval = await ask(story, agent, task)
+  expect(approvalView(approval, story.parts.issuer, approval.requestedAt).actors).toEqual([
+    { task: task.id, principal: boss.principal.id, agent: 'reviewer' },
+    { task: parent.id, principal: boss.principal.id },
+  ])
 })
 
 test('what was denied three times is not asked again at once with another declared value', async () => {
