@@ -41,7 +41,7 @@ async function workThrough(provider: string, count: number, fail = false): Promi
     { connection, prefix: queuePrefix(redis.prefix, provider), concurrency: 1, skipVersionCheck: true },
   )
   worker.on('error', () => undefined)
-  for (let i = 0; i < 100 && seen.length < count; i++) await new Promise((resolve) => setTimeout(resolve, 20))
+  for (let i = 0; i < 1000 && seen.length < count; i++) await new Promise((resolve) => setTimeout(resolve, 20))
   await worker.close()
   connection.disconnect()
   return seen
