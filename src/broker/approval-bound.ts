@@ -56,7 +56,6 @@ const wireNames: Readonly<Partial<Record<keyof Bound, string>>> = {
   ttlSeconds: 'ttl_seconds',
   policy: 'offer',
   requirements: 'offer',
-  persons: 'person',
 }
 
 /** Which members of the request are others now, by their names on the wire. */

@@ -72,13 +72,7 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
   if (decided.verdict.effect === 'deny') throw await refuse(parts, caller, look.task.id, decided)
   // Before anybody is asked: what cannot be filled would waste their answer.
   const prepared = prepare(caller, wanted, look, decided)
-  if (approval !== null || decided.verdict.effect === 'approval_required') {
-    const persons = personsBehind(caller, [look.task, ...look.ancestors])
-    const bound = boundOf(asked, look.task, prepared.recipe, decided, persons)
-    if (approval === null)
-      throw new ApprovalWanted(await askApproval(parts, caller, look.task, look.ancestors, bound, decided))
-    await checkNamedApproval(parts, caller, approval, { bound, decided, now: look.now })
-  }
+  await checkAgreed(parts, caller, asked, look, decided, prepared, approval)
   const pass = enterProvider(parts, asked.provider.name)
   const sentAt = parts.clock.monotonic()
   try {
@@ -107,6 +101,22 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
     pass.withdrawn()
     throw error
   }
+}
+
+/** Throws ApprovalWanted where people have to agree first, and what `checkNamedApproval` throws where the request names an answer. */
+async function checkAgreed(
+  parts: Parts,
+  caller: Caller,
+  asked: Asked,
+  { now, task, ancestors }: Look,
+  decided: Decided,
+  { recipe }: Prepared,
+  approval: Approval | null,
+): Promise<void> {
+  if (approval === null && decided.verdict.effect !== 'approval_required') return
+  const bound = boundOf(asked, task, recipe, decided, personsBehind(caller, [task, ...ancestors]))
+  if (approval !== null) return await checkNamedApproval(parts, caller, approval, { bound, decided, now })
+  throw new ApprovalWanted(await askApproval(parts, caller, task, ancestors, bound, decided))
 }
 
 const namedApproval = async (parts: Parts, caller: Caller, { taskId, approvalId }: Wanted) =>

@@ -20,9 +20,9 @@ test('who agreed to a request of somebody else cannot use it through the same wo
   await answer(story, asked.id, aPerson('rosa'))
   const mints = story.far.count('create')
   const refused = await refusalOf(story.buy(olga, task, shipping({ approval_id: asked.id })))
-  expect(refused).toMatchObject({ code: 'approval_required', members: { differs: ['person'] } })
+  expect(refused).toMatchObject({ code: 'approval_required', members: { differs: ['persons'] } })
   const [record] = (await story.records('decision.approval_required')).slice(-1)
-  expect(record).toMatchObject({ approval: asked.id, differs: ['person'] })
+  expect(record).toMatchObject({ approval: asked.id, differs: ['persons'] })
   expect(story.far.count('create')).toBe(mints)
   expect(await story.parts.ledger.leasesOfTask(task.id)).toEqual([])
 
