@@ -41,11 +41,16 @@ export function boundOf(
 }
 
 /**
- * The humans behind the caller and everybody above, sorted, as far as the issuers name one. They are bound: where several act
+ * The humans behind the caller, everybody above and whoever handed it on, sorted, as far as the issuers name one. They are bound: where several act
  * through one workload, whoever agreed to another's request must not be able to use it for themselves.
  */
-export const personsBehind = ({ principal }: Caller, tasks: readonly Pick<Task, 'person'>[]): string[] =>
-  [...new Set([principal.person, ...tasks.map(({ person }) => person)].filter((one) => typeof one === 'string'))].sort()
+export const personsBehind = (
+  { principal }: Caller,
+  tasks: readonly Pick<Task, 'person' | 'delegator'>[],
+): string[] => {
+  const named = [principal.person, ...tasks.flatMap(({ person, delegator }) => [person, delegator])]
+  return [...new Set(named.filter((one) => typeof one === 'string'))].sort()
+}
 
 export const boundSha256 = (bound: Bound): string => sha256Hex(canonicalJson(bound as unknown as Json))
 

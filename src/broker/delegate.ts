@@ -38,7 +38,14 @@ export async function delegate(
   const ceiling = resolveCeiling(parts, request.ceiling)
   await checkWithin(parts, caller, task, ceiling)
   if (request.delegate) checkIssuer(parts, request.delegate.issuer)
-  const record: DelegationRecord = { task: task.id, chain: task.chain, ceiling, delegate: delegateOf(request, chain) }
+  const { person } = caller.principal
+  const record: DelegationRecord = {
+    task: task.id,
+    chain: task.chain,
+    ceiling,
+    delegate: delegateOf(request, chain),
+    ...(person === null ? {} : { person }),
+  }
   const delegation = await write(parts, caller, record, request.ttl_seconds)
   await recordCreated(parts, caller, delegation)
   const token = 'agent' in record.delegate ? await createDelegationToken(parts, delegation) : null
@@ -138,6 +145,7 @@ async function recordCreated(parts: Parts, caller: Caller, { id, record, expires
     chain: record.chain,
     ceiling: record.ceiling,
     delegate: { ...record.delegate },
+    ...(record.person === undefined ? {} : { person: record.person }),
     expires_at: toTimestamp(expiresAt),
   })
 }

@@ -1,8 +1,10 @@
 // Whose request an approval is, where several people act through one workload; and how often people can be asked.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import type { StoredRecord } from '../../../src/audit/read-records.js'
 import { approvalView } from '../../../src/broker/approval-view.js'
+import { Gathered } from '../../../src/broker/gathered.js'
 import { answer, aPerson, ask, shipping, shipRules } from '../../support/approval-story.js'
-import { anAgent, openChild } from '../../support/chain.js'
+import { anAgent, handOver, openChild, toDelegate } from '../../support/chain.js'
 import { refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -32,6 +34,26 @@ test('who agreed to a request of somebody else cannot use it through the same wo
   expect(await refusalOf(answer(story, own.id, aPerson('olga')))).toMatchObject({ code: 'not_permitted' })
   await story.buy(ana, task, shipping({ approval_id: asked.id }))
   expect(story.far.count('create')).toBe(mints + 1)
+})
+
+test('who handed a task on may not approve what is asked in it, whoever opened the one above', async () => {
+  const ana = story.caller('shared-too', { person: 'ana@acme.example' })
+  const olga = story.caller('shared-too', { person: 'olga@acme.example' })
+  const helper = story.caller()
+  const pair = { action: 'ship.run', resource: 'repo:acme/web' }
+  const { delegation } = await handOver(story, olga, await story.task(ana), toDelegate(helper), [pair])
+  const { task } = await openChild(story, helper, delegation.id)
+  const { id, record } = await ask(story, helper, task)
+  expect(record.persons).toEqual(['ana@acme.example', 'olga@acme.example'])
+  expect(await refusalOf(answer(story, id, aPerson('olga')))).toMatchObject({ code: 'not_permitted' })
+  // As recovery writes them again.
+  const gathered = new Gathered()
+  for (const one of await story.records()) gathered.take(one as unknown as StoredRecord)
+  expect([...gathered.tasks()].find((one) => one.id === task.id)?.record).toMatchObject({
+    delegator: 'olga@acme.example',
+  })
+  const rebuilt = [...gathered.delegations()].find((one) => one.id === delegation.id)
+  expect(rebuilt?.record).toMatchObject({ person: 'olga@acme.example' })
 })
 
 test('a human is the same with capitals: neither two votes nor an answer to oneself', async () => {
