@@ -1,6 +1,6 @@
 // What a request asks for, resolved against the catalogue: which grant, which resource, what is declared, for how long.
 import type { CredentialRequest } from '../api/credentials.js'
-import { BrokerError, invalidField } from '../core/errors.js'
+import { BrokerError, type ErrorCode, invalidField } from '../core/errors.js'
 import { checkContext, type Declared } from '../grants/catalogue.js'
 import type { Grant } from '../grants/grant.js'
 import type { Resource } from '../policy/decision.js'
@@ -35,4 +35,32 @@ export function resolveAsked(parts: Parts, request: CredentialRequest): Asked {
   const resource = catalogue.resolveResource(request.resource, grant)
   const ttlSeconds = Math.min(asked, grant.ttl.maxSeconds, limits.lease.ttl)
   return { grant, resource, declared, provider, guarantees, ttlSeconds }
+}
+
+export interface AskedCredential {
+  readonly credential: CredentialRequest
+  readonly asked: Asked
+}
+
+/** Each of several that are asked for at once. Throws as above, naming the field with its place: `credentials.1.context.branch`. */
+export function resolveEach(parts: Parts, requests: readonly CredentialRequest[]): AskedCredential[] {
+  return requests.map((credential, i) => {
+    try {
+      return { credential, asked: resolveAsked(parts, credential) }
+    } catch (error) {
+      throw error instanceof BrokerError ? placed(error, `credentials.${i}`) : error
+    }
+  })
+}
+
+/** Which member of a request is at fault where the error names none. */
+const fieldOf: Readonly<Partial<Record<ErrorCode, string>>> = { unknown_action: 'action', unknown_resource: 'resource' }
+
+function placed(error: BrokerError, place: string): BrokerError {
+  const { code, detail, members } = error
+  const named = fieldOf[code]
+  const own = error.errors ?? (named === undefined ? [] : [{ field: named, message: detail }])
+  const errors = own.map(({ field, message }) => ({ field: `${place}.${field}`, message }))
+  const [first] = errors
+  return first === undefined ? error : new BrokerError(code, `${first.field}: ${first.message}`, { errors, members })
 }

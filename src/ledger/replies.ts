@@ -22,6 +22,8 @@ export type TaskRecord = Pick<
   | 'ceiling'
   | 'delegation'
   | 'agent'
+  | 'person'
+  | 'delegator'
 > & { readonly holders: readonly (readonly [string, 'account' | 'session', number])[] }
 
 /** What is stored only of a task that has it: most have none of these. */
@@ -31,12 +33,14 @@ export const chainMembers = ({
   delegation,
   agent,
   person,
-}: Pick<Task, 'binding' | 'ceiling' | 'delegation' | 'agent' | 'person'>) => ({
+  delegator,
+}: Pick<Task, 'binding' | 'ceiling' | 'delegation' | 'agent' | 'person' | 'delegator'>) => ({
   ...(binding === undefined || binding === 'none' ? {} : { binding }),
   ...(ceiling === undefined ? {} : { ceiling }),
   ...(delegation === undefined ? {} : { delegation }),
   ...(agent === undefined ? {} : { agent }),
   ...(person === undefined ? {} : { person }),
+  ...(delegator === undefined ? {} : { delegator }),
 })
 
 export type Fields = Readonly<Record<string, string>>

@@ -115,7 +115,13 @@ describe('an approval is not', () => {
     for (const who of [caller, stranger]) {
       const task = await story.task(who)
       await nothing(story.buy(who, task, shipping({ approval_id: id })), { code: 'not_found' })
-      expect((await recordsOf(id)).at(-1)).toMatchObject({ event: 'request.refused', code: 'not_found', task: task.id })
+      const refused = {
+        event: 'request.refused',
+        code: 'not_found',
+        reason: 'an approval of another task',
+        task: task.id,
+      }
+      expect((await recordsOf(id)).at(-1)).toMatchObject(refused)
     }
     const unknown = `appr_${'0'.repeat(26)}`
     const task = await story.task(stranger)
