@@ -3,6 +3,7 @@
 import type { Parts } from './broker/parts.js'
 import { countIssuerEvents } from './compose-issuers.js'
 import { composeRules, following, type RuleSet } from './compose-rules.js'
+import { checkRunning, findUnreloaded } from './compose-running.js'
 import { type RulesWatch, watchRules } from './compose-watch.js'
 import type { LoadedConfig } from './config/load.js'
 import { parsePolicySetApart } from './policy/parse-apart.js'
@@ -30,12 +31,15 @@ export class RulesInForce {
   }
 
   /** Says in the log and in the audit what became of each change. `chain`: the folder of our audit, where the sets are kept. */
-  watch({ file, settings }: LoadedConfig, parts: Parts, chain: string): RulesWatch {
-    return watchRules(file, settings.policies, {
+  watch(started: LoadedConfig, parts: Parts, chain: string): RulesWatch {
+    return watchRules(started, this.#current.policyFiles, {
       load: async (next) => {
+        checkRunning(next, started.settings)
+        const sections = findUnreloaded(next.settings, started.settings)
+        if (sections.length > 0) parts.log.warn({ sections }, 'these were changed, too, and take a restart')
         const fresh = await composeRules(
-          next,
-          file,
+          next.settings,
+          next.file,
           parts.clock,
           parts.log,
           countIssuerEvents(parts.metrics),

@@ -22,14 +22,19 @@ export async function checkRedis(redis: Connection, log: Logger, { refuses }: { 
   for (const warning of [...refusals, ...warnings]) log.error({ redis: warning }, `Redis: ${warning}`)
 }
 
-/** Resolves when the chain's folder notes which ledger it is written for. */
-export async function watchLedger(redis: Connection, prefix: string, audit: AuditLog): Promise<Continuity> {
+/** Resolves when the chain's folder notes which ledger it is written for; `onDisk` waits for that. */
+export async function watchLedger(
+  redis: Connection,
+  prefix: string,
+  audit: AuditLog,
+  onDisk: (note: Promise<void>) => Promise<void>,
+): Promise<Continuity> {
   const noted = await readLedgerNote(audit.directory)
   const known = noted ?? (await knownBeside(redis, prefix, audit.directory))
   const sequence = () => audit.sequence
   const { monotonic } = systemClock
   const continuity = await openContinuity({ redis, prefix, instance: audit.instance, known, sequence, monotonic })
-  if (noted === null) await writeLedgerNote(audit.directory, continuity.incarnation)
+  if (noted === null) await onDisk(writeLedgerNote(audit.directory, continuity.incarnation))
   return continuity
 }
 

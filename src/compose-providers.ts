@@ -3,10 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { reservedAudiencesOf } from './config/cross-checks.js'
 import type { Settings } from './config/schema.js'
 import type { Clock } from './core/clock.js'
+import type { Connection } from './ledger/connection.js'
+import { findOtherProviders } from './ledger/provider-names.js'
 import type { LockRole } from './ledger/role-lock.js'
 import type { Provider } from './providers/provider.js'
+import { createUnconfiguredProvider } from './providers/unconfigured.js'
 import { federationIssuer } from './signing/discovery.js'
 import type { Keyset } from './signing/keyset.js'
+import type { Logger } from './telemetry/logger.js'
 
 export interface ProviderSurroundings {
   readonly settings: Settings
@@ -72,4 +76,22 @@ export async function createProviders(around: ProviderSurroundings): Promise<Map
     async ([name, config]) => [name, await create(name, config)] as const,
   )
   return new Map(await Promise.all(created))
+}
+
+/**
+ * Whoever takes a provider out of the configuration while leases of it live does not make them anybody's: they are still
+ * listed, counted, locked and looked after. Throws `ledger_unavailable`.
+ */
+export async function addUnconfigured(
+  providers: Map<string, Provider>,
+  state: { readonly commands: Connection; readonly prefix: string },
+  log: Logger,
+): Promise<void> {
+  for (const name of await findOtherProviders(state.commands, state.prefix, new Set(providers.keys()))) {
+    providers.set(name, createUnconfiguredProvider(name))
+    log.error(
+      { provider: name },
+      'the ledger has leases of a provider that is not configured: they cannot be ended early',
+    )
+  }
 }

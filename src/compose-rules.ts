@@ -23,6 +23,8 @@ export interface RuleSet {
   readonly issuers: IssuerPool
   /** Told to anybody at /.well-known/hallpass. */
   readonly clientFacts: ReturnType<typeof clientFacts>
+  /** The policies' texts as they were read, by path. */
+  readonly policyFiles: Readonly<Record<string, string>>
   /** Keeps the policy set beside the audit, where whoever makes a decision again finds it. Throws the file system's error. */
   keepPolicies(chain: string): Promise<void>
 }
@@ -74,6 +76,7 @@ export async function composeRules(
     },
     issuers: createIssuerPool(issuers, { ourIssuer: settings.issuer, events }),
     clientFacts: clientFacts(settings.issuers, settings.issuer),
+    policyFiles: policySet.files,
     keepPolicies: (chain) => keepPolicySet(chain, policySet),
   }
 }

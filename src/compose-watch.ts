@@ -1,8 +1,7 @@
 // Looks each second whether the configuration or the policies changed, and has the change taken: whole or not at all.
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { loadConfig } from './config/load.js'
-import type { Settings } from './config/schema.js'
+import { type LoadedConfig, loadConfig } from './config/load.js'
 import { readPolicyFiles } from './policy/policy-files.js'
 
 export interface RulesWatch {
@@ -19,7 +18,7 @@ export interface LoadedRules {
 
 export interface RulesWatchEvents {
   /** Throws what is wrong with it. */
-  load(settings: Settings): Promise<LoadedRules>
+  load(next: LoadedConfig): Promise<LoadedRules>
   refused(error: unknown): Promise<void>
 }
 
@@ -32,23 +31,29 @@ const mostReads = 40
 /**
  * A change is taken when two reads agree, so that a half-copied folder changes nothing, and when what was loaded is what they
  * saw. What does not load (an empty or vanished folder, a broken file) leaves the last good set in force and is told to `refused`.
+ * `policyFiles`: what is in force, as it was read. A program reads at its start and looks for the first time seconds later: what
+ * was changed in between is a change like any other.
  */
-export function watchRules(file: string, policies: string, on: RulesWatchEvents): RulesWatch {
-  let folder = policies
-  let seen: string | null = null
+export function watchRules(
+  { file, text, settings }: LoadedConfig,
+  policyFiles: Readonly<Record<string, string>>,
+  on: RulesWatchEvents,
+): RulesWatch {
+  let folder = settings.policies
+  let seen = digestOfTexts(text, policyFiles)
   let before: string | null = null
   let busy = Promise.resolve()
 
   const take = async (digest: string) => {
     try {
-      const { settings } = await loadConfig(file)
-      if (settings.policies !== folder) {
+      const next = await loadConfig(file)
+      if (next.settings.policies !== folder) {
         // Another folder, which nobody has read twice: the next two looks do.
-        folder = settings.policies
+        folder = next.settings.policies
         before = null
         return
       }
-      const loaded = await on.load(settings)
+      const loaded = await on.load(next)
       if ((await digestOf(file, folder)) !== digest) return loaded.drop()
       seen = digest
       await loaded.take()
@@ -61,8 +66,7 @@ export function watchRules(file: string, policies: string, on: RulesWatchEvents)
   }
   const look = async () => {
     const now = await digestOf(file, folder)
-    if (seen === null) seen = now
-    else if (now !== seen && now === before) await take(now)
+    if (now !== seen && now === before) await take(now)
     before = now
   }
   const reload = async () => {
@@ -86,9 +90,13 @@ export function watchRules(file: string, policies: string, on: RulesWatchEvents)
 }
 
 async function digestOf(file: string, policies: string): Promise<string> {
-  const hash = createHash('sha256')
-  hash.update(await readFile(file).catch(() => ''))
-  const texts = await readPolicyFiles(policies).catch(() => ({}))
-  hash.update(JSON.stringify(texts))
-  return hash.digest('hex')
+  // Decoded as it is when it is loaded, but for what would not load anyway.
+  const text = new TextDecoder().decode(await readFile(file).catch(() => undefined))
+  return digestOfTexts(text, await readPolicyFiles(policies).catch(() => ({})))
+}
+
+function digestOfTexts(config: string, policies: Readonly<Record<string, string>>): string {
+  return createHash('sha256')
+    .update(JSON.stringify([config, policies]))
+    .digest('hex')
 }

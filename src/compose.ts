@@ -1,13 +1,14 @@
 // The only file that constructs the parts of a running program: configuration → wired broker and worker.
-import { type AuditLog, openAuditLog } from './audit/audit-log.js'
+import type { AuditLog } from './audit/audit-log.js'
 import { RefusalCounter } from './audit/refusals.js'
 import { createAuditMirror } from './broker/mirror-audit.js'
 import type { Parts } from './broker/parts.js'
 import { asIs, type Surround, surroundEffects } from './broker/surround.js'
+import { onDisk, openOwnChain } from './compose-audit.js'
 import { RulesInForce } from './compose-changes.js'
 import { checkRedis, startContinuity, watchLedger } from './compose-continuity.js'
 import { countIssuerEvents, observeIssuers } from './compose-issuers.js'
-import { createProviders } from './compose-providers.js'
+import { addUnconfigured, createProviders } from './compose-providers.js'
 import { composeRules, type RuleSet } from './compose-rules.js'
 import { announceTo, webhookCondition } from './compose-webhook.js'
 import type { LoadedConfig } from './config/load.js'
@@ -32,7 +33,7 @@ import { createRevocationQueue } from './queue/revocation-queue.js'
 import { createCheckpointSigner } from './signing/checkpoint-tokens.js'
 import { openFileKeyset } from './signing/file-keyset.js'
 import { createLogger, type Logger } from './telemetry/logger.js'
-import { breakerStates, createMetrics } from './telemetry/metrics.js'
+import { beginCounters, breakerStates, createMetrics } from './telemetry/metrics.js'
 
 /** `local`: a command on a broker's host. */
 export type Program = 'serve' | 'worker' | 'dev' | 'local'
@@ -92,7 +93,7 @@ async function composeOn(
   const keyset = opened.add(await openFileKeyset({ directory: settings.keys.directory }), (one) => one.close())
   const signCheckpoint = createCheckpointSigner(keyset, settings.issuer)
   const { directory, instance } = settings.audit
-  const audit = opened.add(await openAuditLog({ directory, instance, program, clock, signCheckpoint }), (one) =>
+  const audit = opened.add(await openOwnChain({ directory, instance, program, clock, signCheckpoint }), (one) =>
     one.close(),
   )
   const refusals = opened.add(new RefusalCounter({ audit, clock }), (one) => one.close())
@@ -104,7 +105,9 @@ async function composeOn(
   // A worker whose clock is ahead would take a credential for dead that still lives.
   const ledgerClock = createSetClock(clock)
   const providers = await createProviders({ settings, clock: ledgerClock, keyset, isActive, lockRole })
+  await addUnconfigured(providers, state, log)
   for (const provider of providers.values()) opened.add(provider, (one) => one.close())
+  beginCounters(metrics, { providers: providers.keys(), issuers: Object.keys(settings.issuers) })
   const breakers = createBreakers(clock, (provider, direction, state) =>
     metrics.breakerState.set({ provider, direction }, breakerStates[state]),
   )
@@ -127,15 +130,16 @@ async function composeOn(
   const parts = surroundEffects(plain, surround)
   const memoryMs = inForce.current.rules.limits.account.memory * 1000
   opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs }), (one) => one.stop())
-  await inForce.current.keepPolicies(audit.directory)
-  await audit.append({
+  await onDisk(program, log, inForce.current.keepPolicies(audit.directory))
+  const started = {
     event: 'broker.started',
     program,
     ledger: state.continuity.incarnation,
     issuer: settings.issuer,
     policy_set: inForce.current.rules.policy.hash,
     rules: inForce.current.rules.hash,
-  })
+  } as const
+  await onDisk(program, log, audit.append(started))
   opened.add(audit, (one) => one.append({ event: 'broker.stopped', program }))
   const watch = opened.add(inForce.watch(loaded, parts, audit.directory), (one) => one.stop())
   return {
@@ -191,7 +195,7 @@ async function openState(opened: Opened, settings: Settings, log: Logger, audit:
   const commands = failFast()
   if (!(await untilReady(commands, 5000))) throw ledgerUnavailable()
   await checkRedis(commands, log, { refuses: program !== 'local' })
-  const continuity = await watchLedger(commands, prefix, audit)
+  const continuity = await watchLedger(commands, prefix, audit, (note) => onDisk(program, log, note))
   const parts = { redis: commands, subscriber: patient(), prefix, continuity }
   const ledger = opened.add(await openRedisLedger(parts), (one) => one.close())
   const jobs = failFast()

@@ -5,6 +5,8 @@ import type { VerifyCheckpoint } from '../audit/read-checkpoints.js'
 import { type AuditVerification, verifyAuditDirectory } from '../audit/verify-chain.js'
 import { exitCodes } from '../cli/exit-codes.js'
 import { BrokerError } from '../core/errors.js'
+import { readAcknowledged } from '../ledger/acknowledged.js'
+import { connectFailFast, type RedisSettings, untilReady } from '../ledger/connection.js'
 import { createCheckpointVerifier } from '../signing/checkpoint-tokens.js'
 import { publicPart } from '../signing/file-keyset.js'
 import { keyFilePath, readKeyFile } from '../signing/key-file.js'
@@ -17,23 +19,42 @@ export interface AuditVerifyCommand {
   keysDirectory?: string
   /** A JWKS file with the audit's public keys, for whoever has no business with the private ones. Goes before the directory. */
   publicKeysFile?: string
-  /** Asks the ledger how far it knows each chain; before a file is read. */
-  ledger?: { reflected(): Promise<ReadonlyMap<string, number>>; readonly own: readonly string[] }
+  /** The ledger that the chains are held against, too: it knows of records behind the last checkpoint. */
+  redis?: RedisSettings
 }
 
-/** Verifies and prints. Returns the exit code: 0 intact, 1 broken or unreadable, 6 where the ledger was to be asked and is away. */
+/** Verifies and prints. Returns the exit code: 0 intact, 1 broken or unreadable, 6 where the ledger is asked and away. */
 export async function verifyAudit(command: AuditVerifyCommand, output: CommandOutput): Promise<number> {
   try {
     const verifyCheckpoint = await findVerifier(command, output)
+    // Before the files: whatever the ledger was told of was on disk by then.
+    const acknowledged = command.redis === undefined ? undefined : await askLedger(command.redis)
+    if (acknowledged === null) {
+      output.note('hallpass: Redis cannot be reached at redis.url; without --against-ledger none is needed')
+      return exitCodes.unavailable
+    }
     const result = await verifyAuditDirectory(command.directory, {
       ...(verifyCheckpoint ? { verifyCheckpoint } : {}),
-      ...(command.ledger ? { reflected: await command.ledger.reflected(), own: command.ledger.own } : {}),
+      ...(acknowledged ? { acknowledged } : {}),
     })
     output.print(result, describe(command.directory, result))
     return result.ok ? 0 : 1
   } catch (error) {
     output.note(`hallpass: the audit cannot be verified: ${error instanceof Error ? error.message : String(error)}`)
-    return error instanceof BrokerError && error.code === 'ledger_unavailable' ? exitCodes.unavailable : 1
+    return 1
+  }
+}
+
+/** Null: it is away. */
+async function askLedger(settings: RedisSettings): Promise<Map<string, number> | null> {
+  const redis = connectFailFast(settings, () => undefined)
+  try {
+    return (await untilReady(redis, 5000)) ? await readAcknowledged(redis, settings.prefix) : null
+  } catch (error) {
+    if (error instanceof BrokerError) return null
+    throw error
+  } finally {
+    redis.disconnect()
   }
 }
 

@@ -6,7 +6,8 @@ import type { Access, Holdings, Resource } from '../policy/decision.js'
 import type { SituationRules } from './situation-rules.js'
 import type { WrittenLease, WrittenSituation } from './situation-schema.js'
 
-interface Asked {
+/** What a request asks for: whether it is an escalation is told by it. */
+export interface Asked {
   readonly access: Access
   readonly resource: Resource
   readonly ttlSeconds: number
@@ -14,7 +15,7 @@ interface Asked {
 
 /** Problems: actions and resources that the configuration does not have. */
 export function describedHoldings(
-  written: WrittenSituation,
+  written: Pick<WrittenSituation, 'held' | 'granted'>,
   asked: Asked,
   rules: SituationRules,
   problems: SettingProblem[],

@@ -13,7 +13,7 @@ type Attributes = Readonly<Record<string, AttributeValue>>
 
 /** Null where something is wrong with it, which is then among `problems`. */
 export function describedPrincipal(
-  { principal: written = {}, binding }: WrittenSituation,
+  { principal: written = {}, binding }: Pick<WrittenSituation, 'principal' | 'binding'>,
   { settings, groups }: SituationRules,
   problems: SettingProblem[],
 ): { principal: Principal; groups: readonly string[] } | null {

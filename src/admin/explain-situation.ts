@@ -42,7 +42,8 @@ export function explainSituation(
 function requestIn(situation: Situation): Request | null {
   const { principal, groups } = situation
   if (situation.kind === 'refused') return null
-  if (situation.kind === 'grant') return requestOf(situation.input, situation.grant.access, groups)
+  if (situation.kind === 'grant')
+    return requestOf(situation.input, situation.standing?.access ?? situation.grant.access, groups)
   const { action, target, about } = situation
   return operateRequestOf({ principal, groups, action, target }, about)
 }
@@ -69,18 +70,23 @@ function offersOf(
 ): Pick<Explanation, 'offers' | 'lifetime'> {
   const permits = determining.filter(({ policy, applies }) => policy.effect === 'permit' && applies)
   if (situation.kind !== 'grant' || permits.length === 0) return { offers: [], lifetime: [] }
-  const { bounds, grant, askedTtlSeconds, input } = situation
+  const { bounds, grant, askedTtlSeconds, input, standing } = situation
   const offers = explainOffers(
     permits.map(({ policy }) => policy.offer),
     bounds,
   )
   const taken = offers.find(({ fate }) => fate === 'taken')?.offer
   const limits: (Bound | null)[] = [
-    { by: `the grant's ttl.max`, seconds: grant.ttl.maxSeconds },
-    { by: 'limits.lease.ttl', seconds: settings.limits.lease.ttl },
+    // What was recorded is bounded by them already, as they were then.
+    ...(standing === undefined
+      ? [
+          { by: `the grant's ttl.max`, seconds: grant.ttl.maxSeconds },
+          { by: 'limits.lease.ttl', seconds: settings.limits.lease.ttl },
+        ]
+      : []),
     { by: 'the request as it was decided', seconds: input.requestedTtlSeconds },
     { by: "the task's deadline", seconds: bounds.ttlSeconds },
-    boundBy("the grant's require.max_ttl", grant.require.maxTtlSeconds),
+    boundBy("the grant's require.max_ttl", bounds.require.maxTtlSeconds),
     boundBy(`@max_ttl of ${taken?.policy ?? ''}`, taken?.maxTtlSeconds ?? null),
     boundBy('as decided', outcome.ttlSeconds),
   ]

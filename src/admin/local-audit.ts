@@ -1,5 +1,6 @@
 // What a command on the host does stands in the audit too: in a chain of its own beside the programs'.
-import { type AuditLog, openAuditLog } from '../audit/audit-log.js'
+import type { AuditLog } from '../audit/audit-log.js'
+import { openOwnChain } from '../compose-audit.js'
 import type { Settings } from '../config/schema.js'
 import { systemClock } from '../core/clock.js'
 import { createCheckpointSigner } from '../signing/checkpoint-tokens.js'
@@ -17,7 +18,7 @@ export async function withLocalAudit(
     try {
       const signCheckpoint = createCheckpointSigner(keyset, settings.issuer)
       const { directory, instance } = settings.audit
-      const audit = await openAuditLog({ directory, instance, program: 'local', clock: systemClock, signCheckpoint })
+      const audit = await openOwnChain({ directory, instance, program: 'local', clock: systemClock, signCheckpoint })
       await work(audit).finally(() => audit.close())
     } finally {
       keyset.close()

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Receipt } from '../api/leases.js'
 import { lock as lockAnswer } from '../api/locks.js'
 import { revocationRequest } from '../api/revocations.js'
+import { withoutPastedTokens } from '../audit/pasted-tokens.js'
 import { forceRevoke } from '../broker/force-revoke.js'
 import type { Caller, Parts } from '../broker/parts.js'
 import { setLock, writeLock } from '../broker/set-lock.js'
@@ -31,7 +32,7 @@ export async function runLocalRevoke(
   options: RevokeOptions & OnHost,
   io: CommandIo,
 ): Promise<number> {
-  const order = parseStrictly(revocationRequest, parseOrder(kind, ids, options))
+  const order = withoutPastedTokens(parseStrictly(revocationRequest, parseOrder(kind, ids, options)))
   return await onHost(options.config, io, async (parts, caller) => {
     const { target, reason, lock_seconds: lastsSeconds } = order
     const locked =
@@ -63,7 +64,7 @@ export async function runLocalLock(
   options: LockAddOptions & OnHost,
   io: CommandIo,
 ): Promise<number> {
-  const { target, reason, expires_at } = parseLock(kind, ids, options)
+  const { target, reason, expires_at } = withoutPastedTokens(parseLock(kind, ids, options))
   parseStrictly(revocationRequest, { target, reason })
   return await onHost(options.config, io, async (parts, caller) => {
     const expiry = expires_at === undefined ? {} : { expiresAt: Date.parse(expires_at) }
@@ -103,6 +104,9 @@ async function onHost(
   } catch (error) {
     if (!(error instanceof BrokerError) || !error.code.endsWith('_unavailable')) throw error
     io.output.note(`hallpass: ${error.code}: ${error.detail}`)
+    // Ending does not wait for the audit (I4): the order stands, and a worker carries it out.
+    if (composed !== null && error.code === 'audit_unavailable')
+      io.output.note('hallpass: what was ordered holds all the same; it is not on record')
     return exitCodes.unavailable
   } finally {
     await composed?.close()

@@ -10,12 +10,13 @@ import { createCatalogue } from '../grants/catalogue.js'
 import { attributeTypesOf } from '../identity/issuer-config.js'
 import type { AttributeValue } from '../identity/principal.js'
 import { createGroups } from '../policy/groups.js'
-import type { PolicySet } from '../policy/policy-set.js'
+import { findKeptSet } from '../policy/kept-sets.js'
+import { asTakenThen, type PolicySet, PolicySetError, parsePolicySet } from '../policy/policy-set.js'
 import { operateActions } from '../policy/schema.js'
 import type { CommandOutput } from './command-output.js'
 import { explainSituation } from './explain-situation.js'
 import { explanationText, explanationView } from './explain-words.js'
-import { findRecordedDecision, situationOfRecord } from './recorded-decision.js'
+import { findRecordedDecision, groupsOfNow, type RecordedDecision, situationOfRecord } from './recorded-decision.js'
 import { resolveSituation, type Situation } from './situation.js'
 import { testDefaults, type WrittenLease, type WrittenSituation } from './situation-schema.js'
 
@@ -47,11 +48,11 @@ export interface ExplainOptions {
 /** Prints the explanation. Returns 0: it was explained, whatever was decided. Throws UsageError, ConfigError. */
 export async function runPolicyExplain(command: PolicyExplainCommand, output: CommandOutput): Promise<number> {
   const { settings } = await loadConfig(command.config, command.env)
-  const set = named(settings, await loadPolicies(settings))
-  const { situation, ...told } =
+  const inForce = named(settings, await loadPolicies(settings))
+  const { situation, set, ...told } =
     command.decision === undefined
-      ? { situation: describedSituation(command.asked, settings), notes: [], isAlone: false }
-      : await recordedSituation(command.decision, command.audit, settings, set)
+      ? { situation: describedSituation(command.asked, settings), set: inForce, notes: [], isAlone: false }
+      : await recordedSituation(command.decision, command.audit, settings, inForce)
   const explanation = explainSituation(situation, settings, set, told)
   output.print(explanationView(explanation), explanationText(explanation))
   return 0
@@ -66,7 +67,7 @@ function named(settings: Settings, set: PolicySet): PolicySet {
   return { ...set, policies: set.policies.map((policy, i) => ({ ...policy, file: places[i]?.file ?? policy.file })) }
 }
 
-async function recordedSituation(id: string, audit: string | undefined, settings: Settings, set: PolicySet) {
+async function recordedSituation(id: string, audit: string | undefined, settings: Settings, inForce: PolicySet) {
   const directory = audit ?? settings.audit.directory
   const record = await findRecordedDecision(directory, id).catch((error: unknown) => {
     throw new UsageError(`${directory}: ${error instanceof Error ? error.message : String(error)}`)
@@ -77,17 +78,44 @@ async function recordedSituation(id: string, audit: string | undefined, settings
     )
   const situation = situationOfRecord(record, settings)
   if (situation === null) throw new UsageError(`${record.input.action} is no grant of this configuration any more`)
+  const { set, which } = await setOf(record, directory, inForce)
   const by = record.policies.length === 0 ? '' : ` by ${record.policies.join(', ')}`
   const why = record.reason === null ? '' : ` (${record.reason})`
   const then = `it was decided ${record.effect}${why}${by} at ${new Date(record.input.now).toISOString()}`
-  const isOther = record.policySet !== set.hash
-  const set_then = isOther ? `, with the policy set ${record.policySet}: what follows is by the policies of now` : ''
   const above = `the task was below others, whose permits and ceilings were judged as well: what follows is of the caller alone`
   return {
     situation,
-    notes: [`${then}${set_then}`, ...(record.hasAncestors ? [above] : [])],
+    set,
+    notes: [`${then}${which}`, ...groupNotes(record, settings), ...(record.hasAncestors ? [above] : [])],
     isAlone: record.hasAncestors,
   }
+}
+
+/** The policies that it was decided by, kept beside the audit; where they are not, those in force, which is said. */
+async function setOf({ policySet }: RecordedDecision, directory: string, inForce: PolicySet) {
+  if (policySet === inForce.hash) return { set: inForce, which: '' }
+  const other = `, with the policy set ${policySet}, which is not the one in force now: what follows is by`
+  const kept = await findKeptSet([directory], policySet)
+  if (kept.outcome !== 'found')
+    return { set: inForce, which: `${other} the policies of now, since that one is ${kept.outcome} here` }
+  try {
+    return {
+      set: await parsePolicySet(kept.files, asTakenThen),
+      which: `${other} that one, files and lines are its own`,
+    }
+  } catch (error) {
+    if (!(error instanceof PolicySetError)) throw error
+    return { set: inForce, which: `${other} the policies of now, since that one cannot be read by this version` }
+  }
+}
+
+/** Where the groups of then are not those of now, a reader would look for the difference in vain. */
+function groupNotes({ standing, input }: RecordedDecision, settings: Settings): string[] {
+  const now = groupsOfNow(input, settings)
+  if (standing === null) return ['its groups were not recorded: those of now stand in for them']
+  const listed = (groups: readonly string[]) => (groups.length === 0 ? 'no group' : groups.join(', '))
+  if (listed(standing.groups) === listed(now)) return []
+  return [`${input.principal.id} was in ${listed(standing.groups)} then, and is in ${listed(now)} now`]
 }
 
 function describedSituation(asked: ExplainOptions, settings: Settings): Situation {

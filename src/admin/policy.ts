@@ -13,6 +13,7 @@ import { type PolicySet, PolicySetError } from '../policy/policy-set.js'
 import { checkReach } from '../policy/reach.js'
 import { generateSchema } from '../policy/schema.js'
 import { checkShadows } from '../policy/shadows.js'
+import { checkApprovers } from './approvers.js'
 import type { CommandOutput } from './command-output.js'
 import { checkIssuerPitfalls, pitfallFactsOf } from './pitfalls.js'
 import { accessOf, reachFactsOf } from './reach-facts.js'
@@ -45,6 +46,7 @@ export async function runPolicyCheck(command: PolicyCommand, output: CommandOutp
     const { settings } = loaded
     findings.push(...checkIssuerPitfalls(loaded).map((problem) => ({ severity: 'warning' as const, ...problem })))
     set = await loadPolicies(settings)
+    findings.push(...checkApprovers(loaded, set).map((problem) => ({ severity: 'warning' as const, ...problem })))
     findings.push(
       ...inPolicyFolder(settings, set.warnings).map((problem) => ({ severity: 'warning' as const, ...problem })),
     )

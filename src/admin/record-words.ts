@@ -73,7 +73,7 @@ const words: Readonly<Record<string, (entry: Told) => string>> = {
     `ISSUED ${text(e.lease)} by ${text(e.provider)}, reference ${text(e.provider_ref)}, until ${text(e.deadline)}`,
   'lease.shown': (e) => `shown ${text(e.lease)}`,
   'lease.redecided': (e) =>
-    `decided again ${text(e.lease)}: ${text(e.reason)}${decided({ decision: { policies: e.policies, ...told(e.decision) } })}`,
+    `decided again ${text(e.lease)} by changed rules ${shortHash(e.rules)}: ${text(e.reason)}${judgedAs(e)}${decided({ decision: { policies: e.policies, ...told(e.decision) } })}`,
   'lease.ending': (e) => `to end ${text(e.lease)}: ${text(e.reason)}${by(e)}`,
   'lease.ended': (e) => `DEAD ${text(e.lease)}: ${text(e.state)} (${text(e.end_reason)}${by(e)}); ${receiptOf(e)}`,
   'lease.revocation_failed': (e) => `NOT REVOKED ${text(e.lease)} after ${text(e.attempts)} attempts; ${receiptOf(e)}`,
@@ -91,7 +91,19 @@ const words: Readonly<Record<string, (entry: Told) => string>> = {
     `unlocked ${targetOf(e.target)}${e.expired === true ? ': its time was up' : by(e)} (${text(e.lock)})`,
   'orphan.found': (e) => `orphan of ${text(e.lease)} at ${text(e.provider)}: ${text(e.outcome)}`,
   'rules.loaded': (e) => `rules loaded: policy set ${text(e.policy_set)}`,
+  'rules.refused': (e) => `rules REFUSED, the last good ones stay: ${text(e.detail)}`,
+  'rules.redecided': (e) =>
+    `rules ${shortHash(e.rules)}: ${text(e.live)} live leases decided again, ${text(e.ended)} told to end`,
+  'rules.change_waits': (e) =>
+    `rules ${shortHash(e.rules)} WAIT for a word: ${text(e.doomed)} of ${text(e.live)} live leases would end, ${text(e.most)} may without`,
+  'rules.change_applied': (e) =>
+    `ORDER apply rules ${shortHash(e.rules)}${by(e)}${quoted(e.reason)}: ${text(e.doomed)} of ${text(e.live)} live leases`,
 }
+
+const shortHash = (hash: unknown) => text(hash).slice(0, 12)
+
+/** Whose place in the chain it was refused at, where that is not the lease's own principal. */
+const judgedAs = ({ judged, principal }: Told) => (judged === principal ? '' : given('judged as', judged))
 
 function ceilingOf(ceiling: unknown): string {
   if (!Array.isArray(ceiling)) return '-'

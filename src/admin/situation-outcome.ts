@@ -1,4 +1,5 @@
 // What becomes of a situation, by the engine that decides for a broker.
+import { isOutside, joinHops } from '../broker/hops.js'
 import type { Settings } from '../config/schema.js'
 import type { Verdict } from '../policy/decision.js'
 import { createPolicyEngine, type PolicyEngine } from '../policy/engine.js'
@@ -37,7 +38,8 @@ export function createSituationEngine(settings: Settings, policySet: PolicySet):
   return {
     engine,
     outcomeOf(situation) {
-      named.set(situation.principal, situation.groups)
+      const above = situation.kind === 'grant' ? (situation.chain?.above ?? []) : []
+      for (const one of [situation, ...above]) named.set(one.principal, one.groups)
       return outcomeOf(engine, situation)
     },
   }
@@ -50,12 +52,23 @@ function outcomeOf(engine: PolicyEngine, situation: Situation): Outcome {
     const { code, detail } = situation.error
     return { ...nothing, effect: 'refused', code, detail }
   }
-  if (situation.kind === 'grant') return outcomeOfVerdict(engine.decide(situation.input, situation.bounds))
+  if (situation.kind === 'grant') return outcomeOfVerdict(verdictOf(engine, situation))
   const { principal, action, target, about } = situation
   const { permit, policies, error } = engine.permitsOperator(principal, action, target, about)
   if (permit) return { ...nothing, effect: 'permit', policies }
   const reason = error ? 'policy_error' : policies.length > 0 ? 'forbidden' : 'no_permit'
   return { ...nothing, effect: 'deny', policies, reason, code: 'denied' }
+}
+
+/** As a broker decides: for the caller and for everybody above it, under every ceiling (I7). */
+function verdictOf(
+  engine: PolicyEngine,
+  { input, bounds, standing, chain }: Extract<Situation, { kind: 'grant' }>,
+): Verdict {
+  const own = engine.decideAs(standing ?? engine.standingOf(input), input, bounds)
+  if (chain === undefined) return own
+  const above = chain.above.map((hop) => ({ verdict: engine.decide(hop.input, hop.bounds) }))
+  return joinHops(own, above, isOutside(chain.ceilings, input.action, input.resource.id)).verdict
 }
 
 export function outcomeOfVerdict(verdict: Verdict): Outcome {

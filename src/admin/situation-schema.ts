@@ -36,25 +36,39 @@ const task = z.strictObject({
   ends_in: duration.optional(),
 })
 
-export const situationMembers = {
+/** Of the caller, and of everybody above it. */
+const standing = {
   principal: principal.optional(),
-  request: request.optional(),
   /** Leases whose credential lives: they were granted, too, and what a session has its account has. */
   held: holders.optional(),
   /** Leases of before. */
   granted: holders.optional(),
   binding: z.enum(['none', 'dpop', 'mtls']).optional(),
-  task: task.optional(),
   recent_denials: count.optional(),
-  /** What people agreed to, for this request. */
-  approval: z.strictObject({ group: name, approvers: z.array(name) }).optional(),
   /** In place of what follows from `held` and `granted`. */
   escalation: z.boolean().optional(),
+}
+
+const ancestor = z.strictObject({
+  ...standing,
+  /** What it handed on to the task below it; left out: all that it may. */
+  ceiling: z.array(z.strictObject({ action: name, resource: name })).optional(),
+})
+
+export const situationMembers = {
+  ...standing,
+  request: request.optional(),
+  task: task.optional(),
+  /** Who stands above, from the parent up to the root. */
+  above: z.array(ancestor).max(20).optional(),
+  /** What people agreed to, for this request. */
+  approval: z.strictObject({ group: name, approvers: z.array(name) }).optional(),
   now: z.iso.datetime({ message: 'expected a time such as 2031-05-06T07:08:09Z' }).optional(),
 }
 
 const situation = z.strictObject(situationMembers)
 export type WrittenSituation = z.output<typeof situation>
+export type WrittenAncestor = z.output<typeof ancestor>
 export type WrittenLease = z.output<typeof lease>
 
 export const testDefaults = situation

@@ -5,9 +5,10 @@ import type { SettingProblem } from '../core/settings.js'
 import { checkContext } from '../grants/catalogue.js'
 import type { Grant } from '../grants/grant.js'
 import type { Principal } from '../identity/principal.js'
-import type { DecisionInput, OfferBounds, Resource } from '../policy/decision.js'
+import type { DecisionInput, OfferBounds, Resource, Standing } from '../policy/decision.js'
 import { operateActions } from '../policy/schema.js'
 import { minTtlSeconds } from '../providers/floors.js'
+import { type DescribedChain, describedChain } from './described-chain.js'
 import { describedHoldings } from './described-holdings.js'
 import { describedPrincipal } from './described-principal.js'
 import type { SituationRules } from './situation-rules.js'
@@ -27,6 +28,10 @@ export type Situation = Someone &
         readonly askedTtlSeconds: number
         readonly input: DecisionInput
         readonly bounds: OfferBounds
+        /** Of a recorded decision: what the configuration of then made of principal and action. */
+        readonly standing?: Standing
+        /** Who stands above, where somebody does. */
+        readonly chain?: DescribedChain
       }
     | { readonly kind: 'refused'; readonly action: string; readonly resource: string; readonly error: BrokerError }
     | {
@@ -58,13 +63,14 @@ export function resolveSituation(written: WrittenSituation, rules: SituationRule
 }
 
 function operating(
-  { request }: WrittenSituation,
+  { request, above }: WrittenSituation,
   action: string,
   resource: string,
   someone: Someone,
   { catalogue }: SituationRules,
   problems: SettingProblem[],
 ): Situation | null {
+  if (above !== undefined) problems.push({ path: ['above'], message: 'nobody stands above an operator' })
   const target = resource === 'broker' ? 'broker' : catalogue.findResource(resource)
   if (target === undefined) problems.push({ path: ['request', 'resource'], message: unknownResource(resource) })
   const about: { action?: string; access?: string } = {}
@@ -126,7 +132,7 @@ function decisionParts(
   const requestedTtlSeconds = Math.min(askedTtlSeconds, grant.ttl.maxSeconds, settings.limits.lease.ttl)
   const asked = { access: grant.access, resource, ttlSeconds: requestedTtlSeconds }
   const held = describedHoldings(written, asked, rules, problems)
-  const { task } = written
+  const { task, above = [] } = written
   const input: DecisionInput = {
     principal,
     action: grant.action,
@@ -135,7 +141,7 @@ function decisionParts(
     declared,
     task: {
       ageSeconds: task?.age ?? 0,
-      depth: task?.depth ?? 0,
+      depth: task?.depth ?? above.length,
       activeLeases: task?.active ?? written.held?.session?.length ?? 0,
     },
     session: held.session,
@@ -152,7 +158,8 @@ function decisionParts(
     binding: principal.binding,
     require: grant.require,
   }
-  return { grant, askedTtlSeconds, input, bounds }
+  const chain = above.length === 0 ? {} : { chain: describedChain(above, asked, { input, bounds }, rules, problems) }
+  return { grant, askedTtlSeconds, input, bounds, ...chain }
 }
 
 /** The shortest lifetime that the grant's provider can give. */

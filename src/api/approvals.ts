@@ -43,6 +43,10 @@ export const approval = z.object({
   instance: z.string().nullable(),
   /** Task ids from the task up to the root. */
   chain: z.array(z.string()),
+  /** Whose tasks those are; `agent`: the sub-agent that works on it under its parent's identity. */
+  actors: z.array(z.object({ task: z.string(), principal: z.string(), agent: z.string().optional() })),
+  /** The humans behind the request and everybody above in the chain, where their issuers name one: they may not answer it. */
+  persons: z.array(z.string()),
   provider: z.string(),
   /** SHA-256 of the filled recipe's canonical JSON: what the provider would be asked for. */
   recipe_sha256: z.string(),

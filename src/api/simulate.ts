@@ -10,7 +10,7 @@ const long = z.string().min(1).max(2048)
 const count = z.int().min(0).max(1_000_000)
 const attribute = z.union([z.string().max(1024), z.int(), z.boolean(), z.array(z.string().max(1024)).max(100)])
 
-/** A whole policy folder by path: its hash is then the one that the same files have on disk. The body's 64 KiB bound it. */
+/** A whole policy folder by path: its hash is then the one that the same files have on disk. The body's 1 MiB bounds it. */
 export const candidatePolicies = z
   .record(
     z

@@ -5,7 +5,7 @@ export interface AuditLogOptions {
   /** The `audit.directory` of the configuration; the chain's own folder is made in it. */
   directory: string
   instance: string
-  program: 'serve' | 'worker' | 'dev' | 'local'
+  program: 'serve' | 'worker' | 'dev' | 'local' | `local-${number}`
   clock: Clock
   signCheckpoint: SignCheckpoint
   /** A segment that has reached this size is followed by a new one. Default 64 MiB. */

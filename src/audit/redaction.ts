@@ -46,7 +46,8 @@ const patterns: readonly Pattern[] = [
   {
     kind: 'value',
     find: new RegExp(
-      String.raw`((?:${secretName})[A-Za-z0-9_.-]{0,40}["']?\s{0,4}(?:=>|[=:])\s{0,4})${marked}(?:"[^"]{0,2000}"?|'[^']{0,2000}'?|[^\s,;&"'}\])]{1,2000})`,
+      // JSON within JSON has its quotes escaped, once or more.
+      String.raw`((?:${secretName})[A-Za-z0-9_.-]{0,40}\\{0,7}["']?\s{0,4}(?:=>|[=:])\s{0,4})${marked}(?:\\{0,7}"[^"]{0,2000}"?|\\{0,7}'[^']{0,2000}'?|[^\s,;&"'}\])]{1,2000})`,
       'gi',
     ),
     keep: '$1',
@@ -65,6 +66,25 @@ const patterns: readonly Pattern[] = [
 export function redactPatterns(text: string): string {
   let clean = text
   for (const { kind, find, keep = '' } of patterns) clean = clean.replace(find, `${keep}[redacted:${kind}]`)
+  return clean
+}
+
+/** Kinds that are told by their form alone: of what people write for people nothing else is taken for a secret. */
+const tokenKinds: readonly string[] = [
+  'pem',
+  'jwt',
+  'vault_token',
+  'github_token',
+  'gitlab_token',
+  'api_key',
+  'aws_session_token',
+]
+
+/** Leaves `[redacted:<kind>]` in place of tokens and keys; words such as `token: expired` stay. */
+export function redactTokens(text: string): string {
+  let clean = text
+  for (const { kind, find } of patterns)
+    if (tokenKinds.includes(kind)) clean = clean.replace(find, `[redacted:${kind}]`)
   return clean
 }
 

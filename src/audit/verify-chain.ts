@@ -10,10 +10,8 @@ import { checkpointsFile, listSegments, type Segment } from './segments.js'
 export interface VerifyOptions {
   /** Checks checkpoints' signatures; without it they are compared with the records but not verified, and a note says so. */
   verifyCheckpoint?: VerifyCheckpoint
-  /** How far the ledger knows each chain, read before the files: fewer records than that are a cut. Absent: it was not asked. */
-  reflected?: ReadonlyMap<string, number>
-  /** Chains that have to be here, as far as the ledger knows them; of the others a note says that they are elsewhere. */
-  own?: readonly string[]
+  /** Chain → a record that the ledger was told of; read before the files are, which go on growing. */
+  acknowledged?: ReadonlyMap<string, number>
 }
 
 export interface AuditVerification {
@@ -44,26 +42,22 @@ export async function verifyAuditDirectory(directory: string, options: VerifyOpt
   const folders = (await isChain(root)) ? [''] : await findChains(root)
   // An emptied directory must not pass for an intact audit.
   if (folders.length === 0) report(result, { file: '.', line: 0, sequence: 0, message: 'there is no audit here' })
-  const seen = new Set<string>()
-  for (const folder of folders) seen.add(await new ChainVerifier(root, folder, options, result).run())
-  noteAbsent(result, seen, options)
+  for (const folder of folders) await new ChainVerifier(root, folder, options, result).run()
+  noteElsewhere(
+    options,
+    folders.map((folder) => folder || basename(root)),
+    result,
+  )
   if (!options.verifyCheckpoint)
     result.notes.push('signatures of checkpoints were not checked: no audit keys were given')
   result.ok = result.problems.length === 0
   return result
 }
 
-/** Chains that the ledger was told of and that are not here at all. */
-function noteAbsent(
-  result: AuditVerification,
-  seen: ReadonlySet<string>,
-  { reflected, own = [] }: VerifyOptions,
-): void {
-  for (const [chain, sequence] of reflected ?? []) {
-    if (seen.has(chain)) continue
-    const message = `the ledger knows the chain ${chain} up to record ${sequence}, and it is not here`
-    if (own.includes(chain)) report(result, { file: chain, line: 0, sequence: 1, message })
-    else result.notes.push(`${message}: verify the folder of its host`)
+/** A folder is one host's, a ledger many hosts': what is not here may be there, or gone. */
+function noteElsewhere({ acknowledged }: VerifyOptions, here: readonly string[], { notes }: AuditVerification): void {
+  for (const [chain, sequence] of acknowledged ?? []) {
+    if (!here.includes(chain)) notes.push(`${chain}: the ledger knows its records up to ${sequence}; it is not here`)
   }
 }
 
@@ -108,8 +102,7 @@ class ChainVerifier {
     )
   }
 
-  /** Returns the chain's name. */
-  async run(): Promise<string> {
+  async run(): Promise<void> {
     this.#result.chains++
     // Its size is taken before the records are read: whatever a checkpoint speaks of was on disk before it.
     const checkpoints = this.#checkpoints(await sizeOf(join(this.#directory, checkpointsFile)))
@@ -129,11 +122,6 @@ class ChainVerifier {
       next = await checkpoints.next()
     }
     this.#noteTail()
-    return this.#sequence.instance ?? this.#name
-  }
-
-  get #name(): string {
-    return this.#folder === '' ? basename(this.#directory) : this.#folder
   }
 
   #takeLine(line: Parameters<RecordSequence['take']>[0], segment: Segment, isLast: boolean): void {
@@ -194,37 +182,34 @@ class ChainVerifier {
   }
 
   #noteTail(): void {
-    const name = this.#name
+    const name = this.#folder === '' ? basename(this.#directory) : this.#folder
     const { head, instance } = this.#sequence
     const signed = this.#lastCheckpoint?.claims.seq ?? 0
     if (instance !== null && /-(serve|worker|dev|local)$/.test(name) && instance !== name) {
       const message = `this folder is of ${name}, its records are of ${instance}`
       report(this.#result, { file: this.#folder === '' ? '.' : this.#folder, line: 0, sequence: 1, message })
     }
-    const { reflected } = this.#options
-    if (reflected !== undefined) {
-      this.#compareWithLedger(name, reflected.get(instance ?? name))
-      return
-    }
     const unsigned = head.sequence > signed ? `${head.sequence - signed} records come after it; ` : ''
-    this.#result.notes.push(
-      `${name}: the last checkpoint is over record ${signed}; ${unsigned}a cut after it shows only against the ledger or a witness`,
-    )
+    const last = `${name}: the last checkpoint is over record ${signed}; ${unsigned}`
+    this.#result.notes.push(`${last}${this.#againstLedger(instance ?? name)}`)
   }
 
-  #compareWithLedger(name: string, reflected: number | undefined): void {
-    const { head, place } = this.#sequence
-    if (reflected === undefined) {
-      this.#result.notes.push(`${name}: the ledger knows nothing of this chain`)
-      return
-    }
-    if (reflected > head.sequence) {
-      const file = place?.file ?? (this.#folder === '' ? '.' : this.#folder)
-      const message = `the records from ${head.sequence + 1} to ${reflected}, of which the ledger knows, are cut off the end`
-      report(this.#result, { file, line: (place?.line ?? 0) + 1, sequence: head.sequence + 1, message })
-    }
-    const after = head.sequence > reflected ? `; ${head.sequence - reflected} records come after it` : ''
-    this.#result.notes.push(`${name}: the ledger knows of record ${reflected}${after}`)
+  #againstLedger(chain: string): string {
+    const { acknowledged } = this.#options
+    if (acknowledged === undefined)
+      return 'a cut after it shows only against the ledger or a witness (--against-ledger)'
+    const known = acknowledged.get(chain)
+    if (known === undefined) return 'the ledger knows nothing of this chain'
+    const { head } = this.#sequence
+    if (known > head.sequence) this.#reportMissing(head.sequence + 1, known)
+    return `the ledger knows its records up to ${known}`
+  }
+
+  #reportMissing(first: number, last: number): void {
+    const { place } = this.#sequence
+    const message = `the records from ${first} to ${last}, which the ledger was told of, are cut off the end`
+    const file = place?.file ?? join(this.#folder, checkpointsFile)
+    report(this.#result, { file, line: (place?.line ?? 0) + 1, sequence: first, message })
   }
 }
 

@@ -7,6 +7,7 @@ import type { Output } from '../cli/output.js'
 import type { Environment } from '../client/index.js'
 import { loadConfig } from '../config/load.js'
 import { systemClock } from '../core/clock.js'
+import { redisSettings } from '../ledger/redis-config.js'
 import { keyPurposes } from '../signing/keyset.js'
 
 /** `config` is a path; `environment` is where its `env:` references are looked up. */
@@ -34,27 +35,18 @@ export async function runKeysRotate(
   return rotateKeyPurposes({ directory: settings.keys.directory, clock: systemClock }, output, known)
 }
 
-interface VerifyOptions {
-  readonly publicKeysFile?: string | undefined
-  readonly againstLedger?: boolean | undefined
-}
-
 /** A directory that is named needs no configuration: the audit is also read where none is. */
 export async function runAuditVerify(
   directory: string | undefined,
-  { publicKeysFile, againstLedger = false }: VerifyOptions,
+  { publicKeys: publicKeysFile, againstLedger = false }: { publicKeys?: string; againstLedger?: boolean },
   { config, environment, output }: OnHost,
 ): Promise<number> {
   const keysFile = publicKeysFile === undefined ? {} : { publicKeysFile }
-  if (againstLedger) {
-    const { settings } = await loadConfig(config, environment)
-    const { verifyAgainstLedger } = await import('../admin/verify-against-ledger.js')
-    return await verifyAgainstLedger(settings, { directory, ...keysFile }, output)
-  }
-  if (directory !== undefined && (publicKeysFile !== undefined || !existsSync(config))) {
+  if (!againstLedger && directory !== undefined && (publicKeysFile !== undefined || !existsSync(config))) {
     return verifyAudit({ directory, ...keysFile }, output)
   }
   const { settings } = await loadConfig(config, environment)
   const keysDirectory = settings.keys.directory
-  return verifyAudit({ directory: directory ?? settings.audit.directory, keysDirectory, ...keysFile }, output)
+  const redis = againstLedger ? { redis: redisSettings(settings.redis) } : {}
+  return verifyAudit({ directory: directory ?? settings.audit.directory, keysDirectory, ...keysFile, ...redis }, output)
 }

@@ -114,16 +114,10 @@ function addPolicy(root: Command, add: AddCommand): void {
         ],
       },
       async (io, _, options: HostOptions & { against?: string }) => {
-        const { readPolicies, runPolicyCheck } = await import('../admin/policy.js')
         const { against } = options
         const command = inConfig(options, io)
-        if (against === undefined) return await runPolicyCheck(command, io.output)
-        // Its findings first; what does not load is asked of nobody.
-        const code = await runPolicyCheck(command, io.output)
-        if (code !== 0) return code
-        const { tellCandidate } = await import('../cli/candidate.js')
-        await tellCandidate(against, await readPolicies(command), io)
-        return code
+        if (against === undefined) return await (await import('../admin/policy.js')).runPolicyCheck(command, io.output)
+        return await (await import('../admin/check-against.js')).runPolicyCheckAgainst(command, against, io)
       },
     ),
   ).option(
@@ -156,19 +150,19 @@ function addAudit(root: Command, add: AddCommand): void {
       summary: 'find any changed, missing, inserted, swapped or cut record: 0 intact, 1 broken and where',
       examples: [
         'hallpass audit verify',
-        'hallpass audit verify --against-ledger --config /etc/hallpass/hallpass.yaml',
+        'hallpass audit verify --against-ledger',
         'hallpass audit verify /mnt/archive/audit --public-keys audit-keys.json',
       ],
     },
-    async (io, [directory], options: HostOptions & { publicKeys?: string; againstLedger?: boolean }) => {
-      const { config, publicKeys: publicKeysFile, againstLedger } = options
-      const { runAuditVerify } = await import('./host-commands.js')
-      return await runAuditVerify(directory, { publicKeysFile, againstLedger }, { ...io, config })
-    },
+    async (io, [directory], { config, ...how }: HostOptions & { publicKeys?: string; againstLedger?: boolean }) =>
+      (await import('./host-commands.js')).runAuditVerify(directory, how, { ...io, config }),
   )
   withConfig(verify)
     .option('--public-keys <file>', "a JWKS with the audit's public keys")
-    .option('--against-ledger', 'also with how far the ledger knows each chain (redis.url): a cut of its end shows')
+    .option(
+      '--against-ledger',
+      'also hold the chains against how far the ledger knows them: shows a cut behind the last checkpoint',
+    )
   addReplayCommand(audit, add)
   addAuditReading(audit, add)
 }

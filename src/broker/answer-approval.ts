@@ -13,7 +13,8 @@ import { notFound } from './task-access.js'
 const attempts = 8
 
 /**
- * Counts the answer and returns the approval with it; the same answer of the same person again changes nothing. Throws
+ * Counts the answer and returns the approval with it; the same answer of the same person again changes nothing, unless it is
+ * enough by now. Throws
  * `not_permitted` (audited) for whoever may not approve this, `locked`, `invalid_request` for an answer that comes too late,
  * `not_found`, `audit_unavailable` (a denial holds all the same).
  */
@@ -37,8 +38,7 @@ export async function answerApproval(
 async function countAnswer(parts: Parts, caller: Caller, found: Approval, vote: ApprovalVote): Promise<Approval> {
   let approval = found
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const key = personKey(vote)
-    if (approval.votes.some((one) => personKey(one) === key && one.vote === vote.vote)) return approval
+    if (isSameAgain(parts, approval, vote)) return approval
     const state = stateAt(approval, parts.clock.now())
     if (state !== 'pending') throw tooLate(approval.id, state)
     if ((await tryAnswer(parts, caller, approval, vote)) !== 'version') {
@@ -49,6 +49,13 @@ async function countAnswer(parts: Parts, caller: Caller, found: Approval, vote: 
     approval = await resolve(parts, approval.id)
   }
   throw new BrokerError('busy', 'too many answers at once; try again', { retryAfterSeconds: 1 })
+}
+
+/** Whether the same person has said the same; what is enough by now, since who counts has changed, is said anew. */
+function isSameAgain(parts: Parts, approval: Approval, vote: ApprovalVote): boolean {
+  const key = personKey(vote)
+  if (!approval.votes.some((one) => personKey(one) === key && one.vote === vote.vote)) return false
+  return approval.state !== 'pending' || !isAgreed(parts, approval, [...approval.votes, vote])
 }
 
 async function resolve(parts: Parts, id: string): Promise<Approval> {

@@ -7,6 +7,7 @@ import type { Task } from '../ledger/task.js'
 import type { JsonObject } from '../providers/provider.js'
 import type { Asked } from './asked.js'
 import type { Decided } from './decide.js'
+import type { Caller } from './parts.js'
 
 /** Not the lifetime that is left of the task, which shrinks while people think, and not the policy set. */
 export function boundOf(
@@ -14,6 +15,7 @@ export function boundOf(
   task: Pick<Task, 'id' | 'instance' | 'chain' | 'principal'>,
   recipe: JsonObject,
   decided: Pick<Decided, 'verdict' | 'above'>,
+  persons: readonly string[],
 ): Bound {
   const { verdict, above } = decided
   if (verdict.effect === 'deny') throw new BrokerError('internal', 'a denial offers nothing to approve')
@@ -34,7 +36,20 @@ export function boundOf(
     ttlSeconds: Math.min(...bounds.filter((bound) => bound !== null)),
     policy: verdict.offer.policy,
     requirements: verdict.effect === 'permit' ? [] : verdict.approvals,
+    ...(persons.length === 0 ? {} : { persons }),
   }
+}
+
+/**
+ * The humans behind the caller, everybody above and whoever handed it on, sorted, as far as the issuers name one. They are bound: where several act
+ * through one workload, whoever agreed to another's request must not be able to use it for themselves.
+ */
+export const personsBehind = (
+  { principal }: Caller,
+  tasks: readonly Pick<Task, 'person' | 'delegator'>[],
+): string[] => {
+  const named = [principal.person, ...tasks.flatMap(({ person, delegator }) => [person, delegator])]
+  return [...new Set(named.filter((one) => typeof one === 'string'))].sort()
 }
 
 export const boundSha256 = (bound: Bound): string => sha256Hex(canonicalJson(bound as unknown as Json))
@@ -50,16 +65,15 @@ const wireNames: Readonly<Partial<Record<keyof Bound, string>>> = {
 
 /** Which members of the request are others now, by their names on the wire. */
 export function differencesOf(then: Bound, now: Bound): string[] {
-  const names = Object.keys(now) as (keyof Bound)[]
-  const differing = names.filter(
-    (name) => canonicalJson(then[name] as unknown as Json) !== canonicalJson(now[name] as unknown as Json),
-  )
+  const names = [...new Set([...Object.keys(then), ...Object.keys(now)])] as (keyof Bound)[]
+  const textOf = (bound: Bound, name: keyof Bound) => canonicalJson((bound[name] ?? null) as unknown as Json)
+  const differing = names.filter((name) => textOf(then, name) !== textOf(now, name))
   return [...new Set(differing.map((name) => wireNames[name] ?? name))]
 }
 
 /**
  * What a denial is remembered by. `cooldown`: the same request, in whichever task and for however long; `flag`: whatever is
- * asked with the same action on the same resource.
+ * asked with the same action on the same resource, which is not asked either once it was denied three times in a row.
  */
 export function denialKeys(account: string, bound: Bound): { cooldownKey: string; flagKey: string } {
   const { action, resource, declared } = bound

@@ -27,6 +27,8 @@ export function approvalView(approval: Approval, issuer: string, now: number): W
     account: record.account,
     instance: bound.instance,
     chain: [...bound.chain],
+    actors: (record.actors ?? [{ task: bound.task, principal: bound.principal }]).map((actor) => ({ ...actor })),
+    persons: [...record.persons],
     provider: bound.provider,
     recipe_sha256: bound.recipeSha256,
     bound_sha256: record.boundSha256,

@@ -1,7 +1,14 @@
 // Who may approve what: operators whom a policy permits `operate.approve` on the resource, in a group that the offer names, and
 // never the human behind the request. Judged at the vote, and again when the approval is used.
 import type { Principal } from '../identity/principal.js'
-import { type Agreement, type Approval, type ApprovalVote, isQuorate, personKey } from '../ledger/approval.js'
+import {
+  type Agreement,
+  type Approval,
+  type ApprovalVote,
+  foldPerson,
+  isQuorate,
+  personKey,
+} from '../ledger/approval.js'
 import type { Parts } from './parts.js'
 
 type Voter = Pick<ApprovalVote, 'by' | 'person' | 'issuer' | 'subject' | 'attributes'>
@@ -25,12 +32,14 @@ export function groupsAmong(parts: Parts, { record }: Approval, voter: Voter): s
 
 /** Whether the operator is a human behind the request, as far as the issuers of both name one. */
 export const isOwnHuman = ({ record }: Approval, operator: Pick<Voter, 'person'>): boolean =>
-  operator.person !== null && record.persons.includes(operator.person)
+  operator.person !== null && record.persons.map(foldPerson).includes(foldPerson(operator.person))
 
-/** Those whose approving votes count now, by recorded attributes, current groups and current policies. */
+/** Those whose approving votes count now, by recorded attributes, current issuers, groups and policies. */
 export function agreementsOf(parts: Parts, approval: Approval, votes: readonly ApprovalVote[]): Agreement[] {
   return votes.flatMap((vote): Agreement[] => {
     if (vote.vote !== 'approve' || isOwnHuman(approval, vote)) return []
+    // Whom the issuer would not vouch for any more could not vote now either.
+    if (parts.rules().requirements.findUnmetOperator(vote) !== null) return []
     if (!permitsApproving(parts, asPrincipal(vote), approval)) return []
     return [{ by: vote.by, key: personKey(vote), groups: groupsAmong(parts, approval, vote) }]
   })

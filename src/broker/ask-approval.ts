@@ -3,7 +3,7 @@
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import { plainText } from '../core/plain-text.js'
-import { type Approval, type ApprovalVote, type Bound, stateAt } from '../ledger/approval.js'
+import { type Actor, type Approval, type ApprovalVote, type Bound, stateAt } from '../ledger/approval.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import { boundSha256, denialKeys } from './approval-bound.js'
@@ -47,7 +47,8 @@ export async function askApproval(
       bound,
       boundSha256: boundSha256(bound),
       account: task.account,
-      persons: personsOf(caller, [task, ...ancestors]),
+      persons: bound.persons ?? [],
+      actors: [task, ...ancestors].map(actorOf),
       purpose: plainText(task.purpose),
       escalation: decided.input.escalation,
       decision: decided.decision.id,
@@ -80,15 +81,17 @@ export async function askApproval(
   }
 }
 
-const personsOf = ({ principal }: Caller, tasks: readonly Task[]) => [
-  ...new Set([principal.person, ...tasks.map((task) => task.person)].filter((one) => typeof one === 'string')),
-]
+const actorOf = ({ id, principal, agent }: Task): Actor => ({
+  task: id,
+  principal,
+  ...(agent === undefined ? {} : { agent }),
+})
 
 const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
   new BrokerError(
     'quota',
     outcome === 'denied'
-      ? 'people denied this same request just now; limits.account.approval_cooldown says when it may be asked again'
+      ? 'people denied this just now; limits.account.approval_cooldown says when it may be asked again'
       : 'limits.account.pending_approvals is reached: so many requests of this account wait for people already',
     { retryAfterSeconds },
   )

@@ -37,14 +37,14 @@ export function resolveAsked(parts: Parts, request: CredentialRequest): Asked {
   return { grant, resource, declared, provider, guarantees, ttlSeconds }
 }
 
-export interface AskedAtOnce {
+export interface AskedCredential {
   readonly credential: CredentialRequest
   readonly asked: Asked
 }
 
-/** Each of several; whatever is refused is named by its place in the list, as `credentials.1.context.branch`. Throws as above. */
-export function resolveAllAsked(parts: Parts, credentials: readonly CredentialRequest[]): AskedAtOnce[] {
-  return credentials.map((credential, i) => {
+/** Each of several that are asked for at once. Throws as above, naming the field with its place: `credentials.1.context.branch`. */
+export function resolveEach(parts: Parts, requests: readonly CredentialRequest[]): AskedCredential[] {
+  return requests.map((credential, i) => {
     try {
       return { credential, asked: resolveAsked(parts, credential) }
     } catch (error) {
@@ -53,15 +53,14 @@ export function resolveAllAsked(parts: Parts, credentials: readonly CredentialRe
   })
 }
 
-const unknownFields: Readonly<Partial<Record<ErrorCode, string>>> = {
-  unknown_action: 'action',
-  unknown_resource: 'resource',
-}
+/** Which member of a request is at fault where the error names none. */
+const fieldOf: Readonly<Partial<Record<ErrorCode, string>>> = { unknown_action: 'action', unknown_resource: 'resource' }
 
 function placed(error: BrokerError, place: string): BrokerError {
-  const unknown = unknownFields[error.code]
-  const found = error.errors ?? (unknown === undefined ? [] : [{ field: unknown, message: error.detail }])
-  const errors = found.map(({ field, message }) => ({ field: `${place}.${field}`, message }))
+  const { code, detail, members } = error
+  const named = fieldOf[code]
+  const own = error.errors ?? (named === undefined ? [] : [{ field: named, message: detail }])
+  const errors = own.map(({ field, message }) => ({ field: `${place}.${field}`, message }))
   const [first] = errors
-  return first === undefined ? error : new BrokerError(error.code, `${first.field}: ${first.message}`, { errors })
+  return first === undefined ? error : new BrokerError(code, `${first.field}: ${first.message}`, { errors, members })
 }

@@ -8,6 +8,7 @@ import { holderId } from '../ledger/keys.js'
 import type { Task } from '../ledger/task.js'
 import { createDelegationToken } from './delegation-token.js'
 import { isOutside } from './hops.js'
+import { chainTargets, checkUnlocked } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
 import { checkDepth, checkNoCycle } from './take-delegation.js'
 
@@ -18,7 +19,7 @@ export interface Delegated {
 }
 
 /**
- * `task` is the caller's own. Throws `task_closed`, `not_permitted` (by a delegation's token; a cycle), `quota`, `rate`,
+ * `task` is the caller's own. Throws `task_closed`, `locked`, `not_permitted` (by a delegation's token; a cycle), `quota`, `rate`,
  * `unknown_action` and `unknown_resource` naming the pair, `denied` (beyond the own ceiling), `audit_unavailable`.
  */
 export async function delegate(
@@ -31,11 +32,20 @@ export async function delegate(
     throw new BrokerError('not_permitted', "a delegation's token works in its one task; it hands nothing on")
   }
   const chain = [task, ...(await parts.ledger.findTasks(task.chain.slice(1)))]
+  // What is handed on under a lock would be good once it is gone, and by then in somebody else's hands.
+  await checkUnlocked(parts, chainTargets(chain))
   checkDepth(parts, chain)
   const ceiling = resolveCeiling(parts, request.ceiling)
   await checkWithin(parts, caller, task, ceiling)
   if (request.delegate) checkIssuer(parts, request.delegate.issuer)
-  const record: DelegationRecord = { task: task.id, chain: task.chain, ceiling, delegate: delegateOf(request, chain) }
+  const { person } = caller.principal
+  const record: DelegationRecord = {
+    task: task.id,
+    chain: task.chain,
+    ceiling,
+    delegate: delegateOf(request, chain),
+    ...(person === null ? {} : { person }),
+  }
   const delegation = await write(parts, caller, record, request.ttl_seconds)
   await recordCreated(parts, caller, delegation)
   const token = 'agent' in record.delegate ? await createDelegationToken(parts, delegation) : null
@@ -135,6 +145,7 @@ async function recordCreated(parts: Parts, caller: Caller, { id, record, expires
     chain: record.chain,
     ceiling: record.ceiling,
     delegate: { ...record.delegate },
+    ...(record.person === undefined ? {} : { person: record.person }),
     expires_at: toTimestamp(expiresAt),
   })
 }

@@ -54,6 +54,7 @@ function below(root: Task, { delegation, chain }: TakenDelegation): Task {
     ceiling: delegation.record.ceiling,
     delegation: delegation.id,
     ...(agent === null ? {} : { agent }),
+    ...(delegation.record.person === undefined ? {} : { delegator: delegation.record.person }),
     chain: [root.id, ...delegation.record.chain],
     parent: delegation.record.task,
     depth: (parent?.depth ?? 0) + 1,

@@ -3,7 +3,7 @@ import type { CredentialRequest } from '../api/credentials.js'
 import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import type { Decision } from '../policy/decision.js'
-import { resolveAllAsked, resolveAsked } from './asked.js'
+import { resolveAsked, resolveEach } from './asked.js'
 import { decide } from './decide.js'
 import { draftTask } from './draft-task.js'
 import { checkUnlocked, requestTargets } from './locked-by.js'
@@ -40,12 +40,12 @@ export async function dryRun(
 
 /** The same of a task that would be opened with these credentials; none is. Throws what opening would, up to the decisions. */
 export async function dryRunOpening(parts: Parts, caller: Caller, request: OpenTaskRequest): Promise<DryRun[]> {
-  const wanted = resolveAllAsked(parts, request.credentials ?? [])
+  const wanted = resolveEach(parts, request.credentials ?? [])
   const taken = await takeDelegation(parts, caller, request.delegation)
   const above = taken?.chain ?? []
   const chain = above.map((task) => task.id)
   for (const { asked } of wanted) await checkUnlocked(parts, requestTargets(caller, asked, chain, above))
-  const decided = await decideAll(parts, caller, draftTask(parts, caller, request, taken), wanted, above)
+  const decided = await decideAll(parts, caller, draftTask(parts, caller, request, taken), wanted, above, true)
   return decided.map(({ decision, verdict }) => ({
     decision,
     ttlSeconds: 'ttlSeconds' in verdict ? verdict.ttlSeconds : null,

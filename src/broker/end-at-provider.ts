@@ -49,7 +49,7 @@ const isLeftToItsEnd = (lease: Lease, now: number) =>
 
 /** The provider does not answer: looked at again when it may be asked, as if it had not been looked at now. */
 function putOff(lease: Lease, now: number, waitMs: number): Settlement {
-  if (now >= lease.expiresAt + graceMs) return ended('expired', 'expires_at', 'natural_end', now)
+  if (now >= lease.expiresAt + graceMs) return endedByTime(lease, now)
   // Spread, so that not all that waited comes back at one moment.
   const lookAt = now + waitMs + Math.random() * 1000
   return {
@@ -62,7 +62,7 @@ function putOff(lease: Lease, now: number, waitMs: number): Settlement {
 
 async function resolveHandle(parts: Parts, provider: Provider, lease: Lease): Promise<Handle | 'nothing' | 'unknown'> {
   if (lease.sealedHandle !== null) return parts.sealing.unseal(lease.sealedHandle, lease.id, provider.name)
-  return await provider.findByMark(lease.record.mark)
+  return await provider.findByMark(lease.record.mark, { notesLost: lease.notesLost === true })
 }
 
 async function endCredential(provider: Provider, handle: Handle, lease: Lease, now: number): Promise<Settlement> {
@@ -78,9 +78,11 @@ async function endCredential(provider: Provider, handle: Handle, lease: Lease, n
     const evidence = answer === 'gone' && !natural ? 'gone_at_provider' : 'probe_dead'
     return ended(natural ? 'expired' : 'revoked', 'confirmed', evidence, now)
   }
-  if (now >= lease.expiresAt + graceMs) return ended('expired', 'expires_at', 'natural_end', now)
+  if (now >= lease.expiresAt + graceMs) return endedByTime(lease, now)
   if (revocation === 'natural_expiry') return waitForNaturalEnd(lease, now)
-  return later(lease, now, lease.record.propagation === undefined ? backOffMs(lease.attempts) : 1000)
+  if (lease.record.propagation === undefined) return later(lease, now, backOffMs(lease.attempts))
+  // It stands and spreads: to wait for that is no attempt, or the next error would be taken for the last of many.
+  return { ...later(lease, now, 1000), uncounted: probed === 'unknown' }
 }
 
 /** Some of what ends naturally can be ended early on an operator's order (a deny policy kept for that), some cannot at all. */
@@ -108,6 +110,15 @@ const ended = (
   receipt: { outcome, evidence, at },
 })
 
+/**
+ * Its natural end and the grace are over, and nobody could be asked. A copy of a standing secret has no such end: it stays good
+ * whatever time it is, and the receipt says that.
+ */
+const endedByTime = (lease: Lease, now: number): Settlement =>
+  lease.record.revocation === 'standing'
+    ? ended('released', 'not_revocable', 'none', now)
+    : ended('expired', 'expires_at', 'natural_end', now)
+
 const later = (lease: Lease, now: number, inMs: number): Settlement => ({
   state: 'revoking',
   receipt: { outcome: 'pending', evidence: 'none', at: now },
@@ -123,7 +134,7 @@ function waitForNaturalEnd(lease: Lease, now: number): Settlement {
 }
 
 function searchAgain(lease: Lease, now: number): Settlement {
-  if (now >= lease.expiresAt + graceMs) return ended('expired', 'expires_at', 'natural_end', now)
+  if (now >= lease.expiresAt + graceMs) return endedByTime(lease, now)
   return later(lease, now, searchAgainMs[Math.min(lease.attempts - 1, searchAgainMs.length - 1)] ?? 90_000)
 }
 
@@ -141,7 +152,7 @@ function failedAttempt(parts: Parts, lease: Lease, now: number, error: unknown):
     { err: error, lease: lease.id, provider: lease.record.provider, attempts: lease.attempts },
     'a lease could not be ended yet',
   )
-  if (now >= lease.expiresAt + graceMs) return ended('expired', 'expires_at', 'natural_end', now)
+  if (now >= lease.expiresAt + graceMs) return endedByTime(lease, now)
   const permanent = error instanceof ProviderError && error.kind === 'permanent'
   if (permanent || lease.attempts >= attemptsBeforeFailed) {
     // Natural end and grace pass before it may be called expired; until then operators see it as failed.

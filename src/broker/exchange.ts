@@ -36,7 +36,8 @@ export async function exchange(
 ): Promise<Exchanged> {
   const asked = resolveAsked(parts, request)
   const leaseId = createId('lease', parts.clock.now())
-  const wanted = { taskId, leaseId, asked, idempotency, approvalId: request.approval_id ?? null }
+  const { hash: rules } = parts.rules()
+  const wanted = { taskId, leaseId, request, asked, rules, idempotency, approvalId: request.approval_id ?? null }
   const reserved = await reserveAsDecided(parts, caller, wanted)
   await recordReserved(parts, caller, reserved)
   const issued = await issueOrEnd(parts, caller, reserved)

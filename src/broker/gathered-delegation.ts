@@ -11,6 +11,7 @@ export function delegationOf(record: StoredRecord): Delegation {
       chain: record.chain as unknown as DelegationRecord['chain'],
       ceiling: record.ceiling as unknown as DelegationRecord['ceiling'],
       delegate: record.delegate as unknown as DelegationRecord['delegate'],
+      ...(typeof record.person === 'string' ? { person: record.person } : {}),
     },
     expiresAt: Date.parse(String(record.expires_at)),
     opened: null,

@@ -80,6 +80,11 @@ export class Gathered {
     }
   }
 
+  /** Whether the records tell of its opening. */
+  opened(task: string): boolean {
+    return this.#tasks.has(task)
+  }
+
   /** Each with the task that it opened, whichever instance opened that. */
   *delegations(): Generator<Delegation> {
     const opened = new Map([...this.#tasks.values()].map(({ id, record }) => [record.delegation, id]))

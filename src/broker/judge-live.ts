@@ -27,6 +27,9 @@ export interface JudgeOptions {
 /** One step of the event loop is as long as a few decisions: requests get their turn in between. */
 const decisionsAtOnce = 8
 
+/** Not told to end yet: what changed rules are about. Those that are being ended, or could not be, are no share of anything. */
+export const isStanding = ({ state }: Pick<Lease, 'state'>): boolean => state === 'reserved' || state === 'active'
+
 /** Those of a page that `rules` no longer permit. */
 export async function judgePage(
   parts: Parts,
@@ -35,7 +38,7 @@ export async function judgePage(
   { requiredBefore, before }: JudgeOptions,
   around = new Surroundings(parts),
 ): Promise<Doomed[]> {
-  const live = page.filter(({ state }) => state === 'reserved' || state === 'active')
+  const live = page.filter(isStanding)
   const contextOf = await around.of(live, requiredBefore)
   const doomed: Doomed[] = []
   for (const [index, lease] of live.entries()) {

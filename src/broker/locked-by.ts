@@ -53,6 +53,17 @@ export function requestTargets(
   ]
 }
 
+/** Every name under which tasks and those who opened them may be locked. */
+export const chainTargets = (chain: readonly Pick<Task, 'id' | 'principal' | 'account'>[]): string[] => [
+  ...chain.flatMap(({ id, principal, account }) => [
+    `task=${id}`,
+    `principal=${principal}`,
+    `account=${account}`,
+    `issuer=${issuerOf(principal)}`,
+  ]),
+  'all=true',
+]
+
 /** Throws `locked`: for whoever decides without reserving, which is where a lock is met otherwise. */
 export async function checkUnlocked(parts: Parts, targets: readonly string[]): Promise<void> {
   if ((await parts.ledger.findLockOn(targets)) !== null) throw await lockedBy(parts, targets)

@@ -39,9 +39,9 @@ export async function lookAt(
 
 /**
  * Nobody below acts for somebody whose issuer the operator has removed, or who is not what it requires by now: that one could
- * not ask for itself any more. What the record cannot tell is left to those who judge live leases.
+ * not ask for itself any more. What the record cannot tell is left to those who judge live leases. Throws `not_permitted`.
  */
-function checkStillVouchedFor(parts: Parts, ancestors: readonly Task[]): void {
+export function checkStillVouchedFor(parts: Parts, ancestors: readonly Task[]): void {
   const rules = parts.rules()
   for (const task of ancestors) {
     const { id, issuer, subject, attributes } = recordedPrincipal(task)

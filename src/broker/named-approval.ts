@@ -10,16 +10,20 @@ import type { Caller, Parts } from './parts.js'
 import { recordDecision, refusalOf } from './refusal.js'
 import { notFound, recordForeign } from './task-access.js'
 
-/** Throws `not_found` for an unknown one and, audited, for another task's: whoever has its id has nothing by it. */
+/**
+ * Throws `not_found` for an unknown one and, audited, for another task's: whoever has its id has nothing by it. `taskId`: null
+ * for a task that is still to be opened.
+ */
 export async function resolveNamedApproval(
   parts: Parts,
   caller: Caller,
-  taskId: string,
+  taskId: string | null,
   id: string,
 ): Promise<Approval> {
   const approval = await parts.ledger.findApproval(id)
   if (approval?.record.bound.task === taskId) return approval
-  if (approval) await recordForeign(parts, caller, null, { task: taskId, approval: id })
+  const on = { ...(taskId === null ? {} : { task: taskId }), approval: id }
+  if (approval) await recordForeign(parts, caller, null, { ...on, reason: 'an approval of another task' })
   throw notFound('approval')
 }
 

@@ -6,9 +6,9 @@ import { fillRecipe } from '../grants/recipe.js'
 import type { Approval } from '../ledger/approval.js'
 import type { Holder, Task } from '../ledger/task.js'
 import type { JsonObject } from '../providers/provider.js'
-import { boundOf } from './approval-bound.js'
+import { boundOf, personsBehind } from './approval-bound.js'
 import { approvalTimeoutOf, askApproval } from './ask-approval.js'
-import { type Asked, resolveAllAsked } from './asked.js'
+import { type Asked, resolveEach } from './asked.js'
 import { type Decided, decide } from './decide.js'
 import { draftTask } from './draft-task.js'
 import { endTask } from './end-task.js'
@@ -16,6 +16,7 @@ import { checkAnswering } from './enter-provider.js'
 import { type Exchanged, exchange } from './exchange.js'
 import { withHeld } from './holders.js'
 import { noteDenial } from './look.js'
+import { resolveNamedApproval } from './named-approval.js'
 import type { Caller, Parts } from './parts.js'
 import { recordOpened } from './record-opened.js'
 import { refusalOf, refuse } from './refusal.js'
@@ -44,9 +45,8 @@ export async function openTask(
   request: OpenTaskRequest,
   idempotency: Idempotency | null,
 ): Promise<OpenedTask> {
-  const wanted = resolveAllAsked(parts, request.credentials ?? [])
-  // An approval is for one task, and there is none yet.
-  if (wanted.some(({ credential }) => credential.approval_id)) throw notFound('approval')
+  const wanted = resolveEach(parts, request.credentials ?? [])
+  for (const { credential } of wanted) await checkNoApproval(parts, caller, credential)
   await checkNotRepeated(parts, caller, idempotency, wanted.length)
   const parent = await takeDelegation(parts, caller, request.delegation)
   const draft = draftTask(parts, caller, request, parent)
@@ -70,6 +70,11 @@ export async function openTask(
     )
     throw error
   }
+}
+
+/** An approval is for one task, and there is none yet: 404 as for another task's, and on record. */
+async function checkNoApproval(parts: Parts, caller: Caller, { approval_id }: CredentialRequest): Promise<void> {
+  if (approval_id) await resolveNamedApproval(parts, caller, null, approval_id)
 }
 
 /** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
@@ -97,19 +102,23 @@ async function askAll(
   for (const [i, { asked }] of wanted.entries()) {
     const [one, recipe] = [decided[i], recipes[i]]
     if (one?.verdict.effect !== 'approval_required' || recipe === undefined) continue
-    const bound = boundOf(asked, task, recipe, one)
+    const bound = boundOf(asked, task, recipe, one, personsBehind(caller, [task, ...ancestors]))
     approvals.push(await askApproval(parts, caller, task, ancestors, bound, one))
   }
   return approvals
 }
 
-/** Decides every credential as if those before it were held. Any denial → 403 with all `decisions`, and no task. */
+/**
+ * Decides every credential as if those before it were held. Any denial → 403 with all `decisions`, and no task; a plan's
+ * (`isPlan`) is not counted against whoever made it.
+ */
 export async function decideAll(
   parts: Parts,
   caller: Caller,
   draft: Task,
   wanted: readonly { credential: CredentialRequest; asked: Asked }[],
   ancestors: readonly Task[],
+  isPlan = false,
 ): Promise<readonly Decided[]> {
   if (wanted.length === 0) return []
   // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
@@ -134,7 +143,7 @@ export async function decideAll(
   if (!first) return decided
   const refused = decided.filter((one) => one.verdict.effect !== 'permit')
   await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
-  await noteDenial(parts, caller, draft.holders)
+  if (!isPlan) await noteDenial(parts, caller, draft.holders)
   const { code, detail, members } = refusalOf(first, first.input)
   throw new BrokerError(code, detail, {
     members: { ...members, decisions: decided.map((one) => decisionView(one.decision)) },

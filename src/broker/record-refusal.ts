@@ -1,5 +1,7 @@
 // Refusals of verified callers that no decision stands behind. Denials are recorded where they are made; what cannot be
-// attributed to a rule (a malformed request, an unknown id) and what comes in floods (`rate`) is not recorded one by one.
+// attributed to a rule (a malformed request, an unknown id) and what comes in floods (`rate`) is not recorded one by one. What was
+// declared or handed on wrongly is: somebody tries what the catalogue does not take.
+import { redactPatterns } from '../audit/redaction.js'
 import type { BrokerError, ErrorCode } from '../core/errors.js'
 import type { Caller, Parts } from './parts.js'
 
@@ -24,7 +26,7 @@ export async function recordRefusal(
   task: string | null,
   error: BrokerError,
 ): Promise<void> {
-  if (!recorded.includes(error.code)) return
+  if (!recorded.includes(error.code) && !isAboutIntent(error)) return
   await parts.audit.append({
     event: caller.principal.use === 'operator' ? 'operator.refused' : 'request.refused',
     principal: caller.principal.id,
@@ -32,6 +34,17 @@ export async function recordRefusal(
     ...(task?.startsWith('task_') ? { task } : {}),
     request_id: caller.requestId,
     code: error.code,
-    detail: error.detail,
+    detail: detailOf(error),
   })
+}
+
+const intent = /^(credentials\.\d+\.)?(context|ceiling|delegate|agent)(\.|$)/
+
+const isAboutIntent = ({ code, errors }: BrokerError): boolean =>
+  code === 'invalid_request' && errors?.some(({ field }) => intent.test(field)) === true
+
+/** The names of what is declared are the caller's own words: one that pasted a secret there must not keep it in the audit (I5). */
+function detailOf({ detail, errors }: BrokerError): string {
+  const [first] = errors ?? []
+  return first === undefined ? detail : `${redactPatterns(first.field)}: ${first.message}`
 }

@@ -7,7 +7,7 @@ import type { Ending } from '../ledger/ledger.js'
 import type { RedecisionTurn } from '../ledger/rules-change.js'
 import type { Access } from '../policy/decision.js'
 import { endLeases } from './end-leases.js'
-import { type Doomed, type JudgeOptions, judgePage, Surroundings } from './judge-live.js'
+import { type Doomed, isStanding, type JudgeOptions, judgePage, Surroundings } from './judge-live.js'
 import type { Parts, Rules } from './parts.js'
 import { recordEnding } from './records.js'
 import { decisionRecord } from './refusal.js'
@@ -72,8 +72,8 @@ class Work {
     this.#rightOfWay = rightOfWay
   }
 
-  async keep(ended = 0): Promise<void> {
-    const isOurs = await this.#parts.ledger.keepRedecision(this.#turn, ended).catch(() => true)
+  async keep(): Promise<void> {
+    const isOurs = await this.#parts.ledger.keepRedecision(this.#turn).catch(() => true)
     if (!isOurs) this.#over = true
   }
 
@@ -85,7 +85,7 @@ class Work {
     const { live, doomed } = await this.#judgeAll()
     const counts = { live, doomed: doomed.length }
     if (this.#over) return { outcome: 'due', ...counts, ended: 0 }
-    if (!this.#turn.released && this.#turn.ended + doomed.length > mostWithoutWord(this.#rules, live)) {
+    if (!this.#turn.released && this.#turn.ended + doomed.length > this.#most(live)) {
       await this.#wait(counts)
       return { outcome: 'waiting', ...counts, ended: 0 }
     }
@@ -93,6 +93,11 @@ class Work {
     if (this.#over) return { outcome: 'due', ...counts, ended }
     await this.#finish(counts, ended)
     return { outcome: 'done', ...counts, ended }
+  }
+
+  /** Of those that stand and those that this change had ended before: whoever goes on with it has the same bound. */
+  #most(live: number): number {
+    return mostWithoutWord(this.#rules, live + this.#turn.ended)
   }
 
   async #judgeAll(): Promise<{ live: number; doomed: Doomed[] }> {
@@ -105,7 +110,7 @@ class Work {
       await this.#rightOfWay.giveWay()
       if (this.#over) break
       const before = process.cpuUsage()
-      for (const lease of page) seen.add(lease.id)
+      for (const lease of page.filter(isStanding)) seen.add(lease.id)
       const judged = page.filter((lease) => lease.issuedAt === null || lease.issuedAt >= this.#turn.since)
       for (const one of await judgePage(this.#parts, this.#rules, judged, options, around)) doomed.set(one.lease, one)
       const { user, system } = process.cpuUsage(before)
@@ -122,9 +127,8 @@ class Work {
       await this.#rightOfWay.giveWay()
       const begun = this.#parts.clock.monotonic()
       const page = doomed.slice(i, i + pageSize)
-      const count = await endDoomed(this.#parts, this.#rules, page)
-      ended += count
-      await this.keep(count)
+      ended += await endDoomed(this.#parts, this.#rules, page)
+      await this.keep()
       const owed = (page.length / endsPerSecond) * 1000 - (this.#parts.clock.monotonic() - begun)
       if (i + pageSize < doomed.length) await pause(owed)
     }
@@ -133,7 +137,7 @@ class Work {
 
   async #wait(counts: { live: number; doomed: number }): Promise<void> {
     const { audit, ledger, log } = this.#parts
-    const most = mostWithoutWord(this.#rules, counts.live)
+    const most = this.#most(counts.live)
     if (!(await ledger.endRedecision(this.#turn, 'waiting', counts, this.#requires()))) return
     log.warn(
       { rules: this.#rules.hash, ...counts, most },
@@ -203,13 +207,13 @@ const ending: Ending = { reason: 'policy_changed', actor: 'policy' }
 /** Tells them to end, and writes down by which policy. Returns how many were not ended by anybody before. */
 async function endDoomed(parts: Parts, rules: Rules, page: readonly Doomed[]): Promise<number> {
   const before = await parts.ledger.findLeases(page.map(({ lease }) => lease))
-  const fresh = before.filter(({ state }) => state === 'reserved' || state === 'active')
+  const fresh = before.filter(isStanding)
   const why = new Map(page.map((one) => [one.lease, one]))
   // First the reason: who is killed in between judges it again, and one that has ended would be judged no more.
   await Promise.all(fresh.map((lease) => recordRedecided(parts, rules, lease, why.get(lease.id))))
   const rank = accessRanks.indexOf(page[0]?.access ?? 'admin')
   const ids = fresh.map(({ id }) => id)
-  const ordered = await endLeases(parts, ids, ending, rank)
+  const ordered = await endLeases(parts, ids, { ...ending, rules: rules.hash }, rank)
   for (const { id } of ordered) parts.metrics.leasesRedecided.inc({ reason: why.get(id)?.reason ?? 'no_permit' })
   await recordEnding(parts, ordered, ending, null)
   return ordered.length

@@ -59,9 +59,14 @@ export async function replay(parts: ReplayParts, gathered: Gathered, extent: Ext
   }
   for (const { lease, ending, ended } of gathered.foreignEnds()) {
     if (ended) await endAgain(parts, lease, ending, done)
-    else if (ending) done.ended += (await parts.ledger.endLeases([lease], ending)).due.length
+    else if (ending && (await parts.restoration.restoreEnd(lease, ending)) === 'live')
+      done.ended += (await parts.ledger.endLeases([lease], ending)).due.length
   }
-  for (const [task, outcome] of gathered.taskEnds) await parts.ledger.endTask(task, outcome)
+  for (const [task, outcome] of gathered.taskEnds) {
+    const answer = await parts.ledger.endTask(task, outcome)
+    // Another instance opened it, and may come to its replay after this one.
+    if (answer === 'not_found' && !gathered.opened(task)) await parts.restoration.noteTaskEnded(task, outcome)
+  }
   // Orders last: they are due at once, and reach what is in the ledger by then.
   for (const { at, ...order } of gathered.orders()) {
     if (at + orderKeptMs > now) await parts.ledger.createRevocation({ ...order, matched: 0 })
@@ -81,11 +86,13 @@ async function restore(parts: ReplayParts, lease: GatheredLease, now: number, { 
   const { lost, ending, failed, retried } = lease
   // The ledger itself forgets a lease a day after its end. In one instance's records the end may be another's to tell.
   if (!complete && lost.expiresAt + dayMs < now) return
-  if ((await parts.restoration.restoreLease(lost)) === 'restored') done.leases++
+  const answer = await parts.restoration.restoreLease(lost)
+  if (typeof answer === 'object' || answer === 'restored') done.leases++
   // Whoever looks at failed ones does so when their natural end has passed, or when an operator says.
   if (failed) return
   if (retried && (await parts.ledger.retryLease(lost.id)).outcome === 'ok') done.ended++
-  const order: Ending | null = retried ? { ...(ending ?? unsaid), forced: true } : ending
+  const said = ending ?? (typeof answer === 'object' ? answer : null)
+  const order: Ending | null = retried ? { ...(said ?? unsaid), forced: true } : said
   if (order) done.ended += (await parts.ledger.endLeases([lost.id], order)).due.length
 }
 

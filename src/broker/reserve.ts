@@ -4,9 +4,9 @@ import { equalInConstantTime } from '../core/hash.js'
 import type { Approval } from '../ledger/approval.js'
 import type { Look, Reservation, ReserveAnswer } from '../ledger/ledger.js'
 import type { Pass } from '../providers/breaker.js'
-import { boundOf } from './approval-bound.js'
+import { boundOf, personsBehind } from './approval-bound.js'
 import { ApprovalWanted, askApproval, voterLockNames } from './ask-approval.js'
-import type { Asked } from './asked.js'
+import { type Asked, resolveAsked } from './asked.js'
 import { type Decided, decide, type World } from './decide.js'
 import { enterProvider } from './enter-provider.js'
 import { lockedBy } from './locked-by.js'
@@ -43,13 +43,19 @@ export async function reserveAsDecided(parts: Parts, caller: Caller, wanted: Wan
     })
     if (look.prior) throw await alreadyIssued(parts, look.prior, wanted)
     if (!look.chainOpen) throw new BrokerError('task_closed', `${wanted.taskId} has ended`)
-    const reserved = await tryReserve(parts, caller, wanted, look)
+    const reserved = await tryReserve(parts, caller, byRulesInForce(parts, wanted), look)
     if (reserved !== 'version') return reserved
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * 2 ** attempt))
   }
   throw new BrokerError('busy', 'too many requests of this session or account at once; try again', {
     retryAfterSeconds: 1,
   })
+}
+
+/** The rules may change while a request is under way: what it asks for is what they, and not those before, make of it. */
+function byRulesInForce(parts: Parts, wanted: Wanted): Wanted {
+  const { hash: rules } = parts.rules()
+  return wanted.rules === rules ? wanted : { ...wanted, asked: resolveAsked(parts, wanted.request), rules }
 }
 
 /** With the lease, so that it can be released: it is the task's own, and so the caller's. */
@@ -76,12 +82,10 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
   if (decided.verdict.effect === 'deny') throw await refuse(parts, caller, look.task.id, decided)
   // Before anybody is asked: what cannot be filled would waste their answer.
   const prepared = prepare(caller, wanted, look, decided)
-  if (approval !== null || decided.verdict.effect === 'approval_required') {
-    const bound = boundOf(asked, look.task, prepared.recipe, decided)
-    if (approval === null)
-      throw new ApprovalWanted(await askApproval(parts, caller, look.task, look.ancestors, bound, decided))
-    await checkNamedApproval(parts, caller, approval, { bound, decided, now: look.now })
-  }
+  await checkAgreed(parts, caller, asked, look, decided, prepared, approval)
+  // Changed since they decided: once more, then. This program says by which rules it decides on the connection that reserves, so
+  // whoever judges live leases by new ones finds all that was reserved by the old.
+  if (wanted.rules !== parts.rules().hash) return 'version'
   const pass = enterProvider(parts, asked.provider.name)
   const sentAt = parts.clock.monotonic()
   try {
@@ -111,6 +115,22 @@ async function tryReserve(parts: Parts, caller: Caller, wanted: Wanted, look: Lo
     pass.withdrawn()
     throw error
   }
+}
+
+/** Throws ApprovalWanted where people have to agree first, and what `checkNamedApproval` throws where the request names an answer. */
+async function checkAgreed(
+  parts: Parts,
+  caller: Caller,
+  asked: Asked,
+  { now, task, ancestors }: Look,
+  decided: Decided,
+  { recipe }: Prepared,
+  approval: Approval | null,
+): Promise<void> {
+  if (approval === null && decided.verdict.effect !== 'approval_required') return
+  const bound = boundOf(asked, task, recipe, decided, personsBehind(caller, [task, ...ancestors]))
+  if (approval !== null) return await checkNamedApproval(parts, caller, approval, { bound, decided, now })
+  throw new ApprovalWanted(await askApproval(parts, caller, task, ancestors, bound, decided))
 }
 
 const namedApproval = async (parts: Parts, caller: Caller, { taskId, approvalId }: Wanted) =>

@@ -54,7 +54,7 @@ async function revokeOnce({ providers, sealing, now }: RevokeParts, lease: LostL
     if (!provider) throw new ProviderError('permanent', `the provider ${record.provider} is not configured`)
     const handle = lease.issued
       ? sealing.unseal(lease.issued.sealedHandle, lease.id, provider.name)
-      : await provider.findByMark(record.mark)
+      : await provider.findByMark(record.mark, { notesLost: true })
     if (handle === 'nothing') return { lease, outcome: 'confirmed', evidence: 'gone_at_provider' }
     if (handle === 'unknown')
       return { lease, outcome: 'pending', evidence: 'none', why: 'nothing was found by its mark yet' }

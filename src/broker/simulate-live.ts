@@ -2,7 +2,7 @@
 import type { LiveSimulation } from '../api/simulate.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import { liveUnder } from './live-under.js'
-import type { Parts } from './parts.js'
+import type { Parts, Rules } from './parts.js'
 
 export async function simulateLive(
   parts: Parts,
@@ -12,6 +12,17 @@ export async function simulateLive(
   const rules = parts.rules()
   // A candidate knows no catalogue: who is in which group and what an action's class is, the rules in force say.
   const policy: PolicyEngine = { ...candidate, standingOf: rules.policy.standingOf }
-  const { live, leases, next } = await liveUnder(parts, { ...rules, policy }, rules, cursor)
+  const before = await findJudgedLast(parts, rules)
+  const { live, leases, next } = await liveUnder(parts, { ...rules, policy }, before, cursor)
   return { candidate: candidate.hash, live, would_end: leases, next_cursor: next }
+}
+
+/**
+ * What live leases were judged by last. That is not what is in force while a change waits for a word: the leases that it would
+ * end are no longer permitted by either, and a candidate that comes after it would end them.
+ */
+async function findJudgedLast(parts: Parts, rules: Rules): Promise<Rules | null> {
+  const change = await parts.ledger.findRulesChange()
+  if (change === null || change.applied === rules.hash) return rules
+  return rules.earlier.find(({ hash }) => hash === change.applied) ?? null
 }

@@ -7,14 +7,15 @@ import type {
   SimulatedRequest,
   SimulateRequest,
 } from '../api/simulate.js'
-import type { Json } from '../core/canonical-json.js'
+import { canonicalJson, type Json } from '../core/canonical-json.js'
 import { BrokerError } from '../core/errors.js'
+import { sha256Hex } from '../core/hash.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import { PolicySetError } from '../policy/policy-set.js'
 import { toWire } from './change-tally.js'
 import { changeOf, differencesOf, verdictView } from './compare-verdicts.js'
 import { decideAgain } from './decide-again.js'
-import type { Caller, Parts } from './parts.js'
+import type { Caller, Parts, Rules } from './parts.js'
 import { simulateLive } from './simulate-live.js'
 import { simulateRecorded } from './simulate-recorded.js'
 import { resolveSimulated, type SimulatedWorld } from './simulated-request.js'
@@ -88,13 +89,22 @@ function worldOf(parts: Parts): SimulatedWorld {
   }
 }
 
+// A simulation in pages sends its candidate with each, and to validate thousands of policies takes seconds.
+const triedLast = new WeakMap<Rules, { readonly hash: string; readonly engine: PolicyEngine }>()
+
 /** Throws `invalid_request` with a field per problem; the message names file and line. */
 export async function tryCandidate(
   parts: Pick<Parts, 'rules'>,
   policies: Readonly<Record<string, string>>,
 ): Promise<PolicyEngine> {
+  const rules = parts.rules()
+  const hash = sha256Hex(canonicalJson(policies))
+  const known = triedLast.get(rules)
+  if (known?.hash === hash) return known.engine
   try {
-    return await parts.rules().tryPolicies(policies)
+    const engine = await rules.tryPolicies(policies)
+    triedLast.set(rules, { hash, engine })
+    return engine
   } catch (error) {
     if (!(error instanceof PolicySetError)) throw error
     const errors = error.problems

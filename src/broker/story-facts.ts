@@ -1,9 +1,9 @@
 // Which of the operators' orders belong to a task's story: those whose target is the task, something in it, or whoever works
-// in it. Told from the story's own records, so that files and a broker's copy answer alike.
+// in it, and the word by which changed rules ended a lease of it. Told from the story's own records, so that files and a broker's copy answer alike.
 import type { AuditEntry } from '../api/audit.js'
 import { isClaimed } from '../audit/record.js'
 
-const orderEvents: readonly string[] = ['lock.set', 'lock.removed', 'revocation.ordered']
+const orderEvents: readonly string[] = ['lock.set', 'lock.removed', 'revocation.ordered', 'rules.change_applied']
 
 /** Orders name a target instead of a task, so they are kept aside for every story to look at. */
 export const isOrder = ({ event }: { readonly event: string }): boolean => orderEvents.includes(event)
@@ -23,12 +23,14 @@ export class StoryFacts {
     for (const [name, value] of Object.entries({ ...pick(entry), ...pick(decision), ...pick(record), provider })) {
       if (typeof value === 'string') this.#names.add(`${name}=${value}`)
     }
+    if (entry.event === 'lease.redecided') this.#names.add(`rules=${String(entry.rules)}`)
     if (typeof entry.principal === 'string') this.#names.add(`issuer=${entry.principal.split(':', 1)[0]}`)
   }
 
   /** Whether an order reaches what the story is about, while it goes on. */
   concerns(order: AuditEntry): boolean {
     if (order.time < this.#from || order.time > this.#to) return false
+    if (order.event === 'rules.change_applied') return this.#names.has(`rules=${String(order.rules)}`)
     const { target } = order
     if (typeof target !== 'object' || target === null) return false
     const where = (target as { where?: unknown }).where

@@ -1,7 +1,7 @@
 // What every worker does each quarter of a second, needing no queue: find what is due, half-made, late or lost.
 
 import { isEnded } from '../ledger/lease.js'
-import type { DueLease } from '../ledger/ledger.js'
+import type { DueLease, DueTask } from '../ledger/ledger.js'
 import { swept } from '../queue/revocation-queue.js'
 import { beginBulk } from './end-bulk.js'
 import { endTask } from './end-task.js'
@@ -28,21 +28,50 @@ export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
   const due = await parts.ledger.takeDue([...parts.providers.keys()], pageSize)
   for (const lease of due) parts.metrics.sweeperFinds.inc({ provider: lease.provider })
   await startRevocations(parts, due, own)
-  for (const { task, outcome } of await parts.ledger.takeDueTasks(100)) {
-    await endTask(parts, task, outcome, 'sweeper', null).catch((error: unknown) =>
-      parts.log.warn({ err: error, task }, 'a due task waits for the next sweep'),
-    )
-  }
+  const tasks = endDueTasks(parts, own, await parts.ledger.takeDueTasks(100))
   void own.begin('orders:', await parts.ledger.takeDueRevocations(10), (id) =>
     carryOut(parts, id, own.rightOfWay).catch((error: unknown) =>
       parts.log.warn({ err: error, revocation: id }, 'an order waits for the next sweep'),
     ),
   )
   beginBulk(parts, own)
-  await expireLocks(parts)
-  await expireApprovals(parts)
-  await writeOwed(parts)
+  const upkeep = own.begin('upkeep:', ['all'], () => keepUp(parts))
+  await atMost(Promise.all([tasks, upkeep]), pauseMs)
   return due.length
+}
+
+/**
+ * What waits for the audit's disk is waited for so long: a slow one must keep the sweep neither from what else is due nor from
+ * being seen (no sweep for 10 s stops all issuing). Not at all would have a sweep with much to do leave nobody else a turn.
+ */
+const pauseMs = 250
+
+async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
+}
+
+async function endDueTasks(parts: Parts, own: OwnWork, due: readonly DueTask[]): Promise<void> {
+  const outcomes = new Map(due.map(({ task, outcome }) => [task, outcome]))
+  await own.begin('tasks:', [...outcomes.keys()], async (task) => {
+    await endTask(parts, task, outcomes.get(task) ?? 'deadline', 'sweeper', null).catch((error: unknown) =>
+      parts.log.warn({ err: error, task }, 'a due task waits for the next sweep'),
+    )
+  })
+}
+
+async function keepUp(parts: Parts): Promise<void> {
+  try {
+    await expireLocks(parts)
+    await expireApprovals(parts)
+    await writeOwed(parts)
+  } catch (error) {
+    parts.log.warn({ err: error }, 'locks, approvals and owed records wait for the next sweep')
+  }
 }
 
 async function startRevocations(parts: Parts, due: readonly DueLease[], own: OwnWork): Promise<void> {

@@ -3,6 +3,7 @@ import { BrokerError } from '../core/errors.js'
 import type { Principal } from '../identity/principal.js'
 import type { Delegation } from '../ledger/delegation.js'
 import type { Task } from '../ledger/task.js'
+import { checkStillVouchedFor } from './look.js'
 import type { Caller, Parts } from './parts.js'
 import { notFound } from './task-access.js'
 
@@ -14,7 +15,8 @@ export interface TakenDelegation {
 
 /**
  * The delegation that the caller opens a task with; null for a root task. It is used up when the task is written, not here.
- * Throws `not_found` (unknown, over, or another's, which is audited), `task_closed`, `quota` (depth), `not_permitted` (cycle).
+ * Throws `not_found` (unknown, over, or another's, which is audited), `task_closed`, `quota` (depth), `not_permitted` (a cycle;
+ * somebody above whom the issuer would not vouch for any more).
  */
 export async function takeDelegation(
   parts: Parts,
@@ -35,6 +37,8 @@ export async function takeDelegation(
   }
   checkDepth(parts, chain)
   checkNoCycle(chain, principal)
+  // Each request below would be refused: before anybody is asked to approve one.
+  checkStillVouchedFor(parts, chain)
   return { delegation, chain }
 }
 

@@ -27,12 +27,12 @@ export async function checkOwner(parts: Parts, caller: Caller, id: string, task:
   throw notFound('task')
 }
 
-/** The audit of a call on something that is another's. `task`: which it is or belongs to. */
+/** The audit of a call on something that is another's. `task`: whose that is; `on`: what it is, and why, where it is for another reason. */
 export async function recordForeign(
   parts: Parts,
   caller: Caller,
   task: Task | null,
-  on: { task?: string; lease?: string; approval?: string },
+  on: { task?: string; lease?: string; approval?: string; reason?: string },
 ): Promise<void> {
   await parts.audit.append({
     event: caller.principal.use === 'operator' ? 'operator.refused' : 'request.refused',

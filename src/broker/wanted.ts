@@ -1,4 +1,5 @@
 // One credential that is wanted: in which task, as which lease, resolved to what.
+import type { CredentialRequest } from '../api/credentials.js'
 import type { Asked } from './asked.js'
 
 export interface Idempotency {
@@ -11,7 +12,10 @@ export interface Idempotency {
 export interface Wanted {
   readonly taskId: string
   readonly leaseId: string
+  readonly request: CredentialRequest
+  /** What the rules with this hash make of it. */
   readonly asked: Asked
+  readonly rules: string
   readonly idempotency: Idempotency | null
   /** The approval that the request names. */
   readonly approvalId: string | null

@@ -43,12 +43,24 @@ export function formatApprovals(approvals: readonly Approval[], now: number): st
 
 /** Everything that an answer binds, then what nobody has checked, then who has answered. */
 export function formatApproval(approval: Approval, now: number): string {
-  const { context, resource_attributes, votes, requirements: _, flags, chain, purpose_unverified, ...rest } = approval
+  const {
+    context,
+    resource_attributes,
+    votes,
+    requirements: _,
+    flags,
+    chain: _ids,
+    actors,
+    persons,
+    purpose_unverified,
+    ...rest
+  } = approval
   const members = formatMembers({
     ...rest,
     needs: describeNeeds(approval),
     left: approval.state === 'pending' ? describeTimeLeft(approval.expires_at, now) : null,
-    chain: chain.join(' < '),
+    chain: actors.map(describeActor).join(' < '),
+    persons: persons.join(' ') || null,
     ...prefixed('context', context),
     ...prefixed('resource', resource_attributes),
     flags: flags.join(' ') || null,
@@ -57,6 +69,11 @@ export function formatApproval(approval: Approval, now: number): string {
   })
   const answers = votes.map(({ vote, by, person, at, reason }) => [vote, person ?? by, at, reason])
   return answers.length === 0 ? members : `${members}\n\n${formatTable([['VOTE', 'BY', 'AT', 'REASON'], ...answers])}`
+}
+
+/** `dev:developer (agent reviewer) in task_…` */
+function describeActor({ task, principal, agent }: Approval['actors'][number]): string {
+  return `${principal}${agent === undefined ? '' : ` (agent ${agent})`} in ${task}`
 }
 
 function prefixed(prefix: string, members: Readonly<Record<string, unknown>>): Record<string, string> {

@@ -61,6 +61,7 @@ export async function resumeTask(
   const approvals = await Promise.all(approvalIds.map((id) => client.showApproval(id, { taskToken })))
   const stray = approvals.find((one) => one.task_id !== taskId)
   if (stray !== undefined) throw new UsageError(`--approval ${stray.id} is of ${stray.task_id}, not of ${taskId}`)
+  checkAllAskedFor(wanted, approvals)
   const held: HeldTask = {
     taskId,
     taskToken: taskToken ?? null,
@@ -169,8 +170,27 @@ async function mintEach(
   }
 }
 
-/** The first approval of this action and resource that no other request has taken. The broker compares the rest. */
-function takeFor({ action, resource }: NamedRequest['request'], left: Approval[]): string | undefined {
-  const at = left.findIndex((one) => one.action === action && one.resource === resource)
+/** Else the command would run without it, and the end of the task would take the people's answer with it. */
+function checkAllAskedFor(wanted: readonly NamedRequest[], approvals: readonly Approval[]): void {
+  const left = [...approvals]
+  for (const { request } of wanted) takeFor(request, left)
+  const [idle] = left
+  if (idle === undefined) return
+  throw new UsageError(`--approval ${idle.id} is for ${idle.action} on ${idle.resource}, which is not asked for here`)
+}
+
+/**
+ * The first approval of this action and resource that no other request has taken, one of the same context before others. The
+ * broker compares the rest.
+ */
+function takeFor({ action, resource, context }: NamedRequest['request'], left: Approval[]): string | undefined {
+  const fits = (one: Approval) => one.action === action && one.resource === resource
+  const exact = left.findIndex((one) => fits(one) && isSameContext(one.context, context ?? {}))
+  const at = exact < 0 ? left.findIndex(fits) : exact
   return at < 0 ? undefined : left.splice(at, 1)[0]?.id
+}
+
+function isSameContext(one: Approval['context'], other: Approval['context']): boolean {
+  const names = Object.keys(one)
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name])
 }

@@ -41,7 +41,14 @@ export async function runLeaseFind(source: string, io: CommandIo): Promise<numbe
     throw new UsageError('lease find: a secret does not belong in an argument: pipe it in and say "lease find -"')
   }
   const fingerprint = source === '-' ? await hashStdin(io) : source
-  return printLeases({ fingerprint }, io)
+  const list = await connectBroker(io.environment).listLeases({ fingerprint })
+  io.output.print(list, formatLeases(list.leases))
+  if (list.leases.length === 0) {
+    // Most leaks are found when the credential has long ended; "no leases" alone would read as "not one of ours".
+    const where = 'the lease.issued records of the audit folders'
+    io.output.note(`no live lease has the fingerprint ${fingerprint}; one that has ended stands with it in ${where}`)
+  }
+  return exitCodes.done
 }
 
 export async function runLeaseShow(leaseId: string, io: CommandIo): Promise<number> {

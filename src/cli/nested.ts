@@ -1,5 +1,5 @@
 // `exec` within `exec`: the inner task stands below the outer one, so that ending the outer ends both (I7).
-import type { BrokerClient, Environment } from '../client/index.js'
+import { type BrokerClient, ClientError, type Environment } from '../client/index.js'
 import type { NamedRequest } from './arguments.js'
 import { hasIdentity } from './connection.js'
 import { surroundingTask, taskTokenFor } from './env.js'
@@ -30,6 +30,16 @@ export async function delegateToSelf(
     wanted.map(({ request: { action, resource } }) => [`${action} ${resource}`, { action, resource }]),
   )
   const request = { delegate: { issuer, subject, instance }, ceiling: [...pairs.values()], ttl_seconds: ttlSeconds }
-  const answer = await client.delegateTask(outer, request, { taskToken: taskTokenFor(outer, environment) })
-  return answer.delegation.id
+  try {
+    return (await client.delegateTask(outer, request, { taskToken: taskTokenFor(outer, environment) })).delegation.id
+  } catch (error) {
+    throw error instanceof ClientError && error.code === 'not_found' ? notOurs(outer) : error
+  }
 }
+
+/** The broker does not say which: to it, and to whoever asks, another's task is not there. */
+const notOurs = (outer: string) =>
+  new UsageError(
+    `already inside ${outer}, which this identity cannot delegate: it is another's, or was opened with --dpop and is ` +
+      `pinned to that command's key. Hand HALLPASS_DELEGATION_TOKEN to what runs here; --task ${outer} uses that task itself`,
+  )

@@ -17,6 +17,8 @@ import { type Environment, type Path, parseYamlSource, type YamlSource } from '.
 export interface LoadedConfig {
   /** As it was named, for messages; everything inside is resolved against its folder. */
   readonly file: string
+  /** What stood in the file. */
+  readonly text: string
   readonly settings: Settings
   /** For what is only found wrong later: where it stands in the file. */
   problemAt(path: Path, message: string): ConfigProblem
@@ -54,7 +56,7 @@ export function parseConfig(text: string, file: string, env: Environment): Loade
   for (const { path, message } of crossCheck(settings)) refuse(path, message)
   for (const { path, message } of checkRecipes(settings)) refuse(path, message)
   problems.throwIfAny()
-  return { file, settings: freeze(settings), problemAt: source.problemAt }
+  return { file, text, settings: freeze(settings), problemAt: source.problemAt }
 }
 
 /**

@@ -126,10 +126,15 @@ export async function checkOperatorSeesAny(
   caller: Caller,
   action: 'operate.view' | 'operate.audit' = 'operate.view',
 ): Promise<void> {
+  if (!operatorMayAny(parts, caller, action)) await checkOperator(parts, caller, action, null)
+}
+
+/** Whether the policies let this operator do it to some resource, or to the Broker. */
+export function operatorMayAny(parts: Parts, caller: Caller, action: OperateAction): boolean {
   const { catalogue, policy } = parts.rules()
-  const seesSome = catalogue.resources.some((entry) => {
+  const some = catalogue.resources.some((entry) => {
     const resource = { id: entry.pattern, type: entry.type, attributes: entry.attributes }
     return policy.permitsOperator(caller.principal, action, resource, {}).permit
   })
-  if (!seesSome) await checkOperator(parts, caller, action, null)
+  return some || operatorMay(parts, caller, action, null)
 }

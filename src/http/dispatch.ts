@@ -1,6 +1,7 @@
 // One request through its route: who is it, what does it ask, what comes of it; one event written at the end.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
+import { withoutPastedTokens } from '../audit/pasted-tokens.js'
 import { recordRefusal } from '../broker/record-refusal.js'
 import { notFound } from '../broker/task-access.js'
 import { BrokerError, invalidField } from '../core/errors.js'
@@ -124,7 +125,7 @@ function checkIds(route: Route, params: readonly string[]): void {
 }
 
 async function readRouteBody(route: Route, request: IncomingMessage): Promise<unknown> {
-  if (route.body) return await readJson(request, route.body)
+  if (route.body) return withoutPastedTokens(await readJson(request, route.body, route.maxBodyBytes))
   if (route.form) {
     checkContentType(
       request,

@@ -61,9 +61,10 @@ export function healthRoutes(condition: Condition, version: string): Route[] {
 async function readiness(parts: Parts, condition: Condition): Promise<Answer> {
   const problems: Record<string, string> = {}
   try {
-    const { now, sweptAgoMs, incarnation, doubt } = await parts.ledger.ready()
+    const { now, sweptAgoMs, incarnation, doubt, full } = await parts.ledger.ready()
     if (incarnation === null) problems.rolled_back = 'the ledger lost its memory; run hallpass recover'
     if (doubt !== null) problems.rolled_back = doubt
+    if (full !== null) problems.ledger_unavailable = full
     if (sweptAgoMs === null || sweptAgoMs > sweptWithinMs)
       problems.no_worker = 'no worker has swept for 10 s; start hallpass worker'
     if (Math.abs(now - parts.clock.now()) > clockToleranceMs)

@@ -13,6 +13,8 @@ export const policyRoutes: Route[] = [
     summary:
       'What would be decided, of a request or of recorded decisions, by the policies in force and by a candidate set.',
     body: api.simulateRequest,
+    // A whole policy folder: with less, only those who have few policies could ask before they merge.
+    maxBodyBytes: 1 << 20,
     answer: api.simulateAnswer,
     async run({ parts, identity, body }) {
       const caller = callerOf(identity)

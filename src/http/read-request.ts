@@ -6,23 +6,23 @@ import { JsonTextError, parseStrictJson } from '../core/strict-json.js'
 
 const maxBodyBytes = 64 * 1024
 
-/** The raw body, at most 64 KiB. Throws `too_large`, `unsupported_media_type` for a content encoding. */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
+/** The raw body, of `most` bytes (64 KiB unless the route takes more). Throws `too_large`, `unsupported_media_type` for a content encoding. */
+export async function readBody(request: IncomingMessage, most = maxBodyBytes): Promise<Buffer> {
   if (request.headers['content-encoding'] !== undefined && request.headers['content-encoding'] !== 'identity') {
     throw new BrokerError('unsupported_media_type', 'content-encoding: expected none')
   }
-  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge()
+  if (Number(request.headers['content-length'] ?? 0) > most) throw tooLarge(most)
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > maxBodyBytes) throw tooLarge()
+    if (size > most) throw tooLarge(most)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }
 
-const tooLarge = () => new BrokerError('too_large', `the body is larger than ${maxBodyBytes} bytes`)
+const tooLarge = (most: number) => new BrokerError('too_large', `the body is larger than ${most} bytes`)
 
 export function decodeUtf8(body: Buffer): string {
   try {
@@ -33,8 +33,12 @@ export function decodeUtf8(body: Buffer): string {
 }
 
 /** A JSON body against its schema. An empty body counts as `{}` where the schema takes that. */
-export async function readJson<S extends z.ZodType>(request: IncomingMessage, schema: S): Promise<z.output<S>> {
-  const body = await readBody(request)
+export async function readJson<S extends z.ZodType>(
+  request: IncomingMessage,
+  schema: S,
+  most?: number,
+): Promise<z.output<S>> {
+  const body = await readBody(request, most)
   if (body.length > 0)
     checkContentType(request, /^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i, 'application/json')
   return parseWith(schema, body.length === 0 ? {} : parseBody(decodeUtf8(body)))

@@ -43,6 +43,8 @@ export interface Route {
   /** `form`: application/x-www-form-urlencoded, as OAuth has it. */
   readonly body?: z.ZodType
   readonly form?: z.ZodType
+  /** Where a JSON body may be larger than others: for callers who are known before it is read. */
+  readonly maxBodyBytes?: number
   readonly answer?: z.ZodType
   readonly oauth?: boolean
   /** What is refused before whatever the path names is looked for: the catalogue and what it says of the body. */

@@ -18,6 +18,8 @@ export interface Requirements {
    * requirement that the record cannot answer is taken as met only where it stood then. Null before: nobody knows, it stands.
    */
   findUnmet(recorded: Recorded, before: RequirementDigests | null): 'issuer_removed' | 'issuer_require' | null
+  /** The same of somebody who answered as an operator; what the record cannot answer stands. */
+  findUnmetOperator(recorded: Recorded): 'issuer_removed' | 'issuer_require' | null
 }
 
 interface OneIssuer {
@@ -26,32 +28,39 @@ interface OneIssuer {
 }
 
 export function createRequirements(issuers: IssuersConfig): Requirements {
-  const known = new Map<string, OneIssuer>()
-  for (const [name, entry] of Object.entries(issuers)) {
-    if (entry.use !== 'workload') continue
-    const oidc = entry.type === 'oidc'
-    known.set(name, { require: oidc ? entry.require : {}, attributes: oidc ? attributeRulesOf(entry) : {} })
-  }
+  const known = issuersFor('workload', issuers)
+  const operators = issuersFor('operator', issuers)
   const digests = Object.fromEntries(
     [...known].map(([name, { require }]) => [
       name,
       Object.fromEntries(Object.entries(require).map(([claim, one]) => [claim, digestOf(one)])),
     ]),
   )
+  const find = (issuer: OneIssuer | undefined, recorded: Recorded, before: RequirementDigests | null) => {
+    if (issuer === undefined) return 'issuer_removed'
+    for (const [claim, requirement] of Object.entries(issuer.require)) {
+      const met = isMet([claim], requirement, recorded, issuer.attributes)
+      if (met === true) continue
+      const isOld = before === null || before[recorded.issuer]?.[claim] === digests[recorded.issuer]?.[claim]
+      if (met === false || !isOld) return 'issuer_require'
+    }
+    return null
+  }
   return {
     digests,
-    findUnmet(recorded, before) {
-      const issuer = known.get(recorded.issuer)
-      if (issuer === undefined) return 'issuer_removed'
-      for (const [claim, requirement] of Object.entries(issuer.require)) {
-        const met = isMet([claim], requirement, recorded, issuer.attributes)
-        if (met === true) continue
-        const isOld = before === null || before[recorded.issuer]?.[claim] === digests[recorded.issuer]?.[claim]
-        if (met === false || !isOld) return 'issuer_require'
-      }
-      return null
-    },
+    findUnmet: (recorded, before) => find(known.get(recorded.issuer), recorded, before),
+    findUnmetOperator: (recorded) => find(operators.get(recorded.issuer), recorded, null),
   }
+}
+
+function issuersFor(use: 'workload' | 'operator', issuers: IssuersConfig): Map<string, OneIssuer> {
+  const found = new Map<string, OneIssuer>()
+  for (const [name, entry] of Object.entries(issuers)) {
+    if (entry.use !== use) continue
+    const oidc = entry.type === 'oidc'
+    found.set(name, { require: oidc ? entry.require : {}, attributes: oidc ? attributeRulesOf(entry) : {} })
+  }
+  return found
 }
 
 const digestOf = (requirement: Requirement) => sha256Hex(canonicalJson(requirement as Json)).slice(0, 16)

@@ -7,7 +7,7 @@ export interface AskApproval {
   readonly timeoutSeconds: number
   /** How many may wait for an answer per account. */
   readonly pendingLimit: number
-  /** Digests: what a denial keeps from being asked again for a while, and what it flags for a day. */
+  /** Digests: what a denial keeps from being asked again for a while, and what it flags for a day; three keep that back, too. */
   readonly cooldownKey: string
   readonly flagKey: string
   /** Names that an operator may have locked. */

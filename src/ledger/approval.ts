@@ -35,6 +35,15 @@ export interface Bound {
   /** The `@id` of the permit whose offer it is. */
   readonly policy: string
   readonly requirements: readonly Requirement[]
+  /** The humans behind the requester and everybody above in the chain, where issuers name them; absent: nobody is named. */
+  readonly persons?: readonly string[]
+}
+
+export interface Actor {
+  readonly task: string
+  readonly principal: string
+  /** The sub-agent that works on it under its parent's identity. */
+  readonly agent?: string
 }
 
 export interface ApprovalRecord {
@@ -42,8 +51,10 @@ export interface ApprovalRecord {
   /** SHA-256 of its canonical JSON. */
   readonly boundSha256: string
   readonly account: string
-  /** The humans behind the requester and everybody above in the chain, where issuers name them: they must not approve it. */
+  /** Those humans once more, or none: they must not approve it. */
   readonly persons: readonly string[]
+  /** Whose tasks the chain is, from its own up to the root, for people to read: a chain of ids tells them nothing. */
+  readonly actors?: readonly Actor[]
   /** Free text, already without what could deceive a reader. */
   readonly purpose: string
   readonly escalation: boolean
@@ -92,8 +103,14 @@ export function stateAt(approval: Pick<Approval, 'state' | 'expiresAt'>, now: nu
 
 /** As whom somebody is counted: the same human at two issuers is one. */
 export function personKey({ by, person }: Pick<ApprovalVote, 'by' | 'person'>): string {
-  return person === null ? `id:${by}` : `person:${person}`
+  return person === null ? `id:${by}` : `person:${foldPerson(person)}`
 }
+
+/**
+ * A person's name as it is compared: issuers write the same e-mail with capitals or without. Two who were one by this would at
+ * worst have to find a third.
+ */
+export const foldPerson = (person: string): string => person.normalize('NFKC').toLowerCase().normalize('NFKC')
 
 /** One who agreed, and the groups that they are in now. */
 export interface Agreement {

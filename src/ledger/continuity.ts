@@ -40,6 +40,9 @@ export type BeatAnswer =
 
 const recoverFirst = 'run hallpass recover'
 
+/** Percent of Redis's `maxmemory`: what is left is for ending what is out, which needs a little room itself. */
+const fullFrom = 90
+
 export class Continuity {
   readonly instance: string
   readonly #options: ContinuityOptions
@@ -56,6 +59,7 @@ export class Continuity {
   #floor: number
   #doubt: string | null = 'the ledger was not asked yet'
   #doubtedAt = Number.NEGATIVE_INFINITY
+  #memoryInUse = 0
   /** Redis's time of the first beat after the doubt. */
   #since: number | null = null
   /** Others → our monotonic time when they were last seen to have beaten. */
@@ -85,6 +89,12 @@ export class Continuity {
   /** Why nothing may be issued now, and what to do; null when the ledger is sure. */
   get doubt(): string | null {
     return this.#doubt
+  }
+
+  /** Why Redis should take nothing new, though it still could; null while it has room. */
+  get full(): string | null {
+    if (this.#memoryInUse < fullFrom) return null
+    return `Redis is at ${this.#memoryInUse} % of its maxmemory; from ${fullFrom} % on nothing is issued, so that what is out can be ended`
   }
 
   /** `listener` is called whenever a doubt begins: a beat soon settles it. */
@@ -125,13 +135,9 @@ export class Continuity {
   async beat(replayed = false): Promise<BeatAnswer> {
     const { instance, incarnation, acked, turn, sequence } = this.nextTurn()
     const args = [instance, incarnation, acked, turn, sequence, this.#floor, replayed ? 1 : 0]
-    const [outcome, first, second, third, reached] = (await orUnavailable(this.#run('beat-instance', ...args))) as [
-      string,
-      string | number,
-      string | number | string[],
-      string | number,
-      number,
-    ]
+    const [outcome, first, second, third, reached, memory] = (await orUnavailable(
+      this.#run('beat-instance', ...args),
+    )) as [string, string | number, string | number | string[], string | number, number, number]
     if (outcome === 'lost') {
       this.#loseFaith(`the ledger is not the one that ${instance} wrote to; ${recoverFirst}`)
       const successor = first !== '' && first === second ? String(first) : null
@@ -151,6 +157,7 @@ export class Continuity {
     this.#turn = Math.max(this.#turn, Number(reached))
     this.acknowledge(Number(reached))
     this.#floor = 0
+    this.#memoryInUse = Number(memory)
     this.#ackedAt = Number(first)
     this.#settle(Number(first), second as string[])
     // An operator resumes it: what was rolled back that far may lack what nobody is left to replay.

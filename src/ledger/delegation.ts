@@ -14,6 +14,8 @@ export interface DelegationRecord {
   readonly delegate:
     | { readonly issuer: string; readonly subject: string; readonly instance?: string | null }
     | { readonly agent: string }
+  /** The human behind whoever handed it on, where the issuer names one; absent: not known. */
+  readonly person?: string
 }
 
 export interface Delegation {

@@ -97,6 +97,8 @@ export interface Lease {
   readonly attempts: number
   /** An operator's order: providers that keep early ends for such use them now. */
   readonly forced: boolean
+  /** Its ledger was lost while it was minted, and with it whatever had been noted of it by then. */
+  readonly notesLost?: boolean
 }
 
 /** What every lease that may be alive is looked up under when locks are set or orders given. */

@@ -117,6 +117,8 @@ export interface Ending {
   readonly forced?: boolean
   /** Nobody waits: workers take them by and by, the lowest rank first, and no job is added for them. */
   readonly bulk?: number
+  /** Hash of the changed rules on whose account they end: counted to them, where they are still in force. */
+  readonly rules?: string
 }
 
 /** A lease that has just become due for revocation, for the queue. */
@@ -126,6 +128,12 @@ export interface DueLease {
   readonly attempts: number
   /** Handed out before, that long ago, and not taken by anybody since: milliseconds. */
   readonly waitingMs: number
+}
+
+/** A task to be ended, and why. */
+export interface DueTask {
+  readonly task: string
+  readonly outcome: 'deadline' | 'abandoned'
 }
 
 /** A lease whose end is ordered, and was not before: what its record says. */
@@ -264,7 +272,7 @@ export interface Ledger extends DelegationStore, ApprovalStore, RulesStore<Holde
   // The sweep.
   takeDue(providers: readonly string[], limit: number): Promise<DueLease[]>
   /** `abandoned`: it missed its heartbeat. An ended task is handed out as `deadline` until its end is carried through. */
-  takeDueTasks(limit: number): Promise<{ task: string; outcome: 'deadline' | 'abandoned' }[]>
+  takeDueTasks(limit: number): Promise<DueTask[]>
   takeDueRevocations(limit: number): Promise<string[]>
   /** Says that an order is being carried out; nobody else begins it anew for 5 s. */
   keepOrder(id: string): Promise<void>
@@ -311,8 +319,14 @@ export interface Ledger extends DelegationStore, ApprovalStore, RulesStore<Holde
   claimOnce(kind: 'proof' | 'token', digest: string, until: number): Promise<boolean>
   // Health.
   now(): Promise<number>
-  /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. */
-  ready(): Promise<{ now: number; sweptAgoMs: number | null; incarnation: string | null; doubt: string | null }>
+  /** `doubt`: why the ledger is not believed to be what this instance wrote to, and what to do. `full`: why it takes nothing new. */
+  ready(): Promise<{
+    now: number
+    sweptAgoMs: number | null
+    incarnation: string | null
+    doubt: string | null
+    full: string | null
+  }>
   /** Asks Redis whether it still has what this instance wrote. Throws `rolled_back` where it is not sure, `ledger_unavailable`. */
   checkSure(): Promise<void>
   counts(providers: readonly string[]): Promise<LedgerCounts>

@@ -1,10 +1,12 @@
 // A task as the ledger stores it, and how it is asked for.
 import type * as L from './ledger.js'
+import type { LedgerTime } from './not-after.js'
 import { chainMembers, type TaskRecord } from './replies.js'
 import type { RunScript } from './scripts.js'
+import { ledgerUnavailable } from './unavailable.js'
 
-/** Throws `ledger_unavailable`. */
-export async function openTask(run: RunScript, request: L.OpenTask): Promise<L.OpenTaskAnswer> {
+/** Throws `ledger_unavailable`, also when Redis took it up too late. */
+export async function openTask(run: RunScript, request: L.OpenTask, time: LedgerTime): Promise<L.OpenTaskAnswer> {
   const { task, idempotency } = request
   const record: TaskRecord = {
     principal: task.principal,
@@ -30,6 +32,7 @@ export async function openTask(run: RunScript, request: L.OpenTask): Promise<L.O
     beatMs: request.heartbeat?.everyMs,
     firstBeatMs: request.heartbeat?.firstMs,
     delegation: task.delegation,
+    notAfter: time.notAfter(),
     ...(idempotency ? { idem: idempotency.key, body: idempotency.bodySha256 } : {}),
   }
   const answer = (await run('open-task', JSON.stringify(args), JSON.stringify(record))) as [
@@ -37,6 +40,10 @@ export async function openTask(run: RunScript, request: L.OpenTask): Promise<L.O
     ...(string | number)[],
   ]
   const [outcome, first, second] = answer
+  if (outcome === 'late') {
+    time.heard(Number(first))
+    throw ledgerUnavailable()
+  }
   if (outcome === 'ok') return { outcome, task: { ...task, openedAt: Number(first), expiresAt: Number(second) } }
   if (outcome === 'again') return { outcome, task: String(first), bodySha256: String(second) }
   if (outcome === 'rate') return { outcome, retryAfterSeconds: Math.ceil(Number(first) / 1000) }

@@ -1,5 +1,6 @@
 // The ledger on Redis. Each method is one Lua script or one read; ledger.ts says what they mean.
 import { systemClock } from '../core/clock.js'
+import { BrokerError } from '../core/errors.js'
 import { createApprovalStore } from './approval-store.js'
 import { type Connection, untilReady } from './connection.js'
 import { type Continuity, nameLedger } from './continuity.js'
@@ -9,6 +10,7 @@ import { ledgerTag, settledChannel } from './keys.js'
 import { lockTargets } from './lease.js'
 import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
+import { createLedgerTime, type LedgerTime } from './not-after.js'
 import { createNoticeStore } from './notice-store.js'
 import { createOnce } from './once.js'
 import { openTask } from './open-task.js'
@@ -67,13 +69,25 @@ const holderList = (holders: readonly Holder[]) => holders.map((holder) => [hold
 type Written = Continuity | string
 
 const doubtOf = (written: Written) => (typeof written === 'string' ? null : written.doubt)
+const fullOf = (written: Written) => (typeof written === 'string' ? null : written.full)
+
+/** Throws `ledger_unavailable` while Redis has no room for more. */
+function checkRoom(written: Written): void {
+  const full = fullOf(written)
+  if (full !== null) throw new BrokerError('ledger_unavailable', full, { retryAfterSeconds: 10 })
+}
 
 function wayOut(run: RunScript, written: Written) {
+  const time = createLedgerTime(systemClock.monotonic)
   return {
-    openTask: async (request: L.OpenTask): Promise<L.OpenTaskAnswer> =>
-      doubtOf(written) === null ? openTask(run, request) : { outcome: 'rolled_back', retryAfterSeconds: 5 },
+    async openTask(request: L.OpenTask): Promise<L.OpenTaskAnswer> {
+      if (doubtOf(written) !== null) return { outcome: 'rolled_back', retryAfterSeconds: 5 }
+      checkRoom(written)
+      return await openTask(run, request, time)
+    },
     async look(task: string, idempotencyKey: string | null, rate: { account: string; perMinute: number } | null) {
       const answer = await look(run, task, idempotencyKey, rate)
+      if (answer !== 'not_found' && 'now' in answer) time.heard(answer.now)
       // A task that is not there may be one that was lost: its owner must not be told that it never was.
       if (answer === 'not_found' && typeof written !== 'string') await written.checkSure()
       return answer
@@ -83,12 +97,13 @@ function wayOut(run: RunScript, written: Written) {
     },
     async lookHolders(holders: readonly Holder[]) {
       const [now, looks] = (await run('look-holders', JSON.stringify(holderList(holders)))) as [number, Reply[]]
+      time.heard(now)
       return { now, holders: looks.map((reply) => holderLookOf(reply, now)) }
     },
     async noteDenial(holders: readonly string[]) {
       await run('note-denial', JSON.stringify(holders))
     },
-    reserve: (reservation: L.Reservation) => reserve(run, reservation, written),
+    reserve: (reservation: L.Reservation) => reserve(run, reservation, written, time),
     async noteHandle(lease: string, sealedHandle: string, locks: readonly string[] = []) {
       const answer = await run('note-handle', lease, sealedHandle, JSON.stringify(locks))
       return answer as 'ok' | 'state' | 'closed' | 'locked'
@@ -137,8 +152,14 @@ async function look(
 const ancestorOf = ([id, fields]: readonly [string, ReturnType<typeof fieldsOf>]) =>
   fields.state === undefined ? [] : [taskOf(id, fields)]
 
-async function reserve(run: RunScript, reservation: L.Reservation, written: Written): Promise<L.ReserveAnswer> {
+async function reserve(
+  run: RunScript,
+  reservation: L.Reservation,
+  written: Written,
+  time: LedgerTime,
+): Promise<L.ReserveAnswer> {
   if (doubtOf(written) !== null) return { outcome: 'rolled_back' }
+  checkRoom(written)
   const { record, idempotency } = reservation
   const stamp = typeof written === 'string' ? { incarnation: written } : written.nextTurn()
   const args = {
@@ -150,6 +171,7 @@ async function reserve(run: RunScript, reservation: L.Reservation, written: Writ
     timeoutMs: reservation.providerTimeoutMs,
     ...stamp,
     sweptWithin: sweptWithinMs,
+    notAfter: time.notAfter(),
     limits: reservation.limits,
     locks: [...lockTargets({ id: reservation.lease, record }), ...reservation.locks],
     ...(reservation.capacity ? { capacity: reservation.capacity } : {}),
@@ -162,6 +184,10 @@ async function reserve(run: RunScript, reservation: L.Reservation, written: Writ
     string | number,
   ]
   const [outcome, first, second] = answer
+  if (outcome === 'late') {
+    time.heard(Number(first))
+    throw ledgerUnavailable()
+  }
   if (typeof written !== 'string') {
     if (outcome === 'ok' && 'turn' in stamp) written.acknowledge(stamp.turn)
     if (outcome === 'rolled_back') written.suspect('the ledger is not as this broker left it')
@@ -264,6 +290,7 @@ function health(parts: RedisLedgerParts, tag: string) {
         sweptAgoMs: swept == null ? null : at - Number(swept),
         incarnation: incarnation ?? null,
         doubt: doubtOf(parts.continuity ?? ''),
+        full: fullOf(parts.continuity ?? ''),
       }
     },
     async checkSure() {

@@ -22,6 +22,8 @@ export type TaskRecord = Pick<
   | 'ceiling'
   | 'delegation'
   | 'agent'
+  | 'person'
+  | 'delegator'
 > & { readonly holders: readonly (readonly [string, 'account' | 'session', number])[] }
 
 /** What is stored only of a task that has it: most have none of these. */
@@ -31,12 +33,14 @@ export const chainMembers = ({
   delegation,
   agent,
   person,
-}: Pick<Task, 'binding' | 'ceiling' | 'delegation' | 'agent' | 'person'>) => ({
+  delegator,
+}: Pick<Task, 'binding' | 'ceiling' | 'delegation' | 'agent' | 'person' | 'delegator'>) => ({
   ...(binding === undefined || binding === 'none' ? {} : { binding }),
   ...(ceiling === undefined ? {} : { ceiling }),
   ...(delegation === undefined ? {} : { delegation }),
   ...(agent === undefined ? {} : { agent }),
   ...(person === undefined ? {} : { person }),
+  ...(delegator === undefined ? {} : { delegator }),
 })
 
 export type Fields = Readonly<Record<string, string>>
@@ -92,6 +96,7 @@ export function leaseOf(id: string, fields: Fields): Lease {
     receipt: fields.receipt === undefined ? null : (JSON.parse(fields.receipt) as Receipt),
     attempts: Number(fields.tries ?? 0),
     forced: fields.forced === '1',
+    ...(fields.lost === '1' ? { notesLost: true } : {}),
   }
 }
 

@@ -22,6 +22,12 @@ export interface LostEnd {
   readonly at: number
 }
 
+/** Who ordered a lease's end, and why. */
+interface LostOrder {
+  readonly reason: EndReason
+  readonly actor: string
+}
+
 /** A lease as its audit records tell it. Times are epoch milliseconds. */
 export interface LostLease {
   readonly id: string
@@ -65,9 +71,12 @@ export interface LostApproval extends Omit<Approval, 'record' | 'answers'> {
 
 export interface Restoration {
   restoreTask(task: LostTask): Promise<boolean>
-  restoreLease(lease: LostLease): Promise<'restored' | 'exists' | 'ended'>
-  /** `live`: the ledger still has it as alive, so it is to be ended again. */
-  restoreEnd(lease: string): Promise<'live' | 'over'>
+  /** An order: it is restored, and another instance's replay said that its end was ordered. */
+  restoreLease(lease: LostLease): Promise<'restored' | 'exists' | 'ended' | LostOrder>
+  /** `live`: the ledger still has it as alive, so it is to be ended again. `order`: it has not ended, its end was ordered. */
+  restoreEnd(lease: string, order?: LostOrder): Promise<'live' | 'over'>
+  /** Notes the end of a task that is not there, so that another instance's replay does not open it again. */
+  noteTaskEnded(task: string, outcome: string): Promise<void>
   /** What was granted with a lease that is over, remembered for `keepMs`. */
   restoreGranted(lease: LostLease, keepMs: number): Promise<void>
   /** False when it stands already or its time is up; that it has opened a task is noted in any case. */
@@ -130,9 +139,17 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
       const answer = await orUnavailable(run('restore-lease', JSON.stringify(args), storeRecord(lease.record)))
       const digests = issued?.secretDigests ?? []
       if (digests.length > 0) await orUnavailable(run('note-secrets', lease.record.task, JSON.stringify(digests)))
-      return answer as 'restored' | 'exists' | 'ended'
+      return Array.isArray(answer)
+        ? (JSON.parse(String(answer[1])) as LostOrder)
+        : (answer as 'restored' | 'exists' | 'ended')
     },
-    restoreEnd: async (lease) => (await orUnavailable(run('restore-end', lease))) as 'live' | 'over',
+    async restoreEnd(lease, order) {
+      const said = order === undefined ? '' : JSON.stringify(order)
+      return (await orUnavailable(run('restore-end', lease, said))) as 'live' | 'over'
+    },
+    async noteTaskEnded(task, outcome) {
+      await orUnavailable(redis.set(`${tag}ended-task:${task}`, outcome, 'PX', unlockedKeptMs))
+    },
     async restoreGranted({ id, record, reservedAt }, keepMs) {
       await orUnavailable(run('restore-granted', id, storeRecord(record), reservedAt, Math.ceil(keepMs)))
     },

@@ -54,7 +54,7 @@ export interface RulesStore<Look> {
   /** The turn for one taker, which keeps it for 10 s at a time; null: nothing to do, or it is another's. */
   beginRedecision(hash: string): Promise<RedecisionTurn | null>
   /** False: stop, the turn is another's or the rules have changed. */
-  keepRedecision(turn: RedecisionTurn, ended: number): Promise<boolean>
+  keepRedecision(turn: RedecisionTurn): Promise<boolean>
   /** `due`: given back unfinished. */
   endRedecision(
     turn: RedecisionTurn,

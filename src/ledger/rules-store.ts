@@ -53,8 +53,7 @@ export function createRulesStore(redis: Connection, tag: string, run: RunScript)
         requires: requires === '' ? null : String(requires),
       }
     },
-    keepRedecision: async ({ hash, token }: RedecisionTurn, ended: number) =>
-      (await run('keep-redecision', hash, token, ended)) === 1,
+    keepRedecision: async ({ hash, token }: RedecisionTurn) => (await run('keep-redecision', hash, token)) === 1,
     endRedecision: async ({ hash, token }, outcome, { live, doomed }, requires) =>
       (await run('end-redecision', hash, token, outcome, live, doomed, requires)) === 1,
     releaseRedecision: async (hash: string, actor: string) => (await run('release-redecision', hash, actor)) === 1,

@@ -22,6 +22,8 @@ export interface Task {
   readonly binding?: Binding
   /** The human behind its opener, where the issuer names one; absent: not known. */
   readonly person?: string
+  /** The human behind whoever handed it on, where the issuer names one. */
+  readonly delegator?: string
   /** Its own, then every ancestor's that is another: a lease is counted against all of them. */
   readonly holders: readonly Holder[]
   /** What it was handed: nothing else is issued in it or below it. Absent: nobody handed it anything. */

@@ -92,9 +92,10 @@ export interface Provider {
   probe(handle: Handle): Promise<'alive' | 'dead' | 'unknown'>
   /**
    * After a crash: what stands under this mark? A handle to revoke, `nothing` only where that is authoritative (it was
-   * never minted, or what exists nobody can hold and it ends by itself), else `unknown`.
+   * never minted, or what exists nobody can hold and it ends by itself), else `unknown`. `notesLost`: a handle may have been
+   * noted and lost since, so that there is none proves nothing.
    */
-  findByMark(mark: Mark): Promise<Handle | 'nothing' | 'unknown'>
+  findByMark(mark: Mark, known?: { notesLost: boolean }): Promise<Handle | 'nothing' | 'unknown'>
   /** What is alive there and ours, for orphans, recovery and the soak. */
   list?(): AsyncIterable<{ mark: Mark; handle: Handle }>
   /** For `doctor`: what is wrong and what to do. Empty when all is well. */

@@ -53,7 +53,7 @@ export function createVaultProvider(name: string, config: VaultConfig, dependenc
     revoke: async (handle) => revokeAtVault(vault, parseVaultHandle(handle)),
     probe: async (handle) => probeAtVault(vault, parseVaultHandle(handle)),
     // Without a noted accessor the token was never used; nobody has it, and it ends by itself with the lease.
-    findByMark: async () => 'nothing',
+    findByMark: async (_mark, known) => (known?.notesLost ? 'unknown' : 'nothing'),
     list: () => listing.list(),
     diagnose: () => diagnoseVault(name, vault, leasePaths),
     notes: () => noteOnOrphans(name, listing),

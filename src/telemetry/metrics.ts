@@ -170,3 +170,18 @@ function createLedgerGauges(registers: Registry[]) {
     }),
   }
 }
+
+/**
+ * Counters that an alert takes the increase of stand at 0 from the start: the first value of a series that was not there is no
+ * increase, so nobody would be woken by the first orphan.
+ */
+export function beginCounters(
+  { orphansFound, notices, issuerRefusals }: Metrics,
+  { providers, issuers }: { providers: Iterable<string>; issuers: Iterable<string> },
+): void {
+  for (const provider of providers) {
+    for (const outcome of ['revoked', 'gone', 'failed']) orphansFound.inc({ provider, outcome }, 0)
+  }
+  for (const outcome of ['delivered', 'failed', 'given_up', 'lost']) notices.inc({ outcome }, 0)
+  for (const issuer of issuers) issuerRefusals.inc({ issuer, reason: 'unavailable' }, 0)
+}

@@ -11,6 +11,8 @@ const policies = `${stackPolicies}
 permit (principal in Issuer::"ci", action == Action::"ship.run", resource);
 @id("brief") @approval("on-call:1") @approval_timeout("2s")
 permit (principal in Issuer::"ci", action == Action::"ship.brief", resource);
+@id("approvers-approve")
+permit (principal in Group::"approvers", action == Action::"operate.approve", resource is Repo);
 @id("on-call-approves")
 permit (principal in Group::"on-call", action == Action::"operate.approve", resource);
 `
@@ -26,7 +28,11 @@ let pete: string
 beforeAll(async () => {
   stack = await startStack({
     policies,
-    settings: (base) => ({ ...base, grants: { ...base.grants, 'ship.run': grant, 'ship.brief': grant } }),
+    settings: (base) => ({
+      ...base,
+      groups: { ...base.groups, approvers: [{ issuer: 'staff', where: { roles: 'approvers' } }] },
+      grants: { ...base.grants, 'ship.run': grant, 'ship.brief': grant },
+    }),
   })
   token = await stack.ciToken()
   task = await openTask(stack, token)
@@ -142,6 +148,15 @@ test('a task with what needs people is opened without anything minted', async ()
   expect(records.map(({ event }) => event)).toEqual(['task.opened', 'approval.requested'])
 })
 
+test('one that was given in another task opens none: 404, on record', async () => {
+  const id = await asked({ ...ship, resource: 'repo:acme/elsewhere' })
+  const credentials = [{ ...ship, resource: 'repo:acme/elsewhere', approval_id: id }]
+  const refused = await stack.call('POST', '/v1/tasks', { token, body: { purpose: 'another', credentials } })
+  expectProblem(refused, { status: 404, code: 'not_found' })
+  const [record] = stack.auditRecords().filter((one) => one.request_id === refused.headers['x-request-id'])
+  expect(record).toMatchObject({ event: 'request.refused', code: 'not_found', approval: id })
+})
+
 test('a dry run says so and asks nobody', async () => {
   const before = (await stack.call('GET', '/v1/approvals', { token })).body
   const listed = async (query: string) => (await stack.call('GET', `/v1/approvals?${query}`, { token })).body.approvals
@@ -205,6 +220,12 @@ describe('an approval is read', () => {
       code: 'invalid_request',
       field: 'cursor',
     })
+    // Whoever may approve, and nothing else, may look for what waits, also where nothing does.
+    const approver = await stack.operatorToken({ groups: ['approvers'] })
+    expect((await list(approver, '?state=pending')).approvals.map(({ id }) => id)).toEqual(expect.arrayContaining(ids))
+    expect((await list(approver, '?account=ci:nobody')).approvals).toEqual([])
+    const intern = await stack.operatorToken({ groups: ['interns'] })
+    expectProblem(await stack.call('GET', '/v1/approvals', { token: intern }), { status: 403, code: 'not_permitted' })
     for (const id of ids) await answerAs(olga, id, 'deny')
     expect((await list(olga, '?state=denied')).approvals).toHaveLength(3)
   })

@@ -140,7 +140,10 @@ describe('refused, on record, and nothing comes of it', () => {
     ['no name of an agent', { delegate: undefined, agent: 'no spaces' }, 'agent'],
   ])('%s is a 400 that names the field', async (_, body, field) => {
     const task = await openTask(stack, boss)
-    expectProblem(await hand(task, boss, body), { status: 400, code: 'invalid_request', field })
+    const answer = await hand(task, boss, body)
+    expectProblem(answer, { status: 400, code: 'invalid_request', field })
+    const isRecorded = /^(ceiling|delegate|agent)/.test(field)
+    expect(recordsOf(answer).map(({ code }) => code)).toEqual(isRecorded ? ['invalid_request'] : [])
   })
 
   test('outside the ceiling; denied for whoever stands above by a group of now', async () => {
@@ -236,6 +239,13 @@ describe('exec within exec', () => {
     expect(ran.code).toBe(125)
     expect(ran.stderr).toMatch(/already inside task_[0-9a-z]{26}, .*--keep-identity/)
     expect(stack.auditRecords().at(-1)).toMatchObject({ event: expect.stringMatching(/^(task|lease)\.ended$/) })
+  })
+
+  test('inside a task that is pinned to a key says that it is', async () => {
+    const pinned = [...outerExec, '--dpop', '--keep-identity', '--']
+    const ran = await stack.runAs(boss, ...pinned, ...exec, '--', process.execPath, '-e', '')
+    expect(ran.code).toBe(125)
+    expect(ran.stderr).toMatch(/already inside task_[0-9a-z]{26}, .*--dpop/)
   })
 
   test('a sub-agent runs with what task delegate printed', async () => {

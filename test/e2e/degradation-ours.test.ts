@@ -66,19 +66,25 @@ const limitFiles = (program: 'serve' | 'worker', bytes: string) =>
   60_000,
 )
 
+/** Before each flush of a program's audit; `pause(ms)` and `existsSync` are at hand. */
+function withDiskThat(does: string): { NODE_OPTIONS: string } {
+  const code = `import { open } from 'node:fs/promises'; import { existsSync } from 'node:fs'
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+    const file = await open(process.execPath); const kind = Object.getPrototypeOf(file); await file.close()
+    const { datasync } = kind
+    kind.datasync = async function () {
+      ${does}
+      return datasync.call(this)
+    }`
+  return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}` }
+}
+
 test('an audit disk that hangs: 503 within a bounded wait, then at once; nothing is minted meanwhile', async () => {
   const { stack, ledger } = on
   // The real file, the real descriptor: its flush waits for as long as a file of this name is there.
   const flag = join(stack.directory, 'disk-hangs')
-  const slow = `import { open } from 'node:fs/promises'; import { existsSync } from 'node:fs'
-    const file = await open(process.execPath); const kind = Object.getPrototypeOf(file); await file.close()
-    const { datasync } = kind
-    kind.datasync = async function () {
-      while (existsSync(${JSON.stringify(flag)})) await new Promise((resolve) => setTimeout(resolve, 20))
-      return datasync.call(this)
-    }`
   await stack.programs.serve?.kill()
-  await stack.start('serve', { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(slow)}` })
+  await stack.start('serve', withDiskThat(`while (existsSync(${JSON.stringify(flag)})) await pause(20)`))
   await stack.untilReady()
   expect((await on.ask(report)).status).toBe(201)
   const [held, mints] = [new Set(await ledger.leaseIds()), on.mints()]
@@ -100,6 +106,43 @@ test('an audit disk that hangs: 503 within a bounded wait, then at once; nothing
   await stack.restart('serve')
   await stack.untilReady()
 }, 60_000)
+
+test("a worker's audit disk that is slow: what is due is ended in time, and sweeps are seen all the while", async () => {
+  const { stack, ledger } = on
+  await stack.programs.worker?.kill()
+  await stack.start('worker', withDiskThat('await pause(700)'))
+  await stack.untilReady()
+  const ends = Date.now() + 5000
+  const open = async () => {
+    const ttl_seconds = Math.max(1, Math.round((ends - Date.now()) / 1000))
+    return await stack.call('POST', '/v1/tasks', { token: on.token, body: { purpose: 'many at once', ttl_seconds } })
+  }
+  const opened = await Promise.all(Array.from({ length: 24 }, open))
+  expect(new Set(opened.map(({ status }) => status))).toEqual(new Set([201]))
+  const bought = await buy(stack, on.token, on.task, { ...short, ttl_seconds: 6 })
+  const problems = new Set<string>()
+  await until(
+    async () => {
+      const ready = await stack.call('GET', '/readyz')
+      for (const problem of Object.keys((ready.body.problems ?? {}) as object)) problems.add(problem)
+      const states = opened.map(async ({ body }) => {
+        const task = await stack.call('GET', `/v1/tasks/${(body.task as { id: string }).id}`, { token: on.token })
+        return task.body.state
+      })
+      return { tasks: new Set(await Promise.all(states)), lease: await ledger.state(bought.lease) }
+    },
+    ({ tasks, lease }) => !tasks.has('open') && lease === 'expired',
+    25,
+  )
+  expect([...problems]).toEqual([])
+  expect((await on.ask(report)).status).toBe(201)
+  expect([...(await on.beside.leasesByAccessor()).values()]).not.toContain(bought.lease)
+  // Not seconds later only because each task's end waited for the one before it.
+  const [record] = on.recordsOf(bought.lease).filter(({ event }) => event === 'lease.ended')
+  expect(Date.parse(String(record?.time))).toBeLessThan(bought.expiresAt + 8000)
+  await stack.restart('worker')
+  await stack.untilReady()
+}, 90_000)
 
 test('no worker: no_worker when no sweep has been seen; credentials die by their own lifetime', async () => {
   const { stack, ledger } = on

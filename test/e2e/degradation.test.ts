@@ -70,6 +70,36 @@ test('Redis hangs: 503 within a bounded wait, and what was begun is looked after
   expect((await on.ask(config)).status).toBe(201)
 })
 
+test('Redis nearly full: 503 while there is room left to end what is out; with room again everything goes on', async () => {
+  const { stack, ledger } = on
+  const bought = await buy(stack, on.token, on.task, config)
+  const used = Number(/used_memory:(\d+)/.exec(await ledger.redis.info('memory'))?.[1])
+  await ledger.redis.config('SET', 'maxmemory', `${Math.floor(used / 0.94)}`)
+  try {
+    await until(
+      () => stack.call('GET', '/readyz'),
+      ({ status }) => status === 503,
+    )
+    const held = await ledger.leaseIds()
+    for (const asked of [config, report]) {
+      const refused = await on.expectNothing(asked, 'ledger_unavailable')
+      expect(refused.body.detail).toMatch(/maxmemory/)
+      expect(on.recordsOfRequest(refused)).toEqual([])
+    }
+    expect(await ledger.leaseIds()).toEqual(held)
+    const ready = await stack.call('GET', '/readyz')
+    expect(ready.body).toMatchObject({ problems: { ledger_unavailable: expect.stringContaining('maxmemory') } })
+    const released = await stack.call('DELETE', `/v1/leases/${bought.lease}`, { token: on.token })
+    expect(released.body).toMatchObject({ receipt: { outcome: 'confirmed', evidence: 'probe_dead' } })
+    expect(on.eventsOf(bought.lease)).toEqual(['lease.reserved', 'lease.issued', 'lease.ending', 'lease.ended'])
+    expect([...(await on.beside.leasesByAccessor()).values()]).not.toContain(bought.lease)
+  } finally {
+    await ledger.redis.config('SET', 'maxmemory', '0')
+    await stack.untilReady()
+  }
+  expect((await on.ask(config)).status).toBe(201)
+}, 60_000)
+
 test('a provider down: 503 after its time-out, then at once; revocations wait and retry; others go on', async () => {
   const { stack, beside } = on
   const bought = await buy(stack, on.token, on.task, config)

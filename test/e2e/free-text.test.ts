@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { canonicalJson, type Json } from '../../src/core/canonical-json.js'
 import { type Stack, startStack } from '../support/stack.js'
-import { expectProblem, openTask } from '../support/wire-checks.js'
+import { expectProblem, lookIntoLedger, openTask } from '../support/wire-checks.js'
 
 let stack: Stack
 let token: string
@@ -103,4 +103,20 @@ describe('free text over the wire', () => {
       expectProblem(answer, { status: 400, code: 'invalid_request', field: 'resource' })
     }
   })
+})
+
+test('a token that somebody pasted into a purpose or a reason is kept nowhere', async () => {
+  const [pasted, leaked] = [`ghp_${'a1B2'.repeat(9)}`, `hvs.${'c3D4'.repeat(8)}`]
+  const opened = await stack.call('POST', '/v1/tasks', { token, body: { purpose: `push with ${pasted}` } })
+  expect(opened.body.task).toMatchObject({ purpose: 'push with [redacted:github_token]' })
+  const { id } = opened.body.task as { id: string }
+  const operator = await stack.operatorToken()
+  const body = { target: { task: id }, reason: `${leaked} was leaked` }
+  expect(await stack.call('POST', '/v1/revocations', { token: operator, body })).toMatchObject({ status: 202 })
+  const ordered = stack.auditRecords().find((one) => one.event === 'revocation.ordered')
+  expect(ordered?.reason).toBe('[redacted:vault_token] was leaked')
+  const ledger = lookIntoLedger(stack)
+  const kept = JSON.stringify([stack.auditRecords(), await ledger.redis.hgetall(ledger.key(`t:${id}`))])
+  ledger.close()
+  expect([kept.includes(pasted), kept.includes(leaked)]).toEqual([false, false])
 })

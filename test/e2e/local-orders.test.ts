@@ -1,7 +1,8 @@
 // The commands of locks and orders: against a broker, and on its host while single sign-on is down.
+import { spawnSync } from 'node:child_process'
 import { userInfo } from 'node:os'
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
-import { type Stack, startStack } from '../support/stack.js'
+import { hallpassProgram, type Stack, startStack } from '../support/stack.js'
 import { stackPolicies } from '../support/stack-settings.js'
 import { buy, expectProblem, type LedgerView, lookIntoLedger, openTask, report, until } from '../support/wire-checks.js'
 
@@ -135,6 +136,38 @@ test('--local locks and revokes without a token, an issuer or a running broker, 
   const counts = await ledger.redis.hgetall(ledger.key('locked'))
   expect(counts).toEqual({ [`account=${account}`]: '1', 'all=true': '1' })
 }, 120_000)
+
+test('two --local commands at once both act, each on record in a chain of its own', async () => {
+  const lockOne = (name: string) =>
+    stack.run('lock', 'add', 'principal', `ci:${name}`, '--reason', name, '--local', '--output', 'json')
+  const ran = await Promise.all(['one', 'two', 'three'].map(lockOne))
+  expect(ran.map(({ code, stderr }) => ({ code, stderr }))).toEqual(ran.map(() => ({ code: 0, stderr: '' })))
+  const records = stack
+    .auditRecords()
+    .filter(({ event, reason }) => event === 'lock.set' && /^(one|two|three)$/.test(`${reason}`))
+  expect(records).toHaveLength(3)
+  for (const { chain } of records) expect(chain).toMatch(/^test-local(-[2-9])?$/)
+}, 60_000)
+
+const canFillDisk = spawnSync('prlimit', ['--version']).status === 0
+
+;(canFillDisk || process.env.HALLPASS_REQUIRE_REAL === '1' ? test : test.skip)(
+  '--local on a full disk ends all the same, and says that it is not on record',
+  async () => {
+    const words = ['lock', 'add', 'principal', 'ci:full', '--reason', 'the disk is full', '--local']
+    const env = { ...process.env, HALLPASS_CONFIG: stack.configFile }
+    const ran = spawnSync('prlimit', ['--fsize=1', process.execPath, hallpassProgram, ...words], {
+      env,
+      encoding: 'utf8',
+    })
+    expect({ code: ran.status, stderr: ran.stderr }).toMatchObject({
+      code: 6,
+      stderr: expect.stringMatching(/audit_unavailable[\s\S]*holds all the same; it is not on record/),
+    })
+    expect(await ledger.redis.hget(ledger.key('locked'), 'principal=ci:full')).toBe('1')
+  },
+  60_000,
+)
 
 test('--local only shrinks: there is no lock to remove with it', async () => {
   expect((await stack.run('lock', 'remove', `lock_${'0'.repeat(26)}`, '--local')).code).toBe(2)

@@ -57,6 +57,11 @@ test('a lease that a new policy forbids is revoked at once, and the policy that 
     /of [0-9]+ decisions of this broker in the last day: [1-9][0-9]* would lose, 0 would gain/,
   )
   expect(asked.stdout).toMatch(/would lose +ci:1296269 .* permit → deny/)
+  const asJson = await asOperator('policy', 'check', '--config', config, '--against', stack.url, '--output', 'json')
+  expect(JSON.parse(asJson.stdout)).toMatchObject({
+    problems: expect.any(Array),
+    against: { live: 2, would_end: [{ lease: read.lease }] },
+  })
   const live = ['policy', 'simulate', '--config', stack.configFile, '--candidate', candidate, '--live']
   expect((await asOperator(...live, '--fail-on', 'gain')).code).toBe(0)
   const told = await asOperator(...live, '--output', 'json')

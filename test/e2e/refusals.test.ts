@@ -176,6 +176,24 @@ describe('what a known caller is refused', () => {
       { status: 400, code: 'invalid_request', field: 'ttl_seconds' },
       null,
     ],
+    [
+      'a declared value of the wrong type',
+      { action: 'database.migrate', resource: 'database:orders', context: { change_type: 7 } },
+      { status: 400, code: 'invalid_request', field: 'context.change_type' },
+      'request.refused',
+    ],
+    [
+      'a declared value that is no value',
+      { action: 'database.migrate', resource: 'database:orders', context: { change_type: ['data'] } },
+      { status: 400, code: 'invalid_request', field: 'context.change_type' },
+      'request.refused',
+    ],
+    [
+      'a declared value that the grant does not list',
+      { action: 'report.read', resource: repo, context: { ghp_0123456789abcdefABCDEF0123456789abcd: 'x' } },
+      { status: 400, code: 'invalid_request' },
+      'request.refused',
+    ],
   ]
   test.each(rows)('%s', async (_name, asked, refused, event, members = {}) => {
     const answer = await expectRefused(() => ask(asked), refused, event)
@@ -190,7 +208,9 @@ describe('what a known caller is refused', () => {
     }
     // With the task it would be bought in, the same.
     const atOnce = await stack.call('POST', '/v1/tasks', { token, body: { purpose: 'x', credentials: [asked] } })
-    expect({ status: atOnce.status, code: atOnce.body.code }).toEqual({ status: refused.status, code: refused.code })
+    const field = refused.field === undefined ? {} : { field: `credentials.0.${refused.field}` }
+    expectProblem(atOnce, { status: refused.status, code: refused.code, ...field })
+    expect(JSON.stringify([...recordOf(answer), ...recordOf(atOnce)])).not.toContain('ghp_')
     if (refused.status === 403) expect(atOnce.body.decisions).toHaveLength(1)
   })
 

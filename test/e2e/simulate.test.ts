@@ -86,6 +86,8 @@ test('a candidate against what was recorded, by the call and by the command', as
   expect(await stack.run(...command)).toMatchObject({ code: 2, stderr: expect.stringMatching(/say what to simulate/) })
 })
 
+const never = 'forbid (principal, action == Action::"report.read", resource) when { context.task.depth < 0 };'
+
 test('one request; a candidate that is none names file and line; whoever may not is told so', async () => {
   const request = { principal, ...deploy }
   expect(await simulate({ request, policies: { 'main.cedar': without } })).toMatchObject({
@@ -104,7 +106,14 @@ test('one request; a candidate that is none names file and line; whoever may not
   const intern = await stack.operatorToken({ groups: ['interns'] })
   expectProblem(await simulate({ request }, intern), { status: 403, code: 'not_permitted' })
   expectProblem(await simulate({ request }, token), { status: 403, code: 'not_permitted' })
-  const large = await simulate({ request, policies: { 'main.cedar': '// '.repeat(30_000) } })
+  // A folder of some hundred policies, and one that is too much.
+  const folder = Array.from({ length: 600 }, (_, i) => `// ${'x'.repeat(100)}\n@id("p${i}") ${never}\n`).join('')
+  expect(folder.length).toBeGreaterThan(64 << 10)
+  expect(await simulate({ request, policies: { 'main.cedar': without, 'more.cedar': folder } })).toMatchObject({
+    status: 200,
+    body: { change: 'loss' },
+  })
+  const large = await simulate({ request, policies: { 'main.cedar': '// '.repeat(400_000) } })
   expectProblem(large, { status: 413, code: 'too_large' })
 })
 

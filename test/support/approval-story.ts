@@ -96,7 +96,12 @@ export async function wantedBy(work: Promise<unknown>): Promise<Approval> {
 export const ask = (story: Story, caller: Caller, task: Task, over: Parameters<typeof asking>[0] = {}) =>
   wantedBy(story.buy(caller, task, shipping(over)))
 
-export async function answer(story: Story, id: string, who: Caller, vote: 'approve' | 'deny' = 'approve') {
+export async function answer(
+  story: Pick<Story, 'parts'>,
+  id: string,
+  who: Caller,
+  vote: 'approve' | 'deny' = 'approve',
+) {
   const found = await story.parts.ledger.findApproval(id)
   if (!found) throw new Error(`no approval ${id}`)
   return await answerApproval(story.parts, who, found, { vote, reason: `${who.principal.subject} says so` })

@@ -21,10 +21,7 @@ should_be_dead(rec.provider, ARGV[1], nil)
 local receipt = cjson.encode({ outcome = 'failed', evidence = 'none', at = now })
 redis.call('HSET', key, 'state', 'abandoned', 'reason', 'abandoned', 'actor', ARGV[2], 'receipt', receipt, 'ended', now)
 redis.call('PEXPIRE', key, math.max(DAY, natural_end - now + DAY))
-local task = T .. 't:' .. rec.chain[1]
-if redis.call('HINCRBY', task, 'live', -1) <= 0 and redis.call('HGET', task, 'state') == 'ended' then
-  for _, part in ipairs({ '', ':l', ':c', ':i' }) do redis.call('PEXPIRE', task .. part, DAY) end
-end
+count_off_task(rec.chain[1])
 count_orders(lease[4], 'failed', -1)
 if redis.call('HSETNX', key, 'answered', 1) == 1 then count_orders(lease[4], 'done', 1) end
 redis.call('PUBLISH', ARGV[3], ARGV[1])

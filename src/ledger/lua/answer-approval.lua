@@ -7,7 +7,8 @@ local key = T .. 'a:' .. ARGV[1]
 local rec, state, expires, answers = unpack(redis.call('HMGET', key, 'rec', 'state', 'expires', 'n'))
 if not rec then return { 'not_found' } end
 local mine = redis.call('HGET', key, 'v:' .. a.person)
-if mine and cjson.decode(mine).vote == a.vote then return { 'again' } end
+-- The same answer once more may be the one that is enough by now: who counts can have changed since.
+if mine and cjson.decode(mine).vote == a.vote and a.state == state then return { 'again' } end
 if state ~= 'pending' then return { 'late', state } end
 local bound = cjson.decode(rec).bound
 if tonumber(expires) <= now or closed_task(bound.chain, now) then return { 'late', 'expired' } end
@@ -26,7 +27,11 @@ end
 if a.state == 'denied' then
   redis.call('ZREM', T .. 'due:approvals', ARGV[1])
   redis.call('HSET', key, 'why', 'voted')
-  if a.cooldownMs > 0 then redis.call('SET', T .. 'ac:' .. a.cooldownKey, 1, 'PX', a.cooldownMs) end
+  if a.cooldownMs > 0 then
+    redis.call('SET', T .. 'ac:' .. a.cooldownKey, 1, 'PX', a.cooldownMs)
+    redis.call('HINCRBY', T .. 'an:' .. a.flagKey, 'n', 1)
+    redis.call('PEXPIRE', T .. 'an:' .. a.flagKey, a.cooldownMs)
+  end
   redis.call('SET', T .. 'ad:' .. a.flagKey, 1, 'PX', DAY)
 end
 redis.call('HSET', key, 'v:' .. a.person, ARGV[3], 'state', a.state)

@@ -16,6 +16,9 @@ if prior then
   end
 end
 local cooling = redis.call('PTTL', T .. 'ac:' .. a.cooldown)
+-- Denied three times, with whatever was declared: another branch name is no other question.
+local denials = T .. 'an:' .. a.flag
+if tonumber(redis.call('HGET', denials, 'n') or 0) >= 3 then cooling = math.max(cooling, redis.call('PTTL', denials)) end
 if cooling > 0 then return { 'denied', cooling } end
 local waiting = T .. 'h:' .. a.account .. ':a'
 if redis.call('ZCOUNT', waiting, '(' .. now, '+inf') >= a.pending then

@@ -3,7 +3,7 @@
 -- ARGV[6] the sequence that Redis must have, ARGV[7] 1 after a replay: what was lost is back
 -- Returns { 'lost', incarnation or '', its successor or '', wal }
 --   | { 'behind', wal, 1 when it went back, else 0: the sequence alone is behind, last known beat ms or '' }
---   | { 'ok', now, { instance, beaten at, … }, why an operator has to resume it or '', turn }
+--   | { 'ok', now, { instance, beaten at, … }, why an operator has to resume it or '', turn, percent of its memory in use }
 local now = now_ms()
 local mine = redis.call('HMGET', T .. 'wal', ARGV[1], ARGV[1] .. '/n', ARGV[1] .. '/t')
 local wal, turn = tonumber(mine[1]) or 0, tonumber(mine[2]) or 0
@@ -21,4 +21,13 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', T .. 'instances', '-inf', now 
   redis.call('ZREM', T .. 'instances', gone)
   redis.call('HDEL', T .. 'wal', gone, gone .. '/n', gone .. '/t')
 end
-return { 'ok', now, redis.call('ZRANGEBYSCORE', T .. 'instances', now - 20000, '+inf', 'WITHSCORES'), redis.call('GET', T .. 'paused') or '', turn }
+
+-- 0 where it has no limit, or where its user may not ask.
+local function memory_in_use()
+  local info = redis.pcall('INFO', 'memory')
+  if type(info) ~= 'string' then return 0 end
+  local used, most = string.match(info, 'used_memory:(%d+)'), tonumber(string.match(info, 'maxmemory:(%d+)'))
+  return used and most and most > 0 and math.floor(tonumber(used) * 100 / most) or 0
+end
+local others = redis.call('ZRANGEBYSCORE', T .. 'instances', now - 20000, '+inf', 'WITHSCORES')
+return { 'ok', now, others, redis.call('GET', T .. 'paused') or '', turn, memory_in_use() }

@@ -1,21 +1,29 @@
 -- Orders the end of up to 200 leases. Only shrinks, so it must run when Redis is out of memory: its first write is HDEL.
--- KEYS[1] tag. ARGV[1] JSON { leases, reason, actor, revocation, mintOver, forced, bulk: rank, where nobody waits for them }
+-- KEYS[1] tag. ARGV[1] JSON { leases, reason, actor, revocation, mintOver, forced, bulk: rank, where nobody waits for them,
+--   rules: hash of the changed rules on whose account they end }
 -- Returns { { { lease, provider, attempts }, … }, { { lease, principal, account, task }, … } }: those that there is something to do
 -- for at once, and those that nobody had ordered to end for this reason before.
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
 local ready, told = {}, {}
+local counts = a.rules and redis.call('HGET', T .. 'rules', 'current') == a.rules
 redis.call('HDEL', T .. 'locked', '')
 for _, id in ipairs(a.leases) do
   local key = T .. 'l:' .. id
   local lease = redis.call('HMGET', key, 'state', 'mint', 'rec', 'tries', 'rev', 'answered', 'expires', 'reason', 'actor')
   local state = lease[1]
+  -- Told to wait for its natural end, and now by force: whoever thought to be through with it has to wait again.
+  local again = a.forced and lease[6] and not ended_states[state]
+  if again then
+    redis.call('HDEL', key, 'answered')
+    count_orders(lease[5], 'done', -1)
+  end
   -- A lease can belong to several orders, and each of them has to get to its end.
   if a.revocation and state and not string.find(lease[5] or '', a.revocation, 1, true) then
     redis.call('HSET', key, 'rev', lease[5] and (lease[5] .. ',' .. a.revocation) or a.revocation)
     redis.call('ZADD', T .. 'rev:' .. a.revocation .. ':l', now, id)
     keep(T .. 'rev:' .. a.revocation .. ':l', DAY * 2)
-    if ended_states[state] or lease[6] then count_orders(a.revocation, 'done', 1) end
+    if ended_states[state] or (lease[6] and not again) then count_orders(a.revocation, 'done', 1) end
   end
   if state and not ended_states[state] then
     local rec = cjson.decode(lease[3])
@@ -56,4 +64,6 @@ for _, id in ipairs(a.leases) do
     end
   end
 end
+-- Counted with the end itself: where whoever ended them is killed behind it, the brake still knows of them.
+if counts and #told > 0 then redis.call('HINCRBY', T .. 'rules', 'ended', #told) end
 return { ready, told }

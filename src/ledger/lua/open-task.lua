@@ -1,9 +1,10 @@
 -- Opens a task. KEYS[1] tag.
--- ARGV[1] JSON { task, fields, chain, holders: [[id, kind, windowMs]], account, session, ttlMs, openTasks, rate?, beatMs?, firstBeatMs?, idem?, body?, parent?, delegation? }
+-- ARGV[1] JSON { task, fields, chain, holders: [[id, kind, windowMs]], account, session, ttlMs, openTasks, rate?, beatMs?, firstBeatMs?, idem?, body?, parent?, delegation?, notAfter? }
 -- Returns { 'ok', opened_at, expires_at } | { 'again', task, body } | { 'rate', ms } | { 'quota' } | { 'closed' }
---   | { 'opened', task }: the delegation opened that one | { 'no_delegation' }
+--   | { 'opened', task }: the delegation opened that one | { 'no_delegation' } | { 'late', now }: who asked has given up
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
+if a.notAfter and now > a.notAfter then return { 'late', now } end
 if a.idem then
   local prior = redis.call('HMGET', T .. 'i:' .. a.idem, 'task', 'body')
   if prior[1] then return { 'again', prior[1], prior[2] } end

@@ -235,6 +235,16 @@ local function should_be_dead(provider, lease, since)
   end
 end
 
+-- One lease less; after the last one an ended task goes a day later. One that Redis has lost is not begun here: who replays it
+-- would find it there, and leave it as it is.
+local function count_off_task(id)
+  local task = T .. 't:' .. id
+  if redis.call('EXISTS', task) == 0 then return end
+  if redis.call('HINCRBY', task, 'live', -1) <= 0 and redis.call('HGET', task, 'state') == 'ended' then
+    for _, part in ipairs({ '', ':l', ':c', ':i' }) do redis.call('PEXPIRE', task .. part, DAY) end
+  end
+end
+
 -- Redis has forgotten the lease, and with it the state that it was counted in: put right once nothing is due any more.
 local function forget_counted(provider, lease)
   should_be_dead(provider, lease, nil)

@@ -1,9 +1,10 @@
 -- Writes the lease before anything is minted (I2), if the world is still as it was decided upon (I8). KEYS[1] tag.
 -- ARGV[1] JSON { lease, versions, counts: [{ of, min, max }], holders: [[id, kind, windowMs]], ttlMs, timeoutMs, incarnation, sweptWithin, idem, body,
 --   instance?, acked, turn, sequence (beat-instance.lua), capacity: { key, leases }, limits: { task, account, provider }, locks: [target],
---   approval?: { id, answers } }, ARGV[2] the record as it is stored
+--   approval?: { id, answers }, notAfter? }, ARGV[2] the record as it is stored
 -- Returns { 'ok', now, expires_at } | { 'rolled_back' } | { 'no_worker' } | { 'exists' } | { 'again', lease, body }
 --   | { 'approval', state } | { 'closed', task } | { 'locked', target } | { 'version' } | { 'quota', which, retry after s }
+--   | { 'late', now }: who asked has given up
 local a = cjson.decode(ARGV[1])
 local rec = cjson.decode(ARGV[2])
 local now = now_ms()
@@ -11,6 +12,7 @@ local key = T .. 'l:' .. a.lease
 local task = T .. 't:' .. rec.chain[1]
 local due = T .. 'due:' .. rec.provider
 
+if a.notAfter and now > a.notAfter then return { 'late', now } end
 local signs = redis.call('MGET', T .. 'incarnation', T .. 'swept', T .. 'paused')
 -- Paused: it went back to an old snapshot, and an operator has not resumed it.
 if signs[1] ~= a.incarnation or signs[3] then return { 'rolled_back' } end
@@ -67,6 +69,8 @@ end
 local mint_until = math.min(now + a.timeoutMs + 5000, expires + 2000)
 redis.call('HSET', key, 'state', 'reserved', 'expires', expires, 'mint', mint_until, 'rec', ARGV[2])
 redis.call('ZADD', due, mint_until, a.lease)
+-- Who has no such provider in its configuration any more looks after its leases all the same.
+redis.call('SADD', T .. 'providers', rec.provider)
 if a.instance then
   local sequence, turn = math.max(tonumber(turns[1] or 0), a.sequence), math.max(tonumber(turns[2] or 0), a.turn)
   redis.call('HSET', T .. 'wal', a.instance, sequence, a.instance .. '/n', turn)

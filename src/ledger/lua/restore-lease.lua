@@ -5,6 +5,7 @@
 -- ARGV[1] JSON { lease, expires, reserved, issued?, handle?, out?, idem?, body?, end?: { state, over, reason, actor, receipt,
 --   attempts, at } }, ARGV[2] the record as it is stored
 -- Returns 'restored' | 'exists' | 'ended' (another instance's replay knows that it is over)
+--   | { 'ordered', order }: restored, and another instance's replay knows that its end was ordered
 local a = cjson.decode(ARGV[1])
 local rec = cjson.decode(ARGV[2])
 local now = now_ms()
@@ -28,6 +29,7 @@ if a.idem then
 end
 if not over and redis.call('EXISTS', T .. 'ended:' .. a.lease) == 1 then return 'ended' end
 redis.call('HSET', key, 'expires', a.expires, 'rec', ARGV[2])
+redis.call('SADD', T .. 'providers', rec.provider)
 if a.issued then redis.call('HSET', key, 'issued', a.issued, 'handle', a.handle, 'out', a.out) end
 if fin then
   redis.call('HSET', key, 'reason', fin.reason, 'actor', fin.actor, 'receipt', fin.receipt, 'tries', fin.attempts)
@@ -48,7 +50,8 @@ elseif a.issued then
   redis.call('HSET', key, 'state', 'active')
   redis.call('ZADD', due, a.expires, a.lease)
 else
-  redis.call('HSET', key, 'state', 'reserved', 'mint', now)
+  -- What was noted of it while it was minted is lost with the ledger: that nothing is known of it proves nothing.
+  redis.call('HSET', key, 'state', 'reserved', 'mint', now, 'lost', 1)
   redis.call('ZADD', due, now, a.lease)
 end
 local counts_as = a.issued and 'active' or 'reserved'
@@ -81,4 +84,5 @@ if held then
     keep(h .. ':g', left + 2 * DAY)
   end
 end
-return 'restored'
+local order = not over and redis.call('GET', T .. 'ending-of:' .. a.lease)
+return order and { 'ordered', order } or 'restored'

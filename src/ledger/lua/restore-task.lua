@@ -5,6 +5,8 @@ local a = cjson.decode(ARGV[1])
 local now = now_ms()
 local key = T .. 't:' .. a.task
 if redis.call('EXISTS', key) == 1 then return 0 end
+-- Another instance's replay knows that it has ended, and came first.
+a.outcome = a.outcome or redis.call('GET', T .. 'ended-task:' .. a.task) or nil
 local live = 0
 for _, lease in ipairs(redis.call('SMEMBERS', key .. ':l')) do
   local state = redis.call('HGET', T .. 'l:' .. lease, 'state')

@@ -30,9 +30,10 @@ local function is_meant(id, fields)
   if not state or ended_states[state] then return nil end
   if m.state and m.state ~= 'live' and m.state ~= state then return nil end
   if m.lease and m.lease ~= id then return nil end
-  local issued = tonumber(fields[3])
-  if m.issuedAfter and not (issued and issued > m.issuedAfter) then return nil end
-  if m.issuedBefore and not (issued and issued < m.issuedBefore) then return nil end
+  -- One whose mint is still running will have been issued after any time that is named now.
+  local issued = tonumber(fields[3]) or math.huge
+  if m.issuedAfter and issued <= m.issuedAfter then return nil end
+  if m.issuedBefore and issued >= m.issuedBefore then return nil end
   local rec = cjson.decode(fields[2])
   if m.action and rec.action ~= m.action then return nil end
   if m.resource and rec.resource ~= m.resource then return nil end

@@ -11,7 +11,6 @@ local state = ARGV[3]
 redis.call('HDEL', key, 'by', 'until', 'mint', 'handed')
 if ARGV[8] == '1' and (tonumber(lease[6]) or 0) > 0 then redis.call('HINCRBY', key, 'tries', -1) end
 if ended_states[state] then
-  local task = T .. 't:' .. rec.chain[1]
   redis.call('ZREM', due, ARGV[1])
   local kept = (state == 'released' or state == 'abandoned') and tonumber(lease[3]) > now
   if kept then
@@ -28,9 +27,7 @@ if ended_states[state] then
   end
   redis.call('HSET', key, 'state', state, 'receipt', ARGV[4], 'ended', now)
   redis.call('PEXPIRE', key, math.max(DAY, tonumber(lease[3]) - now + DAY))
-  if redis.call('HINCRBY', task, 'live', -1) <= 0 and redis.call('HGET', task, 'state') == 'ended' then
-    for _, part in ipairs({ '', ':l', ':c', ':i' }) do redis.call('PEXPIRE', task .. part, DAY) end
-  end
+  count_off_task(rec.chain[1])
 else
   redis.call('ZADD', due, tonumber(ARGV[5]), ARGV[1])
   redis.call('HSET', key, 'state', state, 'receipt', ARGV[4])

@@ -2,6 +2,7 @@
 // has an account of its own, so that everything of it is found again.
 import { randomBytes } from 'node:crypto'
 import { pause, report } from '../wire-checks.js'
+import { problemsUnderBan, whileBanned } from './changed-rules.js'
 import type { Ground, Mortal } from './ground.js'
 
 export interface Run {
@@ -149,6 +150,16 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     const target = { task: task.slice('/v1/tasks/'.length) }
     await withDeathOfServe(ground, 'force-revoke ledger.createRevocation:after', () => order(ground, run, target))
     await whileAlive(ground, 'worker', 3)
+  },
+  async 'rules changed'(ground, run) {
+    const task = await open(ground, run, { ttl_seconds: 90 })
+    const [banned, permitted] = await buyBoth(ground, run, task, 90)
+    if (banned === undefined || permitted === undefined) throw new Error('nothing to be judged was bought')
+    await whileBanned(ground, run.account.slice('ci:'.length), async () => {
+      run.problems.push(...(await problemsUnderBan(ground, run.token, { banned, permitted })))
+    })
+    run.ended.set(banned, Date.now())
+    await complete(ground, run, task)
   },
 }
 

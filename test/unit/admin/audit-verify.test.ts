@@ -2,7 +2,6 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { verifyAudit } from '../../../src/admin/audit-verify.js'
-import { ledgerUnavailable } from '../../../src/ledger/unavailable.js'
 import { publicPart } from '../../../src/signing/file-keyset.js'
 import { readKeyFile } from '../../../src/signing/key-file.js'
 import { type AuditGround, appendMany, createAuditGround, readFileLines, writeFileLines } from '../audit/chains.js'
@@ -57,35 +56,6 @@ describe('audit verify', () => {
     const output = capture()
     expect(await verifyAudit({ directory: join(chain, '..'), keysDirectory: keysDirectory() }, output)).toBe(1)
     expect(output.texts[0]).toMatch(/^BROKEN: .*\none-serve\/1.jsonl:3: record 3: .*record 3 is missing/)
-  })
-
-  test('against the ledger a cut of the end shows, and a chain that is gone; its absence is said and is no verdict', async () => {
-    const chain = await ground.copy()
-    const file = join(chain, '1.jsonl')
-    const lines = await readFileLines(file)
-    await writeFileLines(file, lines.slice(0, 4))
-    await rm(join(chain, 'checkpoints.jsonl'))
-    const directory = join(chain, '..')
-    const keys = { directory, keysDirectory: keysDirectory() }
-    const reflects = (...chains: [string, number][]) => ({
-      ledger: { reflected: async () => new Map(chains), own: ['one-serve', 'one-worker'] },
-    })
-    // By the files alone nothing is missing.
-    expect(await verifyAudit(keys, capture())).toBe(0)
-    const output = capture()
-    expect(await verifyAudit({ ...keys, ...reflects(['one-serve', 5], ['two-serve', 9]) }, output)).toBe(1)
-    expect(output.texts[0]).toContain(
-      'one-serve/1.jsonl:5: record 5: the records from 5 to 5, of which the ledger knows',
-    )
-    expect(output.texts[0]).toContain('note: the ledger knows the chain two-serve up to record 9, and it is not here')
-    const gone = capture()
-    expect(await verifyAudit({ ...keys, ...reflects(['one-serve', 4], ['one-worker', 2]) }, gone)).toBe(1)
-    expect(gone.texts[0]).toContain('one-worker:0: record 1: the ledger knows the chain one-worker up to record 2')
-    const intact = capture()
-    expect(await verifyAudit({ ...keys, ...reflects(['one-serve', 3]) }, intact)).toBe(0)
-    expect(intact.texts[0]).toContain('note: one-serve: the ledger knows of record 3; 1 records come after it')
-    const away = { reflected: () => Promise.reject(ledgerUnavailable()), own: [] }
-    expect(await verifyAudit({ ...keys, ledger: away }, capture())).toBe(6)
   })
 
   test('goes on without keys, and says so; a directory that is not there ends with 1', async () => {

@@ -1,7 +1,10 @@
 import { appendFileSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { canonicalJson } from '../../../src/core/canonical-json.js'
+import { sha256Hex } from '../../../src/core/hash.js'
+import { keepPolicySet } from '../../../src/policy/kept-sets.js'
 import { runHallpass } from '../../support/command-line.js'
 import { type ExampleFolder, exampleEnv, writeExample } from '../../support/example-config.js'
 
@@ -162,6 +165,47 @@ describe('policy explain', () => {
       exitCode: 2,
       stderr: 'hallpass: --principal: expected ISSUER:SUBJECT, not "prod"\n',
     })
+  })
+
+  test('of a recorded decision: by the groups, the bounds and the policies of then', async () => {
+    const files = {
+      'main.cedar': `\n@id("of-then")\npermit (principal in Group::"deployers", action == Action::"config.read", resource);`,
+    }
+    const hash = sha256Hex(canonicalJson(files))
+    const { reason: _, ...base } = outsideCeiling
+    const subject = 'spiffe://prod.acme.example/ns/ci/sa/gone'
+    const principal = { ...base.input.principal, id: `prod:${subject}`, subject }
+    const decision = {
+      ...base,
+      effect: 'permit',
+      policies: ['of-then'],
+      policySet: hash,
+      ancestors: [],
+      input: { ...base.input, principal, action: 'config.read' },
+      standing: { groups: ['deployers'], access: 'read' },
+      bounds: {
+        ttlSeconds: 120,
+        minTtlSeconds: 2,
+        binding: 'none',
+        require: { approval: null, binding: null, maxTtlSeconds: null },
+      },
+    }
+    const audit = await auditOf(decision)
+    const told = () =>
+      runHallpass(['policy', 'explain', base.id, '--audit', audit, '--config', example.file], {
+        environment: exampleEnv,
+      })
+    await keepPolicySet(join(audit, 'one'), { hash, files })
+    const { exitCode, stdout } = await told()
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^permitted: config\.read /) })
+    expect(stdout).toContain('  of-then  main.cedar:2\n')
+    expect(stdout).toMatch(/yes +principal in Group::"deployers" +principal: ".*", groups: \["deployers"\]/)
+    expect(stdout).toContain(`note: prod:${subject} was in deployers then, and is in no group now`)
+    expect(stdout).toContain("Lifetime: asked 300 s → the task's deadline 120 s")
+    expect(stdout).toContain('files and lines are its own')
+    // Where the set is not kept those in force stand in, and that is said.
+    await rm(join(audit, 'one', 'policy-sets'), { recursive: true })
+    expect((await told()).stdout).toMatch(/since that one is missing here[\s\S]*agents-read-config/)
   })
 
   test('of a decision below others: what is told is of the caller alone, and why it was denied', async () => {

@@ -36,7 +36,7 @@ describe('policy test', () => {
   test("the operator's example: every policy is determined by some case", async () => {
     const { exitCode, stdout, stderr } = await run(['--coverage-min', '100'])
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
-    expect(stdout).toMatch(/22 ok, 0 failed; coverage 100 % \(11 of 11 policies\), set [0-9a-f]{64}\n$/)
+    expect(stdout).toMatch(/26 ok, 0 failed; coverage 100 % \(11 of 11 policies\), set [0-9a-f]{64}\n$/)
     expect(stdout).toContain('whoever migrated a database in this session does not deploy')
   })
 
@@ -44,6 +44,15 @@ describe('policy test', () => {
     const { exitCode, stdout } = await run(['--coverage-min', '100'], 'config/hallpass.yaml')
     expect(exitCode).toBe(0)
     expect(stdout).toContain('coverage 100 % (8 of 8 policies)')
+  })
+
+  test('the example of the documents, by that configuration', async () => {
+    const [, example = ''] =
+      /```yaml\n(# policies\/deploy\.tests\.yaml\n[^`]*)```/.exec(readFileSync('docs/policies.md', 'utf8')) ?? []
+    writeFileSync(tests, example)
+    const { exitCode, stdout, stderr } = await run([tests], 'config/hallpass.yaml')
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+    expect(stdout).toContain('4 ok, 0 failed')
   })
 
   // A case that could not fail would show nothing: each policy is taken out, and some case must notice.
@@ -80,7 +89,7 @@ describe('policy test', () => {
     expect(stdout).toMatch(/FAIL .*main\.tests\.yaml:28: an agent queries/)
     expect(stdout).toContain('no case determines agents-query-orders')
     const json = JSON.parse((await run(['--output', 'json'])).stdout)
-    expect(json).toMatchObject({ passed: 21, failed: 1, coverage: { percent: 90, determined: 10, policies: 11 } })
+    expect(json).toMatchObject({ passed: 25, failed: 1, coverage: { percent: 90, determined: 10, policies: 11 } })
     expect(json.coverage.missed).toEqual([
       { id: 'agents-query-orders', file: expect.stringMatching(/main\.cedar$/), line: 12 },
     ])
@@ -91,6 +100,43 @@ describe('policy test', () => {
         seen: { effect: 'permit', ttl_seconds: 300, offer: 'agents-query-orders' },
       },
     ])
+  })
+
+  test('a chain: approvals add up, the least lifetime counts, and each above is judged by what itself holds', async () => {
+    const agent = (name: string) => `{ issuer: prod, subject: "spiffe://prod.acme.example/agent/web/${name}" }`
+    const query = (above: string, expected: string) =>
+      oneCase(
+        `principal: ${agent('helper')}\n    above: [ { principal: ${agent('fixer')}${above} } ]\n    request: { action: config.read, resource: "database:orders" }`,
+        expected,
+      )
+    writeFileSync(
+      join(example.folder, 'policies', 'chain.cedar'),
+      `@id("fixer-asks") @approval("dba:1") @max_ttl("1m")
+permit (principal in Issuer::"prod", action == Action::"config.read", resource)
+when { principal has agent && principal.agent == "fixer" && context.account.granted.contains("database.query") };
+@id("not-without") forbid (principal, action == Action::"config.read", resource)
+when { principal has agent && principal.agent == "fixer" && !context.account.granted.contains("database.query") };
+@id("depth-is-counted") forbid (principal, action == Action::"config.read", resource) when { context.task.depth != 1 };
+`,
+    )
+    const plain =
+      '@id("agents-read-config")\npermit (principal in Issuer::"prod", action == Action::"config.read", resource is Database)'
+    change(
+      join(example.folder, 'policies', 'main.cedar'),
+      plain,
+      `${plain} when { principal has agent && principal.agent == "helper" }`,
+    )
+    const granted = ', granted: { account: [ { action: database.query, resource: "database:orders" } ] }'
+    writeFileSync(
+      tests,
+      query(
+        granted,
+        '{ effect: approval_required, approval: "dba:1", ttl: 1m, policies: [ agents-read-config, fixer-asks ] }',
+      ),
+    )
+    expect(await run()).toMatchObject({ exitCode: 0, stderr: '' })
+    writeFileSync(tests, query('', '{ effect: deny, reason: forbidden, policies: [ not-without ] }'))
+    expect(await run()).toMatchObject({ exitCode: 0, stderr: '' })
   })
 
   test('a coverage below what was asked for fails, though every case is ok', async () => {
@@ -135,6 +181,30 @@ describe('policy test', () => {
       'an attribute of another type',
       oneCase('principal: { issuer: ci, subject: x, attributes: { repository_id: 1296269 } }'),
       /attributes\.repository_id: expected String, as the issuer gives it/,
+    ],
+    [
+      'somebody above of an unknown issuer',
+      oneCase(`${deployer}\n    above: [ { principal: { issuer: nobody, subject: x } } ]`),
+      /:5: cases\[0\]\.above\[0\]\.principal\.issuer: nobody is not in issuers:/,
+    ],
+    [
+      'an operator above',
+      oneCase(`${deployer}\n    above: [ { principal: { issuer: staff, subject: olga } } ]`),
+      /above\[0\]\.principal\.issuer: staff is for operators, who open no task/,
+    ],
+    [
+      'a ceiling of what is not there',
+      oneCase(
+        `${deployer}\n    above: [ { principal: { issuer: ci, subject: x }, ceiling: [ { action: config.read, resource: "repo:acme/web" } ] } ]`,
+      ),
+      /above\[0\]\.ceiling\[0\]\.resource: "repo:acme\/web" is no database/,
+    ],
+    [
+      'somebody above an operator',
+      oneCase(
+        'principal: { issuer: staff, subject: olga }\n    request: { action: operate.view, resource: broker }\n    above: [ { principal: { issuer: ci, subject: x } } ]',
+      ),
+      /above: nobody stands above an operator/,
     ],
     [
       'an unknown action',
@@ -207,9 +277,9 @@ describe('policy test', () => {
     expect(code).toBeNull()
     signals.emit('SIGINT')
     const { exitCode, stdout, stderr } = await done
-    expect(stdout).toContain('22 ok, 0 failed')
+    expect(stdout).toContain('26 ok, 0 failed')
     expect(stderr).toContain('--- changed: running again')
-    expect(stdout).toContain('21 ok, 1 failed')
+    expect(stdout).toContain('25 ok, 1 failed')
     expect(exitCode).toBe(1)
   })
 })

@@ -28,3 +28,24 @@ describe('a delegation in words', () => {
     expect(delegated({ agent: 'reviewer' })).toContain('to agent reviewer, until')
   })
 })
+
+describe('changed rules in words', () => {
+  const rules = 'abcdef0123456789'
+  const said = (event: string, members: object) =>
+    wordsOf({ event, time: '2031-05-06T07:08:09Z', rules, live: 40, doomed: 30, ...members } as unknown as AuditEntry)
+
+  test('a lease that they ended: why, by which policies, and whose place in the chain it was refused at', () => {
+    const ended = { lease: 'lease_1', reason: 'forbidden', policies: ['frozen'], principal: 'ci:b' }
+    expect(said('lease.redecided', { ...ended, judged: 'ci:a' })).toBe(
+      'decided again lease_1 by changed rules abcdef012345: forbidden, judged as ci:a; policies: frozen',
+    )
+    expect(said('lease.redecided', { ...ended, judged: 'ci:b' })).not.toContain('judged as')
+  })
+
+  test('that they wait, and whose word let them', () => {
+    expect(said('rules.change_waits', { most: 20 })).toContain('30 of 40 live leases would end, 20 may without')
+    expect(said('rules.change_applied', { actor: 'staff:olga', reason: 'reviewed' })).toBe(
+      'ORDER apply rules abcdef012345 by staff:olga "reviewed": 30 of 40 live leases',
+    )
+  })
+})

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { candidatesOf, redact, redactPatterns, unpatternedSecrets } from '../../../src/audit/redaction.js'
+import { candidatesOf, redact, redactPatterns, redactTokens, unpatternedSecrets } from '../../../src/audit/redaction.js'
 
 const alphanumeric = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const of = (letters: string, min: number, max = min) =>
@@ -51,6 +51,8 @@ describe('what looks like a secret leaves', () => {
     ['git clone https://abcdefghij0123456789@github.com/acme/web', 'abcdefghij0123456789'],
     ['DB_PASSWORD=hunter2 ./run', 'hunter2'],
     ['{"client_secret": "s3cr3t value"}', 's3cr3t value'],
+    ['{"body":"{\\"password\\":\\"hunter2, too\\"}"}', 'hunter2'],
+    ['{"a":"{\\"b\\":\\"{\\\\\\"api_key\\\\\\" : \\\\\\"hunter2\\\\\\"}\\"}"}', 'hunter2'],
     ["api-key: 'abc'", 'abc'],
     ['mysql --password hunter2 -h db', 'hunter2'],
     ['vault login -token-file x; token => abc123', 'abc123'],
@@ -101,6 +103,12 @@ describe('what looks like a secret leaves', () => {
       expect(performance.now() - before).toBeLessThan(3000)
     }
   })
+})
+
+test('of what people write for people only tokens leave, not words about them', () => {
+  const token = `ghp_${'a1B2'.repeat(9)}`
+  expect(redactTokens(`token: expired, ${token} was leaked`)).toBe('token: expired, [redacted:github_token] was leaked')
+  expect(redactTokens('access key AKIAIOSFODNN7EXAMPLE, password rotated')).toContain('AKIAIOSFODNN7EXAMPLE')
 })
 
 describe('values that were issued', () => {

@@ -93,4 +93,15 @@ describe('a candidate', () => {
     expect(would.map(([lease]) => lease)).not.toContain(read.lease.id)
     expect(await outcomeOf(story, written.lease.id)).toEqual(stands)
   })
+
+  test('that would come after a change which waits: what that would end, it would end as well', async () => {
+    const { readFile } = await import('node:fs/promises')
+    const written = [await story.bought({ action: 'repo.write' }), await story.bought({ action: 'repo.write' })]
+    expect(await change(story, addPolicy(noWrites))).toMatchObject({ outcome: 'waiting' })
+    const waiting = await readFile(story.broker.policyFile, 'utf8')
+    const answer = await simulate(story.parts, story.operator(), { live: {}, policies: { 'main.cedar': waiting } })
+    const would = 'would_end' in answer ? answer.would_end.map(({ lease }) => lease) : []
+    for (const { lease } of written) expect(would).toContain(lease.id)
+    await change(story, removePolicy(noWrites))
+  })
 })

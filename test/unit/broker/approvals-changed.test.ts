@@ -101,6 +101,27 @@ describe('an approval', () => {
     await repeat(story.parts, given)
   })
 
+  test('does not count any more when the issuer would not vouch for one who agreed', async () => {
+    const given = await approved(story)
+    const parts = await under(config('audience: staff }', 'audience: staff, require: { sub: [olga, pete] } }'))
+    expect(await refusalOf(repeat(parts, given))).toMatchObject({ code: 'approval_required' })
+    expect(await lastOf(given.id)).toMatchObject({ code: 'approval_required', why: expect.stringMatching(/count/) })
+    expect(await story.parts.ledger.leasesOfTask(given.task.id)).toEqual([])
+    await repeat(story.parts, given)
+  })
+
+  test('is given by the same answer once more, where that is enough by now', async () => {
+    const caller = story.caller()
+    const task = await story.task(caller)
+    const { id } = await ask(story, caller, task)
+    await answer(story, id, aPerson('olga'))
+    const without = { parts: await under(config('"staff:olga", ', '')) }
+    expect((await answer(without, id, aPerson('rosa'))).state).toBe('pending')
+    expect((await answer(story, id, aPerson('rosa'))).state).toBe('approved')
+    expect(await lastOf(id)).toMatchObject({ event: 'approval.answered', actor: 'staff:rosa', state: 'approved' })
+    await exchange(story.parts, caller, task.id, shipping({ approval_id: id }), null)
+  })
+
   test('that does not count any more is asked for anew, and the old one is over for good', async () => {
     const given = await approved(story)
     const parts = await under(config('"staff:rosa", ', ''))
@@ -192,6 +213,12 @@ test('nobody acts below somebody whom the issuer would not vouch for any more', 
   const refused = await refusalOf(exchange(await require([helper]), helper, task.id, request, null))
   expect(refused).toMatchObject({ code: 'not_permitted', detail: expect.stringContaining(boss.principal.id) })
   expect(story.far.seen).toHaveLength(seen)
+  // Nor is anything opened there, or anybody asked.
+  const anew = await handOver(story, boss, await story.task(boss), toDelegate(helper), [pair])
+  const opening = { purpose: 'p', delegation: anew.delegation.id, credentials: [request] }
+  const opened = openTask(await require([helper]), helper, opening, null)
+  expect(await refusalOf(opened)).toMatchObject({ code: 'not_permitted' })
+  expect((await story.parts.ledger.findDelegation(anew.delegation.id))?.opened).toBeNull()
   expect((await exchange(await require([helper, boss]), helper, task.id, request, null)).lease.state).toBe('active')
 })
 

@@ -31,6 +31,10 @@ test('one answer of each is enough for all hops, and buys one lease in that task
     chain: [child.id, parent.id],
     requirements: [{ group: 'release', count: 2 }],
   })
+  expect(record.actors).toEqual([
+    { task: child.id, principal: helper.principal.id },
+    { task: parent.id, principal: boss.principal.id },
+  ])
   await answer(story, id, aPerson('olga'))
   await answer(story, id, aPerson('rosa'))
   expect(await codeOf(story.buy(boss, parent, shipping({ approval_id: id })))).toBe('not_found')

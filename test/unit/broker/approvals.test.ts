@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
 import { approvalView } from '../../../src/broker/approval-view.js'
 import { Gathered } from '../../../src/broker/gathered.js'
-import { sweep } from '../../../src/broker/sweep.js'
 import { answer, aPerson, approved, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
 import { startTestBroker, type TestBroker } from '../../support/broker.js'
 import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
@@ -116,7 +115,13 @@ describe('an approval is not', () => {
     for (const who of [caller, stranger]) {
       const task = await story.task(who)
       await nothing(story.buy(who, task, shipping({ approval_id: id })), { code: 'not_found' })
-      expect((await recordsOf(id)).at(-1)).toMatchObject({ event: 'request.refused', code: 'not_found', task: task.id })
+      const refused = {
+        event: 'request.refused',
+        code: 'not_found',
+        reason: 'an approval of another task',
+        task: task.id,
+      }
+      expect((await recordsOf(id)).at(-1)).toMatchObject(refused)
     }
     const unknown = `appr_${'0'.repeat(26)}`
     const task = await story.task(stranger)
@@ -135,7 +140,7 @@ describe('an approval is not', () => {
     expect(await codeOf(answer(story, asked.id, aPerson('olga')))).toBe('invalid_request')
     const refusal = { event: 'operator.refused', actor: 'staff:olga', code: 'invalid_request' }
     expect((await recordsOf(asked.id)).at(-1)).toMatchObject(refusal)
-    await sweep(story.parts, story.own)
+    await story.sweep()
     for (const { id } of [asked, used]) {
       expect(await story.parts.ledger.findApproval(id)).toMatchObject({ state: 'expired', endReason: 'time' })
       expect((await recordsOf(id)).at(-1)).toMatchObject({ event: 'approval.expired', reason: 'time' })
@@ -151,7 +156,7 @@ describe('an approval is not', () => {
     for (const one of [id, pending]) expect(await stateOf(one)).toBe('expired')
     expect(await codeOf(answer(story, pending, aPerson('olga')))).toBe('invalid_request')
     await nothing(story.buy(caller, task, shipping({ approval_id: id })), { code: 'task_closed' })
-    await sweep(story.parts, story.own)
+    await story.sweep()
     expect((await recordsOf(pending)).at(-1)).toMatchObject({ event: 'approval.expired', reason: 'task_ended' })
   })
 })

@@ -6,7 +6,9 @@ import { authenticateDelegation } from '../../../src/broker/delegation-token.js'
 import { exchange } from '../../../src/broker/exchange.js'
 import { Gathered } from '../../../src/broker/gathered.js'
 import { openTask } from '../../../src/broker/open-task.js'
+import { removeLock } from '../../../src/broker/remove-lock.js'
 import { replay } from '../../../src/broker/replay.js'
+import { setLock } from '../../../src/broker/set-lock.js'
 import { isOwn } from '../../../src/broker/task-access.js'
 import { createTaskToken } from '../../../src/broker/task-token.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
@@ -67,6 +69,18 @@ describe('a delegation', () => {
     await story.endTask(parent)
     expect(await codeOf(openChild(story, helper, delegation.id))).toBe('task_closed')
     expect(await codeOf(handOver(story, boss, parent, toDelegate(helper), [read]))).toBe('task_closed')
+  })
+
+  test('is not made while the task, its owner or whoever stands above is locked', async () => {
+    const { boss, parent, helper, child } = await aPair(story)
+    for (const target of [{ account: boss.principal.account }, { task: parent.id }]) {
+      const { lock } = await setLock(story.parts, story.operator(), { target, reason: 'a stolen token' })
+      const error = await refusalOf(handOver(story, helper, child, { agent: 'a' }, [read]))
+      expect(error).toMatchObject({ code: 'locked', members: { lock: { reason: 'a stolen token' } } })
+      expect(await codeOf(handOver(story, boss, parent, { agent: 'a' }, [read]))).toBe('locked')
+      await removeLock(story.parts, story.operator(), lock)
+    }
+    await handOver(story, helper, child, { agent: 'a' }, [read])
   })
 
   test('names actions and resources that there are; which one is wrong is told', async () => {

@@ -116,6 +116,23 @@ describe('an order', () => {
       expect(await progress(id)).toMatchObject({ state: 'done', done: 1, failed: 0 })
   })
 
+  test('forces what was told to wait for its natural end, and is over when that has ended', async () => {
+    const { lease } = await story.bought({ action: 'fixed.read' })
+    await story.parts.ledger.endLeases([lease.id], { reason: 'released', actor: 'caller' })
+    await story.attempt(lease.id)
+    expect(await story.lease(lease.id)).toMatchObject({ state: 'revoking', receipt: { outcome: 'expires_at' } })
+    const request = { target: { lease: lease.id }, reason: 'leaked', dry_run: false }
+    const [first, second] = [
+      await forceRevoke(story.parts, story.operator(), request),
+      await forceRevoke(story.parts, story.operator(), request),
+    ]
+    for (const { id } of [first, second])
+      expect(await story.parts.ledger.findRevocation(id ?? '')).toMatchObject({ state: 'running', matched: 1, done: 0 })
+    expect(await story.finish(lease.id)).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
+    for (const { id } of [first, second])
+      expect(await story.parts.ledger.findRevocation(id ?? '')).toMatchObject({ state: 'done', matched: 1, done: 1 })
+  })
+
   test('is carried out although the audit is down, and the operator is told that it is not on record', async () => {
     story.broker.auditSwitch.isDown = () => true
     expect(await codeOf(order({ all: true }))).toBe('audit_unavailable')

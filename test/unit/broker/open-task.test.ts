@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { CredentialRequest } from '../../../src/api/credentials.js'
+import { dryRunOpening } from '../../../src/broker/dry-run.js'
 import { openTask } from '../../../src/broker/open-task.js'
 import type { Caller } from '../../../src/broker/parts.js'
 import { verifyTaskToken } from '../../../src/broker/task-token.js'
@@ -149,4 +150,35 @@ describe('an Idempotency-Key', () => {
     expect(await codeOf(open(caller, [{ action: 'account.delete' }], `denied-${process.pid}`))).toBe('denied')
     await open(caller, [{}], `denied-${process.pid}`)
   })
+})
+
+test('a plan that would be denied is on record, and does not count as a denial', async () => {
+  const caller = story.caller()
+  const { task } = await open(caller, [{}])
+  const request = { purpose: 'a plan', credentials: [asking({ action: 'account.delete' })] }
+  expect(await codeOf(dryRunOpening(story.parts, caller, request))).toBe('denied')
+  const recent = async () =>
+    (await story.parts.ledger.lookHolders(task.holders)).holders.map((one) => one.recentDenials)
+  expect((await story.records('decision.denied')).at(-1)).toMatchObject({ principal: caller.principal.id })
+  expect(await recent()).toEqual([0, 0])
+  expect(await codeOf(openTask(story.parts, caller, request, null))).toBe('denied')
+  expect(await recent()).toEqual([1, 1])
+})
+
+test('of several credentials the wrong one is told by its place', async () => {
+  const caller = story.caller()
+  const wrong = (over: Partial<CredentialRequest>) => refusalOf(open(caller, [{}, over]))
+  expect(await wrong({ context: { branch: 'x' } })).toMatchObject({
+    code: 'invalid_request',
+    errors: [{ field: 'credentials.1.context.branch' }],
+  })
+  expect(await wrong({ action: 'no.such' })).toMatchObject({
+    code: 'unknown_action',
+    errors: [{ field: 'credentials.1.action' }],
+  })
+  expect(await wrong({ resource: 'repo:nobody/web' })).toMatchObject({
+    code: 'unknown_resource',
+    errors: [{ field: 'credentials.1.resource' }],
+  })
+  expect(await openTasksOf(caller)).toEqual([])
 })

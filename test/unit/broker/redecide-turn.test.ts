@@ -171,6 +171,27 @@ describe('the brake', () => {
   })
 })
 
+describe('what a killed worker had ended', () => {
+  test('is counted with the end itself, once, and to the rules in force alone', async () => {
+    await change(story, config('brake_leases: 20', 'brake_leases: 3'))
+    const [other, counted, ...rest] = await several(5, 'repo.write')
+    const { hash } = await load(story, addPolicy(noWrites))
+    const endedBy = async (rules: string, lease = '') => {
+      await story.parts.ledger.endLeases([lease], { reason: 'policy_changed', actor: 'policy', rules })
+      return (await story.parts.ledger.findRulesChange())?.ended
+    }
+    expect(await endedBy('0'.repeat(64), other)).toBe(0)
+    // Killed directly behind the end: nothing else was said of it.
+    expect(await endedBy(hash, counted)).toBe(1)
+    expect(await endedBy(hash, counted)).toBe(1)
+    // Three more would be four by one change.
+    expect(await redecide(story.parts)).toMatchObject({ outcome: 'waiting', doomed: 3, ended: 0 })
+    await endAll(rest)
+    await change(story, removePolicy(noWrites))
+    await change(story, config('brake_leases: 3', 'brake_leases: 20'))
+  })
+})
+
 describe('of many programs', () => {
   test('one judges, and one with the old set brings nothing back', async () => {
     const [lease] = await several(1, 'repo.read')
@@ -232,7 +253,7 @@ describe('of many programs', () => {
     await story.at.raw.hset(`${story.at.tag}rules`, 'held', Date.now() - 1)
     expect(await redecide(story.parts)).toMatchObject({ outcome: 'done', ended: 2 })
     for (const lease of leases) expect((await story.lease(lease)).endReason).toBe('policy_changed')
-    if (turn) expect(await story.parts.ledger.keepRedecision(turn, 1)).toBe(false)
+    if (turn) expect(await story.parts.ledger.keepRedecision(turn)).toBe(false)
     await change(story, removePolicy(noReads))
   })
 

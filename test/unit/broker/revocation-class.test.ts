@@ -75,6 +75,35 @@ describe('by the class of its revocation', () => {
     expect(await held()).toEqual([[], []])
   })
 
+  test('standing, and nobody to ask past its natural end: no time ends a copy, and no receipt says so', async () => {
+    const id = await ordered('copy.read')
+    story.far.mood.revoke = 'fails'
+    expect(await revoke(story.parts, id)).toBe('later')
+    await story.pass(id, 60_000 + 61_000)
+    expect(await revoke(story.parts, id)).toBe('ended')
+    expect(await story.lease(id)).toMatchObject({
+      state: 'released',
+      receipt: { outcome: 'not_revocable', evidence: 'none' },
+    })
+  })
+
+  test('to wait until a revocation has spread is no attempt: an error after many looks is tried again', async () => {
+    const slow = await startStory({ provider: { propagationSeconds: 30, revocation: 'deny_policy' } })
+    try {
+      const { lease } = await slow.bought()
+      await slow.parts.ledger.endLeases([lease.id], { reason: 'released', actor: 'a' })
+      slow.far.mood.probe = 'fails'
+      for (let i = 0; i < 20; i++) expect(await revoke(slow.parts, lease.id)).toBe('later')
+      slow.far.mood.revoke = 'fails'
+      expect(await revoke(slow.parts, lease.id)).toBe('later')
+      expect(await slow.lease(lease.id)).toMatchObject({ state: 'revoking', receipt: { outcome: 'pending' } })
+      slow.far.calm()
+      expect((await slow.finish(lease.id)).state).toBe('revoked')
+    } finally {
+      await slow.close()
+    }
+  })
+
   test('a revocation that needs time to spread is looked at each second until it has', async () => {
     const slow = await startStory({ provider: { propagationSeconds: 3, revocation: 'deny_policy' } })
     try {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { simulateFolders } from '../../../src/admin/folder-simulation.js'
 import { type SimulateRequest, simulateRequest } from '../../../src/api/simulate.js'
+import type { Rules } from '../../../src/broker/parts.js'
 import { simulate } from '../../../src/broker/simulate.js'
 import { systemClock } from '../../../src/core/clock.js'
 import type { BrokerError } from '../../../src/core/errors.js'
@@ -229,4 +230,24 @@ test.each([
   ['an unknown member', { request: request({ purpose: 'x' }) }],
 ])('the body: %s is refused', (_, body) => {
   expect(simulateRequest.safeParse(body).success).toBe(false)
+})
+
+test('a candidate that is sent with each page is validated once', async () => {
+  let tried = 0
+  const inForce = story.parts.rules()
+  const rules: Rules = {
+    ...inForce,
+    async tryPolicies(files) {
+      tried++
+      return await inForce.tryPolicies(files)
+    },
+  }
+  const parts = { ...story.parts, rules: () => rules }
+  const page = (policies: Record<string, string>) =>
+    simulate(parts, story.operator(), simulateRequest.parse({ live: {}, policies }) as SimulateRequest)
+  const first = await page(candidateOf(everything))
+  expect(await page(candidateOf(everything))).toEqual(first)
+  expect(tried).toBe(1)
+  const other = await page(candidateOf(permit('reads', classes('read'))))
+  expect([other.candidate === first.candidate, tried]).toEqual([false, 2])
 })

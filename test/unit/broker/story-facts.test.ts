@@ -23,3 +23,11 @@ test('a claimed action or resource shows no order on it, and what was decided do
   expect(isTold({ resource: 'repo:acme/web' })).toBe(true)
   expect(isTold({ principal: 'ci:web' })).toBe(true)
 })
+
+test('the word by which changed rules ended a lease of it, and no other', () => {
+  const facts = new StoryFacts()
+  facts.take(entry('task.opened', 1, { task: 'task_1', principal: 'ci:web' }))
+  facts.take(entry('lease.redecided', 4, { task: 'task_1', lease: 'lease_1', rules: 'abc', policies: ['frozen'] }))
+  const isTold = (rules: string) => facts.concerns(entry('rules.change_applied', 3, { rules, actor: 'staff:olga' }))
+  expect([isTold('abc'), isTold('abd')]).toEqual([true, false])
+})

@@ -137,6 +137,42 @@ describe('without a queue', () => {
   })
 })
 
+describe('an audit disk that is slow', () => {
+  test('keeps the sweep neither from what else is due nor from being seen', async () => {
+    const tasks = []
+    for (let i = 0; i < 20; i++) tasks.push((await story.bought()).task)
+    const { lease } = await story.bought({ ttl_seconds: 2 })
+    for (const task of tasks) await story.at.raw.zadd(`${story.at.tag}due:tasks`, 1, task.id)
+    await story.pass(lease.id, 2000)
+    let answers: () => void = () => {}
+    const disk = new Promise<void>((resolve) => {
+      answers = resolve
+    })
+    let writing = 0
+    const append: typeof story.parts.audit.append = async (record) => {
+      writing++
+      await disk
+      return await story.parts.audit.append(record)
+    }
+    const slow = { ...story.parts, audit: { append } }
+    try {
+      // Each of these would wait for the disk, which answers nobody until both are over.
+      await sweep(slow, story.own)
+      await story.at.raw.zincrby(`${story.at.tag}due:far`, -5100, lease.id)
+      await sweep(slow, story.own)
+      for (let i = 0; i < 100 && writing < 2; i++) await new Promise((resolve) => setTimeout(resolve, 20))
+      // Their ends are ordered meanwhile, many side by side.
+      expect(writing).toBeGreaterThanOrEqual(2)
+    } finally {
+      answers()
+    }
+    await story.own.settled()
+    await story.sweep()
+    for (const task of tasks.slice(0, 16))
+      expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'ended', outcome: 'deadline' })
+  })
+})
+
 describe('a provider that hangs', () => {
   test('holds up neither the sweep nor the other providers', async () => {
     const hung: string[] = []

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Where } from '../../../src/api/revocations.js'
 import { carryOut, forceRevoke } from '../../../src/broker/force-revoke.js'
 import type { Lease } from '../../../src/ledger/lease.js'
+import { aReservation } from '../../support/ledger.js'
 import { type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -51,6 +52,19 @@ describe('a filter', () => {
   ]
   test.each(filters)('%s', async (_, where, count) => {
     expect(await matched(where())).toBe(count)
+  })
+
+  test('issued after some time also reaches what is being minted at this moment', async () => {
+    const caller = story.caller()
+    const task = await story.task(caller)
+    const minting = await aReservation(story.parts.ledger, task, { action: 'repo.read' })
+    const reserved = await story.parts.ledger.reserve(minting)
+    expect(reserved.outcome).toBe('ok')
+    const before = new Date((reserved.outcome === 'ok' ? reserved.now : 0) - 1000).toISOString()
+    expect(await matched({ task: task.id, issued_after: before })).toBe(1)
+    expect(await matched({ task: task.id, issued_before: before })).toBe(0)
+    await story.parts.ledger.endLeases([minting.lease], { reason: 'mint_failed', actor: 'broker', mintOver: true })
+    expect((await story.finish(minting.lease)).state).toBe('void')
   })
 
   test('is kept with the order, so that a worker reaches the same leases', async () => {

@@ -111,6 +111,9 @@ describe('hallpass lease', () => {
     expect(ran.exitCode).toBe(0)
     expect(wire.seen[0]?.query).toEqual({ fingerprint: sha256Hex('leaked.jwt.token') })
     expect(JSON.stringify(wire.seen)).not.toContain('leaked')
+    // It has long ended, maybe: the audit can tell, by the fingerprint.
+    expect(ran.stderr).toContain(sha256Hex('leaked.jwt.token'))
+    expect(ran.stdout + ran.stderr).not.toContain('leaked.jwt.token')
   })
 
   test('find refuses a secret in an argument', async () => {

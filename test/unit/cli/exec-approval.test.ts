@@ -170,6 +170,41 @@ describe('exec without a terminal', () => {
     expect(asked[2]).not.toHaveProperty('approval_id')
   })
 
+  test('two of the same action and resource are told apart by what was declared', async () => {
+    const two = [
+      ...['--credential', 'a:database.migrate=database:orders', '--context', 'a:change_type=schema'],
+      ...['--credential', 'b:database.migrate=database:orders', '--context', 'b:change_type=data'],
+      ...['--env', 'A=a.token', '--env', 'B=b.token'],
+    ]
+    const { approvals, task_id } = await left(two)
+    for (const { id } of approvals) await answer(id, 'approve')
+    const given = [...approvals].reverse().flatMap(({ id }) => ['--approval', id])
+    expect(await exec([...two, '--task', task_id, ...given])).toMatchObject({ exitCode: 0 })
+    const asked = wire.seen.filter(({ path }) => path.endsWith('/credentials')).map(({ body }) => body)
+    expect(asked).toMatchObject([
+      { context: { change_type: 'schema' }, approval_id: approvals[0]?.id },
+      { context: { change_type: 'data' }, approval_id: approvals[1]?.id },
+    ])
+  })
+
+  test('an approval of something else is no reason to run: the task is left as it is', async () => {
+    const { approval, task_id } = await left()
+    await answer(approval.id, 'approve')
+    const ran = await exec([
+      '--credential',
+      'database.query=database:orders',
+      '--task',
+      task_id,
+      '--approval',
+      approval.id,
+    ])
+    expect(ran.exitCode).toBe(125)
+    expect(ran.stderr).toContain('database.migrate on database:orders, which is not asked for here')
+    expect(runs()).toEqual([])
+    expect(taskState()).toEqual([{ state: 'open', outcome: null }])
+    expect((await exec([...migrate, '--task', task_id, '--approval', approval.id])).exitCode).toBe(0)
+  })
+
   test('in a task of somebody else what was minted before is given back', async () => {
     const { task_id } = await left()
     const ran = await exec(['--task', task_id, '--credential', 'database.query=database:orders', ...migrate])

@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { RulesInForce } from '../../../src/compose-changes.js'
 import { composeRules } from '../../../src/compose-rules.js'
+import { findUnreloaded } from '../../../src/compose-running.js'
 import type { RulesWatch } from '../../../src/compose-watch.js'
+import { loadConfig, parseConfig } from '../../../src/config/load.js'
 import { systemClock } from '../../../src/core/clock.js'
 import { type Story, startStory } from '../../support/story.js'
 import { loadStoryRules, storyEnvironment } from '../../support/story-config.js'
@@ -67,6 +69,19 @@ describe('a change on disk', () => {
     )
   })
 
+  test('is taken, too, where it came while the program was still starting', async () => {
+    watch.stop()
+    const before = hash()
+    const loaded = await loadConfig(join(folder, 'hallpass.yaml'), storyEnvironment)
+    await writeFile(at('late.cedar'), forbid('late'))
+    watch = rules.watch(loaded, story.parts, folder)
+    await until(hash, (one) => one !== before)
+    // And nothing is loaded anew where nothing changed.
+    const said = (await story.records('rules.loaded')).length
+    await aWhile()
+    expect((await story.records('rules.loaded')).length).toBe(said)
+  })
+
   test('is not taken while files arrive one after the other, each of which would do by itself', async () => {
     const seen = new Set<string>()
     const look = setInterval(() => seen.add(hash()), 20)
@@ -90,6 +105,19 @@ describe('a change on disk', () => {
     ],
     ['a file that is not UTF-8', async () => await writeFile(at('main.cedar'), Buffer.from([0xff, 0xfe, 0x00]))],
     ['a configuration that is gone', async () => await rm(join(folder, 'hallpass.yaml'))],
+    [
+      'a grant of a provider that does not run',
+      async () => {
+        const file = join(folder, 'hallpass.yaml')
+        const text = await readFile(file, 'utf8')
+        await writeFile(
+          file,
+          text
+            .replace('copies: { type: jwt }', 'copies: { type: jwt }, new-one: { type: jwt }')
+            .replace('resource: repo, provider: copies', 'resource: repo, provider: new-one'),
+        )
+      },
+    ],
     ['an empty configuration', async () => await writeFile(join(folder, 'hallpass.yaml'), '')],
     [
       'a truncated configuration',
@@ -118,4 +146,17 @@ describe('a change on disk', () => {
     expect(hash()).toBe(before)
     await rm(copy, { recursive: true, force: true })
   })
+})
+
+test('what was changed and takes a restart is told by its section, and nothing else is', async () => {
+  const loaded = await loadConfig(join(folder, 'hallpass.yaml'), storyEnvironment)
+  const changed = async (from: string, to: string) => {
+    const text = loaded.text.replace(from, to)
+    if (text === loaded.text) throw new Error(`nothing to replace: ${from}`)
+    return findUnreloaded(parseConfig(text, loaded.file, storyEnvironment).settings, loaded.settings)
+  }
+  expect(findUnreloaded(loaded.settings, loaded.settings)).toEqual([])
+  expect(await changed('sensitivity: low', 'sensitivity: high')).toEqual([])
+  expect(await changed('copies: { type: jwt }', 'copies: { type: jwt, timeout: 9s }')).toEqual(['providers'])
+  expect(await changed('listen: 127.0.0.1:8799', 'listen: 127.0.0.1:8798')).toEqual(['listen'])
 })

@@ -33,6 +33,9 @@ describe('a quorum', () => {
 
 test('somebody is counted by their person, or by who they are where the issuer names none', () => {
   expect(personKey({ by: 'a:x', person: 'o@acme' })).toBe(personKey({ by: 'b:y', person: 'o@acme' }))
+  expect(personKey({ by: 'a:x', person: 'Olga@Acme.Example' })).toBe(
+    personKey({ by: 'b:y', person: 'olga@acme.example' }),
+  )
   expect(personKey({ by: 'a:x', person: null })).not.toBe(personKey({ by: 'b:y', person: null }))
   // A person who is called as somebody's id is nobody but themselves.
   expect(personKey({ by: 'b:y', person: 'a:x' })).not.toBe(personKey({ by: 'a:x', person: null }))

@@ -193,5 +193,7 @@ describe('refusals', () => {
 
   test('a mark without a noted handle: nothing that anybody could hold', async () => {
     expect(await bench.provider.findByMark({ hallpass_lease: 'lease_x' })).toBe('nothing')
+    // Nothing noted proves nothing where the notes are lost.
+    expect(await bench.provider.findByMark({ hallpass_lease: 'lease_x' }, { notesLost: true })).toBe('unknown')
   })
 })

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
-import { createMetrics } from '../../../src/telemetry/metrics.js'
+import { beginCounters, createMetrics } from '../../../src/telemetry/metrics.js'
 
 const { registry } = createMetrics()
 const metrics = registry.getMetricsAsArray() as unknown as {
@@ -49,6 +49,26 @@ describe('every expression of the dashboard and the alerts', () => {
     const named = new Set(expressions.flatMap(({ expr }) => namesIn(expr)).map((name) => metricOf(name)?.name))
     const ours = metrics.map(({ name }) => name).filter((name) => name.startsWith('hallpass_'))
     expect(ours.filter((name) => !named.has(name))).toEqual([])
+  })
+
+  test('what an alert takes the increase of is there before the first increase', async () => {
+    const started = createMetrics()
+    beginCounters(started, { providers: ['vault'], issuers: ['ci'] })
+    const text = await started.registry.metrics()
+    const watched = expressions.flatMap(({ where, expr }) =>
+      alerts.groups.some(({ rules }) => rules.some(({ alert }) => alert === where))
+        ? [...expr.matchAll(/increase\((\w+)(?:\{(\w+)=~?"([^"]+)"\})?/g)]
+        : [],
+    )
+    expect(watched.length).toBeGreaterThan(3)
+    for (const [, name, label, values = ''] of watched) {
+      const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`))
+      for (const value of values.split('|')) {
+        const selected = label === undefined ? lines : lines.filter((line) => line.includes(`${label}="${value}"`))
+        expect({ name, value, lines: selected.length > 0 }).toEqual({ name, value, lines: true })
+        for (const line of selected) expect(line).toMatch(/ 0$/)
+      }
+    }
   })
 
   test('every alert says what to do', () => {
