@@ -46,7 +46,9 @@ export async function runLeaseFind(source: string, io: CommandIo): Promise<numbe
   if (list.leases.length === 0) {
     // Most leaks are found when the credential has long ended; "no leases" alone would read as "not one of ours".
     const where = 'the lease.issued records of the audit folders'
-    io.output.note(`no live lease has the fingerprint ${fingerprint}; one that has ended stands with it in ${where}`)
+    io.output.note(
+      `no lease that lives or ended lately has the fingerprint ${fingerprint}; an older one stands with it in ${where}`,
+    )
   }
   return exitCodes.done
 }
