@@ -1,7 +1,7 @@
 // What session and account hold and were granted, as a test describes it → the looks that a broker's ledger would give.
 import { holdingsOf, isEscalation, sensitivityOf } from '../broker/holders.js'
 import type { SettingProblem } from '../core/settings.js'
-import type { HolderLook } from '../ledger/ledger.js'
+import type { HolderLook } from '../ledger/way-out.js'
 import type { Access, Holdings, Resource } from '../policy/decision.js'
 import type { SituationRules } from './situation-rules.js'
 import type { WrittenLease, WrittenSituation } from './situation-schema.js'

@@ -2,8 +2,8 @@
 // the session had before, and beyond which lease of it (I9).
 import type { Principal } from '../identity/principal.js'
 import { holderId } from '../ledger/keys.js'
-import type { HolderLook } from '../ledger/ledger.js'
 import type { Holder } from '../ledger/task.js'
+import type { HolderLook } from '../ledger/way-out.js'
 import type { Access, Holdings, Resource } from '../policy/decision.js'
 
 /** The session is the instance, or without one the account within a window (design section 2). */

@@ -1,7 +1,7 @@
 // What a holder holds and was granted, less one lease: it must not be ended for a rule that counts the lease itself.
 import type { Lease } from '../ledger/lease.js'
-import type { HolderLook } from '../ledger/ledger.js'
 import type { HolderCounts } from '../ledger/rules-change.js'
+import type { HolderLook } from '../ledger/way-out.js'
 
 export type CountedLook = HolderLook & HolderCounts
 

@@ -1,8 +1,8 @@
 // The one look at the ledger that a decision rests on, with what must hold before anything is decided.
 import { BrokerError } from '../core/errors.js'
 import { holderId } from '../ledger/keys.js'
-import type { Look } from '../ledger/ledger.js'
 import type { Holder, Task } from '../ledger/task.js'
+import type { Look } from '../ledger/way-out.js'
 import { ownHolders } from './holders.js'
 import { recordedPrincipal } from './hops.js'
 import type { Caller, Parts } from './parts.js'

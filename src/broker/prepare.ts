@@ -1,7 +1,7 @@
 // Everything that is written with the reservation: the filled recipe, and the mark by which a half-made credential is found.
 import { fillEnv, fillRecipe } from '../grants/recipe.js'
 import type { LeaseRecord } from '../ledger/lease.js'
-import type { Look } from '../ledger/ledger.js'
+import type { Look } from '../ledger/way-out.js'
 import type { JsonObject, LeaseToIssue } from '../providers/provider.js'
 import type { Decided } from './decide.js'
 import { sensitivityOf } from './holders.js'

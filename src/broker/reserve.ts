@@ -2,7 +2,7 @@
 import { BrokerError } from '../core/errors.js'
 import { equalInConstantTime } from '../core/hash.js'
 import type { Approval } from '../ledger/approval.js'
-import type { Look, Reservation, ReserveAnswer } from '../ledger/ledger.js'
+import type { Look, Reservation, ReserveAnswer } from '../ledger/way-out.js'
 import type { Pass } from '../providers/breaker.js'
 import { boundOf, personsBehind } from './approval-bound.js'
 import { ApprovalWanted, askApproval, voterLockNames } from './ask-approval.js'

@@ -1,12 +1,13 @@
 // A task as the ledger stores it, and how it is asked for.
-import type * as L from './ledger.js'
+
 import type { LedgerTime } from './not-after.js'
 import { chainMembers, type TaskRecord } from './replies.js'
 import type { RunScript } from './scripts.js'
 import { ledgerUnavailable } from './unavailable.js'
+import type { OpenTask, OpenTaskAnswer } from './way-out.js'
 
 /** Throws `ledger_unavailable`, also when Redis took it up too late. */
-export async function openTask(run: RunScript, request: L.OpenTask, time: LedgerTime): Promise<L.OpenTaskAnswer> {
+export async function openTask(run: RunScript, request: OpenTask, time: LedgerTime): Promise<OpenTaskAnswer> {
   const { task, idempotency } = request
   const record: TaskRecord = {
     principal: task.principal,

@@ -1,10 +1,10 @@
 // Redis replies → entities. What stands in Redis was written by us, so a missing member is a bug or a tampered ledger: it throws.
 
 import type { EndReason, Lease, LeaseState, Receipt } from './lease.js'
-import type { HolderLook } from './ledger.js'
 import type { Reply } from './scripts.js'
 import { readActivation, readRecord } from './stored-lease.js'
 import type { Task } from './task.js'
+import type { HolderLook } from './way-out.js'
 
 /** The stored part of a task that never changes. */
 export type TaskRecord = Pick<

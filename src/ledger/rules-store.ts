@@ -1,12 +1,12 @@
 // The change of rules as it stands in Redis: one hash `rules`. What each script means: rules-change.ts.
 import { randomUUID } from 'node:crypto'
 import type { Connection } from './connection.js'
-import type { HolderLook } from './ledger.js'
 import { type Fields, fieldsOf, holderLookOf, listOf } from './replies.js'
 import type { ChangeState, HolderCounts, RedecisionTurn, RulesChange, RulesStore } from './rules-change.js'
 import type { Reply, RunScript } from './scripts.js'
 import type { Holder } from './task.js'
 import { orUnavailable } from './unavailable.js'
+import type { HolderLook } from './way-out.js'
 
 /** As many at a time: a longer script would hold up everybody else's calls. */
 const holdersAtOnce = 25

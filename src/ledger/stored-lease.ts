@@ -1,7 +1,7 @@
 // How a lease's two JSON texts stand in Redis. They are most of what a live lease costs, and its budget is 1.6 KB with all
 // indexes: members that no script reads have short names, and what can be told from the rest is left out.
 import type { LeaseRecord } from './lease.js'
-import type { Activation } from './ledger.js'
+import type { Activation } from './way-out.js'
 
 const shortNames: Readonly<Record<string, string>> = {
   above: 'u',

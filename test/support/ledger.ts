@@ -5,9 +5,10 @@ import { createId } from '../../src/core/ids.js'
 import { connectFailFast, connectPatient, type RedisSettings } from '../../src/ledger/connection.js'
 import { holderId, ledgerTag } from '../../src/ledger/keys.js'
 import type { LeaseRecord } from '../../src/ledger/lease.js'
-import type { Ledger, OpenTask, Reservation, Settlement } from '../../src/ledger/ledger.js'
+import type { Ledger, Settlement } from '../../src/ledger/ledger.js'
 import { openRedisLedger } from '../../src/ledger/redis-ledger.js'
 import type { Task } from '../../src/ledger/task.js'
+import type { OpenTask, Reservation } from '../../src/ledger/way-out.js'
 
 export interface TestLedger {
   readonly ledger: Ledger

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { Reservation } from '../../../src/ledger/ledger.js'
+import type { Reservation } from '../../../src/ledger/way-out.js'
 import {
   aChildOf,
   activeLease,
