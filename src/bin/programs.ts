@@ -1,7 +1,8 @@
 // serve, worker and dev: load, wire, run until told to stop, drain.
 import type { CommandOutput } from '../admin/command-output.js'
 import type { Surround } from '../broker/surround.js'
-import { type Composed, compose, type Program } from '../compose.js'
+import { type Composed, compose, type Program } from '../compose/compose.js'
+import { type Running, startServers, startWorker, startWorkerServer } from '../compose/start.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError, formatProblem } from '../config/problems.js'
 import { BrokerError } from '../core/errors.js'
@@ -9,7 +10,6 @@ import { type DevState, prepareDev, startDevIssuer } from '../dev/built-in.js'
 import { createDevToken } from '../dev/token.js'
 import { PolicySetError } from '../policy/policy-set.js'
 import { KeyFileError } from '../signing/key-file.js'
-import { type Running, startServers, startWorker, startWorkerServer } from '../start.js'
 
 /** The API. Resolves with the exit code once a signal has drained it. */
 export async function runServe(config: string, surround?: Surround): Promise<number> {

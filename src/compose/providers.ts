@@ -1,16 +1,16 @@
 // Configuration → providers.
 import { randomUUID } from 'node:crypto'
-import { reservedAudiencesOf } from './config/cross-checks.js'
-import type { Settings } from './config/schema.js'
-import type { Clock } from './core/clock.js'
-import type { Connection } from './ledger/connection.js'
-import { findOtherProviders } from './ledger/provider-names.js'
-import type { LockRole } from './ledger/role-lock.js'
-import type { Provider } from './providers/provider.js'
-import { createUnconfiguredProvider } from './providers/unconfigured.js'
-import { federationIssuer } from './signing/discovery.js'
-import type { Keyset } from './signing/keyset.js'
-import type { Logger } from './telemetry/logger.js'
+import { reservedAudiencesOf } from '../config/cross-checks.js'
+import type { Settings } from '../config/schema.js'
+import type { Clock } from '../core/clock.js'
+import type { Connection } from '../ledger/connection.js'
+import { findOtherProviders } from '../ledger/provider-names.js'
+import type { LockRole } from '../ledger/role-lock.js'
+import type { Provider } from '../providers/provider.js'
+import { createUnconfiguredProvider } from '../providers/unconfigured.js'
+import { federationIssuer } from '../signing/discovery.js'
+import type { Keyset } from '../signing/keyset.js'
+import type { Logger } from '../telemetry/logger.js'
 
 export interface ProviderSurroundings {
   readonly settings: Settings
@@ -48,11 +48,11 @@ export async function createProviders(around: ProviderSurroundings): Promise<Map
   const create = async (name: string, config: Settings['providers'][string]): Promise<Provider> => {
     switch (config.type) {
       case 'vault': {
-        const { createVaultProvider } = await import('./providers/vault.js')
+        const { createVaultProvider } = await import('../providers/vault.js')
         return createVaultProvider(name, config, { clock, issuer: settings.issuer, signFederationToken })
       }
       case 'aws_sts': {
-        const { createAwsStsProvider } = await import('./providers/aws-sts.js')
+        const { createAwsStsProvider } = await import('../providers/aws-sts.js')
         return createAwsStsProvider(name, config, {
           clock,
           signFederationToken,
@@ -61,7 +61,7 @@ export async function createProviders(around: ProviderSurroundings): Promise<Map
         })
       }
       case 'jwt': {
-        const { createSignedJwtProvider } = await import('./providers/signed-jwt.js')
+        const { createSignedJwtProvider } = await import('../providers/signed-jwt.js')
         return createSignedJwtProvider(name, config, {
           clock,
           issuer: settings.issuer,
