@@ -5,7 +5,7 @@ import type { Lease } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import type { Access } from '../policy/decision.js'
 import { isForTheChange, judgeLease } from './change-consequence.js'
-import type { CountedLook } from './less-lease.js'
+import type { CountedLook } from './look-without-lease.js'
 import type { Parts, Rules } from './parts.js'
 import type { LeaseContext, Objection } from './redecide-lease.js'
 

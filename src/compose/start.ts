@@ -1,7 +1,7 @@
 // Parts → running programs: servers that listen, workers that work, and how both stop.
 import type { Server } from 'node:http'
 import { createPostNotice } from '../broker/post-notice.js'
-import { RightOfWay } from '../broker/right-of-way.js'
+import { ForegroundGate } from '../broker/foreground-gate.js'
 import type { Address } from '../config/schema.js'
 import { createApp, createWebServer } from '../http/app.js'
 import { healthRoutes } from '../http/health.js'
@@ -134,12 +134,12 @@ export function startWorker(composed: Composed): Running {
     connections.push(connection)
     return connection
   }
-  const rightOfWay = new RightOfWay()
-  const sweeper = startSweeper(parts, rightOfWay)
+  const foreground = new ForegroundGate()
+  const sweeper = startSweeper(parts, foreground)
   const { webhook } = settings.approvals
   const notices = webhook && startNotices(parts, createPostNotice(webhook, parts.clock), webhook.timeout)
-  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, rightOfWay)
-  const rules = startRulesBeat(parts, programName(composed), rightOfWay)
+  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, foreground)
+  const rules = startRulesBeat(parts, programName(composed), foreground)
   return {
     async drain() {
       await Promise.all([

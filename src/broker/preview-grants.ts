@@ -1,4 +1,4 @@
-// What a caller may ask for on one resource, decided as a first request in a new task would be. A plan and no promise: nothing
+// What a caller may ask for on one resource (`may` of GET /v1/grants), decided as a first request in a new task. No promise: nothing
 // is reserved, nothing is written down, and no denial counts against anybody.
 import type { Grant } from '../grants/grant.js'
 import { fillRecipe } from '../grants/recipe.js'
@@ -13,8 +13,8 @@ import { takeDelegation } from './take-delegation.js'
 
 export type May = 'yes' | 'approval' | 'no'
 
-/** Counted as one of the account's requests. Throws `rate`, `ledger_unavailable`. */
-export async function mayAsk(
+/** One answer per grant, in order. Counted as one of the account's requests. Throws `rate`, `ledger_unavailable`. */
+export async function previewGrants(
   parts: Parts,
   caller: Caller,
   grants: readonly Grant[],
