@@ -8,7 +8,7 @@ import type { RedecisionTurn } from '../ledger/rules-change.js'
 import type { Access } from '../policy/decision.js'
 import { endLeases } from './end-leases.js'
 import { ForegroundGate } from './foreground-gate.js'
-import { type Doomed, isStanding, type JudgeOptions, judgePage, Surroundings } from './judge-live.js'
+import { type Doomed, isStanding, type JudgeOptions, judgePage, LeaseContexts } from './judge-live.js'
 import type { Parts, Rules } from './parts.js'
 import { recordEnding } from './records.js'
 import { decisionRecord } from './refusal.js'
@@ -104,7 +104,7 @@ class Work {
     const options = judgeOptions(this.#rules, this.#turn)
     const doomed = new Map<string, Doomed>()
     const seen = new Set<string>()
-    const around = new Surroundings(this.#parts)
+    const contexts = new LeaseContexts(this.#parts)
     const { ledger, providers } = this.#parts
     for await (const page of ledger.liveLeases({}, [...providers.keys()])) {
       await this.#foreground.giveWay()
@@ -112,7 +112,7 @@ class Work {
       const before = process.cpuUsage()
       for (const lease of page.filter(isStanding)) seen.add(lease.id)
       const judged = page.filter((lease) => lease.issuedAt === null || lease.issuedAt >= this.#turn.since)
-      for (const one of await judgePage(this.#parts, this.#rules, judged, options, around)) doomed.set(one.lease, one)
+      for (const one of await judgePage(this.#parts, this.#rules, judged, options, contexts)) doomed.set(one.lease, one)
       const { user, system } = process.cpuUsage(before)
       await pause(Math.min(longestPauseMs, ((user + system) / 1000) * pausePerWork))
     }

@@ -12,7 +12,7 @@ import { federationIssuer } from '../signing/discovery.js'
 import type { Keyset } from '../signing/keyset.js'
 import type { Logger } from '../telemetry/logger.js'
 
-export interface ProviderSurroundings {
+export interface ProviderDependencies {
   readonly settings: Settings
   readonly clock: Clock
   readonly keyset: Keyset
@@ -24,8 +24,8 @@ export interface ProviderSurroundings {
  * One provider per entry; none of them calls anybody before its first lease. A kind's library is loaded only where that kind
  * is configured: the AWS SDK alone is a quarter of a second and tens of megabytes.
  */
-export async function createProviders(around: ProviderSurroundings): Promise<Map<string, Provider>> {
-  const { settings, clock, keyset } = around
+export async function createProviders(dependencies: ProviderDependencies): Promise<Map<string, Provider>> {
+  const { settings, clock, keyset } = dependencies
   const federation = federationIssuer(settings.issuer)
   const signFederationToken = (claims: {
     sub: string
@@ -57,7 +57,7 @@ export async function createProviders(around: ProviderSurroundings): Promise<Map
           clock,
           signFederationToken,
           federationIssuer: federation,
-          lockRole: around.lockRole,
+          lockRole: dependencies.lockRole,
         })
       }
       case 'jwt': {
@@ -66,7 +66,7 @@ export async function createProviders(around: ProviderSurroundings): Promise<Map
           clock,
           issuer: settings.issuer,
           sign: (claims) => keyset.sign('grants', 'at+jwt', { ...claims }),
-          isActive: around.isActive,
+          isActive: dependencies.isActive,
           reservedAudiences: reservedAudiencesOf(settings),
         })
       }

@@ -1,7 +1,7 @@
 // Parts → running programs: servers that listen, workers that work, and how both stop.
 import type { Server } from 'node:http'
-import { createPostNotice } from '../broker/post-notice.js'
 import { ForegroundGate } from '../broker/foreground-gate.js'
+import { createPostNotice } from '../broker/post-notice.js'
 import type { Address } from '../config/schema.js'
 import { createApp, createWebServer } from '../http/app.js'
 import { healthRoutes } from '../http/health.js'

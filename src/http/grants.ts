@@ -1,7 +1,7 @@
 // What may be asked for at all, and on one resource by this caller: so that an agent plans without guessing.
 import * as api from '../api/grants.js'
-import { type May, previewGrants } from '../broker/preview-grants.js'
 import type { Parts } from '../broker/parts.js'
+import { type May, previewGrants } from '../broker/preview-grants.js'
 import { BrokerError } from '../core/errors.js'
 import type { ContextField, Grant } from '../grants/grant.js'
 import { callerOf } from './access.js'
