@@ -99,7 +99,7 @@ async function endAll(parts: Parts, id: string, foreground: ForegroundGate): Pro
   const { match, actor } = order
   const ending = { reason: 'revoked', actor, revocation: id, forced: true } as const
   if (match.task !== undefined && !order.keepsTask)
-    await endTask(parts, match.task, 'revoked', actor, null, ending).catch(unlessNotFound)
+    await endTask(parts, match.task, { outcome: 'revoked', actor, order: ending }).catch(unlessNotFound)
   const found: Record<Access, string[]> = { admin: [], deploy: [], write: [], read: [] }
   for await (const page of pages(parts, match)) {
     for (const lease of page) found[lease.access].push(lease.id)

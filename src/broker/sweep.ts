@@ -58,8 +58,8 @@ async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
 async function endDueTasks(parts: Parts, pool: SweepPool, due: readonly DueTask[]): Promise<void> {
   const outcomes = new Map(due.map(({ task, outcome }) => [task, outcome]))
   await pool.begin('tasks:', [...outcomes.keys()], async (task) => {
-    await endTask(parts, task, outcomes.get(task) ?? 'deadline', 'sweeper', null).catch((error: unknown) =>
-      parts.log.warn({ err: error, task }, 'a due task waits for the next sweep'),
+    await endTask(parts, task, { outcome: outcomes.get(task) ?? 'deadline', actor: 'sweeper' }).catch(
+      (error: unknown) => parts.log.warn({ err: error, task }, 'a due task waits for the next sweep'),
     )
   })
 }

@@ -3,12 +3,12 @@
 import type { CredentialRequest } from '../../src/api/credentials.js'
 import { endTask } from '../../src/broker/end-task.js'
 import { type Exchanged, exchange } from '../../src/broker/exchange.js'
+import type { Idempotency } from '../../src/broker/idempotency.js'
 import { openTask } from '../../src/broker/open-task.js'
 import type { Caller } from '../../src/broker/parts.js'
 import { revoke } from '../../src/broker/revoke.js'
 import { sweep } from '../../src/broker/sweep.js'
 import { SweepPool } from '../../src/broker/sweep-pool.js'
-import type { Idempotency } from '../../src/broker/wanted.js'
 import { BrokerError } from '../../src/core/errors.js'
 import type { Principal } from '../../src/identity/principal.js'
 import type { RedisSettings } from '../../src/ledger/connection.js'
@@ -71,7 +71,7 @@ export class Story {
   }
 
   endTask(task: Task, outcome = 'succeeded'): Promise<string[]> {
-    return endTask(this.parts, task.id, outcome, 'caller', null)
+    return endTask(this.parts, task.id, { outcome, actor: 'caller' })
   }
 
   async lease(id: string): Promise<Lease> {
