@@ -1,7 +1,8 @@
 // serve, worker and dev: load, wire, run until told to stop, drain.
 import type { CommandOutput } from '../admin/command-output.js'
 import type { Interceptor } from '../broker/interceptor.js'
-import { type Composed, compose, type Program } from '../compose/compose.js'
+import { type Composed, compose } from '../compose/compose.js'
+import type { Program } from '../compose/own-chain.js'
 import { type Running, startServers, startWorker, startWorkerServer } from '../compose/start.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError, formatProblem } from '../config/problems.js'

@@ -1,4 +1,4 @@
-// The only file that constructs the parts of a running program: configuration → wired broker and worker.
+// The only place that constructs the parts of a running program: configuration → wired broker and worker.
 import type { AuditLog } from '../audit/audit-log.js'
 import { RefusalCounter } from '../audit/refusals.js'
 import { type Interceptor, interceptEffects, noInterceptor } from '../broker/interceptor.js'
@@ -13,30 +13,25 @@ import { createProxyRules, type ProxyRules } from '../identity/certificate-confi
 import { createDpopRules } from '../identity/dpop-config.js'
 import type { DpopRules } from '../identity/dpop-proof.js'
 import type { IssuerPool } from '../identity/issuer-pool.js'
-import { connectFailFast, connectPatient, untilReady } from '../ledger/connection.js'
 import { tellingTime } from '../ledger/ledger-time.js'
-import { redisSettings } from '../ledger/redis-config.js'
-import { openRedisLedger } from '../ledger/redis-ledger.js'
-import { createRoleLock } from '../ledger/role-lock.js'
 import { createSealing } from '../ledger/sealing.js'
-import { ledgerUnavailable } from '../ledger/unavailable.js'
 import { parsePolicySetApart } from '../policy/parse-apart.js'
-import { type Breakers, createBreakers } from '../providers/breaker.js'
-import { createRevocationQueue } from '../queue/revocation-queue.js'
+import { createBreakers } from '../providers/breaker.js'
 import { createCheckpointSigner } from '../signing/checkpoint-tokens.js'
 import { openFileKeyset } from '../signing/file-keyset.js'
+import type { Keyset } from '../signing/keyset.js'
 import { createLogger, type Logger } from '../telemetry/logger.js'
-import { beginCounters, breakerStates, createMetrics } from '../telemetry/metrics.js'
-import { checkRedis, startContinuity, watchLedger } from './continuity.js'
-import { countIssuerEvents, observeIssuers } from './issuer-metrics.js'
-import { onDisk, openOwnChain } from './own-chain.js'
-import { addUnconfigured, createProviders } from './providers.js'
+import { beginCounters, breakerStates, createMetrics, type Metrics } from '../telemetry/metrics.js'
+import { conditionOf } from './condition.js'
+import { startContinuity } from './continuity.js'
+import { countIssuerEvents } from './issuer-metrics.js'
+import { Opened } from './opened.js'
+import { onDisk, openOwnChain, type Program } from './own-chain.js'
+import { openProviders } from './providers.js'
 import { composeRules, type RuleSet } from './rules.js'
 import { RulesInForce } from './rules-in-force.js'
-import { announceTo, webhookCondition } from './webhook.js'
-
-/** `local`: a command on a broker's host. */
-export type Program = 'serve' | 'worker' | 'dev' | 'local'
+import { openState, type State } from './state.js'
+import { announceTo } from './webhook.js'
 
 export interface Composed {
   readonly parts: Parts
@@ -49,7 +44,7 @@ export interface Composed {
   readonly dpop: DpopRules
   readonly proxy: ProxyRules | null
   noteRefusedCaller(reason: string): void
-  connectPatient(): ReturnType<typeof connectPatient>
+  connectPatient: State['connectPatient']
   reload(): Promise<void>
   /** Ends everything that was opened here, the audit last. */
   close(): Promise<void>
@@ -67,95 +62,47 @@ export async function compose(
 ): Promise<Composed> {
   const opened = new Opened()
   try {
-    return await composeOn(opened, loaded, program, logLevel, interceptor)
+    const log = createLogger(program, logLevel)
+    return await composeOn({ opened, loaded, program, log, metrics: createMetrics() }, interceptor)
   } catch (error) {
     await opened.close()
     throw error
   }
 }
 
-async function composeOn(
-  opened: Opened,
-  loaded: LoadedConfig,
-  program: Program,
-  logLevel: string,
-  interceptor: Interceptor,
-): Promise<Composed> {
-  const { settings, file } = loaded
-  const clock = systemClock
-  const log = createLogger(program, logLevel)
-  const metrics = createMetrics()
-  const events = countIssuerEvents(metrics)
-  const inForce = opened.add(
-    new RulesInForce(await composeRules(settings, file, clock, log, events, parsePolicySetApart)),
-    (one) => one.close(),
-  )
+/** What each step of the wiring works with. */
+interface Wiring {
+  readonly opened: Opened
+  readonly loaded: LoadedConfig
+  readonly program: Program
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+async function composeOn(wiring: Wiring, interceptor: Interceptor): Promise<Composed> {
+  const { opened, loaded, program, log } = wiring
+  const { settings } = loaded
+  const inForce = await loadRules(wiring)
   const keyset = opened.add(await openFileKeyset({ directory: settings.keys.directory }), (one) => one.close())
-  const signCheckpoint = createCheckpointSigner(keyset, settings.issuer)
-  const { directory, instance } = settings.audit
-  const audit = opened.add(await openOwnChain({ directory, instance, program, clock, signCheckpoint }), (one) =>
-    one.close(),
-  )
-  const refusals = opened.add(new RefusalCounter({ audit, clock }), (one) => one.close())
-  const state = await openState(opened, settings, log, audit, program)
+  const audit = await openAudit(wiring, keyset)
+  const refusals = opened.add(new RefusalCounter({ audit, clock: systemClock }), (one) => one.close())
+  const state = await openState(opened, { settings, program, audit, log })
   const mirror = opened.add(createAuditMirror(state.ledger, log), (one) => one.close())
   audit.onFlushed = mirror.note
-  const lockRole = createRoleLock(state.commands, state.prefix, longestRoleWorkMs(settings), clock.monotonic)
-  const isActive = state.ledger.isLive
-  // A worker whose clock is ahead would take a credential for dead that still lives.
-  const ledgerClock = createSetClock(clock)
-  const providers = await createProviders({ settings, clock: ledgerClock, keyset, isActive, lockRole })
-  await addUnconfigured(providers, state, log)
-  for (const provider of providers.values()) opened.add(provider, (one) => one.close())
-  beginCounters(metrics, { providers: providers.keys(), issuers: Object.keys(settings.issuers) })
-  const breakers = createBreakers(clock, (provider, direction, state) =>
-    metrics.breakerState.set({ provider, direction }, breakerStates[state]),
-  )
-  const plain: Parts = {
-    issuer: settings.issuer,
-    rules: () => inForce.current.rules,
-    providers,
-    ledger: tellingTime(state.ledger, ledgerClock.setTo),
-    sealing: createSealing(settings.keys.sealing, settings.issuer),
-    audit,
-    auditDirectory: directory,
-    queue: state.queue,
-    keyset,
-    clock,
-    log,
-    metrics,
-    breakers,
-    ...announceTo(settings, { ledger: state.ledger, issuer: settings.issuer, clock, log, metrics }),
-  }
-  const parts = interceptEffects(plain, interceptor)
+  const parts = interceptEffects(await createParts(wiring, { inForce, keyset, audit, state }), interceptor)
   const memoryMs = inForce.current.rules.limits.account.memory * 1000
   opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs }), (one) => one.stop())
-  await onDisk(program, log, inForce.current.keepPolicies(audit.directory))
-  const started = {
-    event: 'broker.started',
-    program,
-    ledger: state.continuity.incarnation,
-    issuer: settings.issuer,
-    policy_set: inForce.current.rules.policy.hash,
-    rules: inForce.current.rules.hash,
-  } as const
-  await onDisk(program, log, audit.append(started))
-  opened.add(audit, (one) => one.append({ event: 'broker.stopped', program }))
+  await recordStart(wiring, inForce, audit, state.continuity.incarnation)
   const watch = opened.add(inForce.watch(loaded, parts, audit.directory), (one) => one.stop())
   return {
     parts,
     program,
     settings,
-    condition: {
-      ...conditionOf(audit, () => inForce.current.issuers, breakers),
-      ...webhookCondition(settings, parts),
-      rules: () => inForce.refused,
-      observe: () => observeIssuers(metrics, inForce.current.issuers.issuers, clock),
-    },
+    condition: conditionOf(settings, parts, audit, inForce),
     answers: interceptor('answers', { write: writeAnswer }),
     issuers: () => inForce.current.issuers,
     clientFacts: () => inForce.current.clientFacts,
-    dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
+    dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, systemClock),
     proxy: settings.proxy === undefined ? null : createProxyRules(settings.proxy),
     noteRefusedCaller: (reason) => refusals.note(reason),
     connectPatient: state.connectPatient,
@@ -164,78 +111,68 @@ async function composeOn(
   }
 }
 
-/** What must be closed again, the last opened first. */
-class Opened {
-  readonly #closers: (() => unknown)[] = []
-
-  add<T>(thing: T, close: (thing: T) => unknown): T {
-    this.#closers.push(() => close(thing))
-    return thing
-  }
-
-  /** Closes everything, whatever of it fails. */
-  async close(): Promise<void> {
-    for (let close = this.#closers.pop(); close; close = this.#closers.pop()) {
-      try {
-        await close()
-      } catch {
-        // Ending: there is nobody left to tell, and the rest is to be closed all the same.
-      }
-    }
-  }
+async function loadRules({ opened, loaded, log, metrics }: Wiring): Promise<RulesInForce> {
+  const { settings, file } = loaded
+  const options = { log, events: countIssuerEvents(metrics), parseCandidate: parsePolicySetApart }
+  const first = await composeRules(settings, file, systemClock, options)
+  return opened.add(new RulesInForce(first), (one) => one.close())
 }
 
-/** The ledger and the queue, on connections of their own. */
-async function openState(opened: Opened, settings: Settings, log: Logger, audit: AuditLog, program: Program) {
-  const redis = redisSettings(settings.redis)
-  const { prefix } = redis
-  const trouble = reportOnce(log)
-  const patient = () => opened.add(connectPatient(redis, trouble), (one) => one.disconnect())
-  const failFast = () => opened.add(connectFailFast(redis, trouble), (one) => one.disconnect())
-  const commands = failFast()
-  if (!(await untilReady(commands, 5000))) throw ledgerUnavailable()
-  await checkRedis(commands, log, { refuses: program !== 'local' })
-  const continuity = await watchLedger(commands, prefix, audit, (note) => onDisk(program, log, note))
-  const parts = { redis: commands, subscriber: patient(), prefix, continuity }
-  const ledger = opened.add(await openRedisLedger(parts), (one) => one.close())
-  const jobs = failFast()
-  await untilReady(jobs, 5000)
-  const queue = opened.add(createRevocationQueue(jobs, prefix, trouble), (one) => one.close())
-  return { commands, continuity, ledger, queue, prefix, connectPatient: patient }
+async function openAudit({ opened, loaded, program }: Wiring, keyset: Keyset): Promise<AuditLog> {
+  const { audit, issuer } = loaded.settings
+  const { directory, instance } = audit
+  const signCheckpoint = createCheckpointSigner(keyset, issuer)
+  const chain = await openOwnChain({ directory, instance, program, clock: systemClock, signCheckpoint })
+  return opened.add(chain, (one) => one.close())
 }
 
-/** Reading, writing and reading back an AWS role's policy: three calls, and a margin. */
-function longestRoleWorkMs(settings: Settings): number {
-  const timeouts = Object.values(settings.providers).map((provider) => provider.timeout)
-  return 3 * Math.max(5, ...timeouts) * 1000 + 5000
+interface OpenedParts {
+  readonly inForce: RulesInForce
+  readonly keyset: Keyset
+  readonly audit: AuditLog
+  readonly state: State
 }
 
-function conditionOf(
-  audit: { status(): { healthy: boolean; failure: string | null } },
-  issuers: () => IssuerPool,
-  breakers: Breakers,
-): Condition {
+async function createParts(wiring: Wiring, { inForce, keyset, audit, state }: OpenedParts): Promise<Parts> {
+  const { opened, loaded, log, metrics } = wiring
+  const { settings } = loaded
+  const { issuer } = settings
+  const clock = systemClock
+  // A worker whose clock is ahead would take a credential for dead that still lives.
+  const ledgerClock = createSetClock(clock)
+  const providers = await openProviders(opened, { settings, clock: ledgerClock, keyset, state, log })
+  beginCounters(metrics, { providers: providers.keys(), issuers: Object.keys(settings.issuers) })
   return {
-    audit: () => {
-      const { healthy, failure } = audit.status()
-      return healthy ? null : (failure ?? 'the audit takes no records')
-    },
-    issuers: () =>
-      Object.fromEntries(
-        issuers().issuers.flatMap((one) =>
-          one.status().lastError === null ? [] : [[one.name, one.status().lastError ?? '']],
-        ),
-      ),
-    providers: () => breakers.troubles(),
+    issuer,
+    rules: () => inForce.current.rules,
+    providers,
+    ledger: tellingTime(state.ledger, ledgerClock.setTo),
+    sealing: createSealing(settings.keys.sealing, issuer),
+    audit,
+    auditDirectory: settings.audit.directory,
+    queue: state.queue,
+    keyset,
+    clock,
+    log,
+    metrics,
+    breakers: createBreakers(clock, (provider, direction, breaker) =>
+      metrics.breakerState.set({ provider, direction }, breakerStates[breaker]),
+    ),
+    ...announceTo(settings, { ledger: state.ledger, issuer, clock, log, metrics }),
   }
 }
 
-/** Reconnecting says the same each time; once a second is enough of it. */
-function reportOnce(log: Logger): (error: Error) => void {
-  let last = Number.NEGATIVE_INFINITY
-  return (error) => {
-    if (systemClock.monotonic() - last < 1000) return
-    last = systemClock.monotonic()
-    log.warn({ err: error }, 'Redis cannot be reached')
-  }
+/** The policies are kept and the start is on disk before anything is decided; the end is written when all else is closed. */
+async function recordStart(
+  { opened, loaded, program, log }: Wiring,
+  inForce: RulesInForce,
+  audit: AuditLog,
+  ledger: string,
+): Promise<void> {
+  const { rules } = inForce.current
+  await onDisk(program, log, inForce.current.keepPolicies(audit.directory))
+  const { issuer } = loaded.settings
+  const started = { program, ledger, issuer, policy_set: rules.policy.hash, rules: rules.hash }
+  await onDisk(program, log, audit.append({ event: 'broker.started', ...started }))
+  opened.add(audit, (one) => one.append({ event: 'broker.stopped', program }))
 }

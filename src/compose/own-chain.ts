@@ -5,6 +5,9 @@ import type { AuditLogOptions } from '../audit/audit-log-options.js'
 import { ChainLockedError } from '../audit/chain-lock.js'
 import type { Logger } from '../telemetry/logger.js'
 
+/** `local`: a command on a broker's host. */
+export type Program = 'serve' | 'worker' | 'dev' | 'local'
+
 /** So many commands at once on one host have a chain each. */
 const mostLocal = 9
 
@@ -20,7 +23,7 @@ export async function openOwnChain(options: AuditLogOptions): Promise<AuditLog> 
 }
 
 /** Waits for what a program has to have on disk before it goes on; a command on the host says that it could not, and goes on. */
-export async function onDisk(program: string, log: Logger, work: Promise<unknown>): Promise<void> {
+export async function onDisk(program: Program, log: Logger, work: Promise<unknown>): Promise<void> {
   if (program !== 'local') await work
   else
     await work.catch((error: unknown) =>

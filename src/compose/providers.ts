@@ -2,15 +2,17 @@
 import { randomUUID } from 'node:crypto'
 import { reservedAudiencesOf } from '../config/cross-checks.js'
 import type { Settings } from '../config/schema.js'
-import type { Clock } from '../core/clock.js'
+import { type Clock, systemClock } from '../core/clock.js'
 import type { Connection } from '../ledger/connection.js'
 import { findOtherProviders } from '../ledger/provider-names.js'
-import type { LockRole } from '../ledger/role-lock.js'
+import { createRoleLock, type LockRole } from '../ledger/role-lock.js'
 import type { Provider } from '../providers/provider.js'
 import { createUnconfiguredProvider } from '../providers/unconfigured.js'
 import { federationIssuer } from '../signing/discovery.js'
 import type { Keyset } from '../signing/keyset.js'
 import type { Logger } from '../telemetry/logger.js'
+import type { Opened } from './opened.js'
+import type { State } from './state.js'
 
 export interface ProviderDependencies {
   readonly settings: Settings
@@ -78,11 +80,35 @@ export async function createProviders(dependencies: ProviderDependencies): Promi
   return new Map(await Promise.all(created))
 }
 
+/** Those of the configuration, and those that only the ledger still knows; closed with the program. Throws `ledger_unavailable`. */
+export async function openProviders(
+  opened: Opened,
+  { settings, clock, keyset, state, log }: OpeningProviders,
+): Promise<Map<string, Provider>> {
+  const { commands, prefix, ledger } = state
+  const lockRole = createRoleLock(commands, prefix, longestRoleWorkMs(settings), systemClock.monotonic)
+  const providers = await createProviders({ settings, clock, keyset, isActive: ledger.isLive, lockRole })
+  await addUnconfigured(providers, state, log)
+  for (const provider of providers.values()) opened.add(provider, (one) => one.close())
+  return providers
+}
+
+interface OpeningProviders extends Pick<ProviderDependencies, 'settings' | 'clock' | 'keyset'> {
+  readonly state: Pick<State, 'commands' | 'prefix' | 'ledger'>
+  readonly log: Logger
+}
+
+/** Reading, writing and reading back an AWS role's policy: three calls, and a margin. */
+function longestRoleWorkMs(settings: Settings): number {
+  const timeouts = Object.values(settings.providers).map((provider) => provider.timeout)
+  return 3 * Math.max(5, ...timeouts) * 1000 + 5000
+}
+
 /**
  * Whoever takes a provider out of the configuration while leases of it live does not make them anybody's: they are still
  * listed, counted, locked and looked after. Throws `ledger_unavailable`.
  */
-export async function addUnconfigured(
+async function addUnconfigured(
   providers: Map<string, Provider>,
   state: { readonly commands: Connection; readonly prefix: string },
   log: Logger,

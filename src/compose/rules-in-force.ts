@@ -37,14 +37,11 @@ export class RulesInForce {
         checkRunning(next, started.settings)
         const sections = findUnreloaded(next.settings, started.settings)
         if (sections.length > 0) parts.log.warn({ sections }, 'these were changed, too, and take a restart')
-        const fresh = await composeRules(
-          next.settings,
-          next.file,
-          parts.clock,
-          parts.log,
-          countIssuerEvents(parts.metrics),
-          parsePolicySetApart,
-        )
+        const fresh = await composeRules(next.settings, next.file, parts.clock, {
+          log: parts.log,
+          events: countIssuerEvents(parts.metrics),
+          parseCandidate: parsePolicySetApart,
+        })
         const drop = () => fresh.issuers.close()
         // Before anything is decided by it, and not taken when it cannot be kept.
         await fresh.keepPolicies(chain).catch((error: unknown) => {

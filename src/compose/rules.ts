@@ -34,14 +34,19 @@ type CandidateParser = typeof parsePolicySetApart
 
 const inTurns: CandidateParser = (files, rules) => parsePolicySet(files, rules, besideRequests)
 
-/** Throws ConfigError or PolicySetError, each naming file and line. */
+interface RuleOptions {
+  /** Told of trust bundles that were not taken. */
+  readonly log?: Logger
+  readonly events?: IssuerEvents
+  readonly parseCandidate?: CandidateParser
+}
+
+/** `file`: where the settings were read from. Throws ConfigError or PolicySetError, each naming file and line. */
 export async function composeRules(
   settings: Settings,
   file: string,
   clock: Clock,
-  log?: Logger,
-  events: IssuerEvents = unwatched,
-  parseCandidate: CandidateParser = inTurns,
+  { log, events = unwatched, parseCandidate = inTurns }: RuleOptions = {},
 ): Promise<RuleSet> {
   const groups = createGroups(settings.groups)
   const policySet = await loadPolicies(settings)

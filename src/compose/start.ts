@@ -1,4 +1,4 @@
-// Parts → running programs: servers that listen, workers that work, and how both stop.
+// Composed parts → running programs: servers that listen, workers that work, and how both stop.
 import type { Server } from 'node:http'
 import { ForegroundGate } from '../broker/foreground-gate.js'
 import { createPostNotice } from '../broker/post-notice.js'
