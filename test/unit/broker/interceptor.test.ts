@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
+import { type Interceptor, interceptEffects, noInterceptor } from '../../../src/broker/interceptor.js'
 import type { Parts } from '../../../src/broker/parts.js'
-import { asIs, type Surround, surroundEffects } from '../../../src/broker/surround.js'
 
 const provider = { name: 'tokens' }
 const parts = {
@@ -10,9 +10,9 @@ const parts = {
   providers: new Map([['tokens', provider]]),
 } as unknown as Parts
 
-describe('surroundEffects', () => {
+describe('interceptEffects', () => {
   test('in production gives the very same parts, with nothing between', () => {
-    const given = surroundEffects(parts, asIs)
+    const given = interceptEffects(parts, noInterceptor)
     expect(given.ledger).toBe(parts.ledger)
     expect(given.audit).toBe(parts.audit)
     expect(given.queue).toBe(parts.queue)
@@ -21,12 +21,12 @@ describe('surroundEffects', () => {
 
   test('lets a harness stand around ledger, audit, queue and each provider, by name', () => {
     const names: string[] = []
-    const surround: Surround = (name, part) => {
+    const intercept: Interceptor = (name, part) => {
       names.push(name)
-      return { ...part, surrounded: true }
+      return { ...part, intercepted: true }
     }
-    const given = surroundEffects(parts, surround)
+    const given = interceptEffects(parts, intercept)
     expect(names.sort()).toEqual(['audit', 'ledger', 'queue', 'tokens'])
-    expect(given.providers.get('tokens')).toEqual({ name: 'tokens', surrounded: true })
+    expect(given.providers.get('tokens')).toEqual({ name: 'tokens', intercepted: true })
   })
 })

@@ -1,18 +1,18 @@
 // Configuration → providers.
 import { randomUUID } from 'node:crypto'
-import { reservedAudiencesOf } from './config/cross-checks.js'
-import type { Settings } from './config/schema.js'
-import type { Clock } from './core/clock.js'
-import type { Connection } from './ledger/connection.js'
-import { findOtherProviders } from './ledger/provider-names.js'
-import type { LockRole } from './ledger/role-lock.js'
-import type { Provider } from './providers/provider.js'
-import { createUnconfiguredProvider } from './providers/unconfigured.js'
-import { federationIssuer } from './signing/discovery.js'
-import type { Keyset } from './signing/keyset.js'
-import type { Logger } from './telemetry/logger.js'
+import { reservedAudiencesOf } from '../config/cross-checks.js'
+import type { Settings } from '../config/schema.js'
+import type { Clock } from '../core/clock.js'
+import type { Connection } from '../ledger/connection.js'
+import { findOtherProviders } from '../ledger/provider-names.js'
+import type { LockRole } from '../ledger/role-lock.js'
+import type { Provider } from '../providers/provider.js'
+import { createUnconfiguredProvider } from '../providers/unconfigured.js'
+import { federationIssuer } from '../signing/discovery.js'
+import type { Keyset } from '../signing/keyset.js'
+import type { Logger } from '../telemetry/logger.js'
 
-export interface ProviderSurroundings {
+export interface ProviderDependencies {
   readonly settings: Settings
   readonly clock: Clock
   readonly keyset: Keyset
@@ -24,8 +24,8 @@ export interface ProviderSurroundings {
  * One provider per entry; none of them calls anybody before its first lease. A kind's library is loaded only where that kind
  * is configured: the AWS SDK alone is a quarter of a second and tens of megabytes.
  */
-export async function createProviders(around: ProviderSurroundings): Promise<Map<string, Provider>> {
-  const { settings, clock, keyset } = around
+export async function createProviders(dependencies: ProviderDependencies): Promise<Map<string, Provider>> {
+  const { settings, clock, keyset } = dependencies
   const federation = federationIssuer(settings.issuer)
   const signFederationToken = (claims: {
     sub: string
@@ -48,25 +48,25 @@ export async function createProviders(around: ProviderSurroundings): Promise<Map
   const create = async (name: string, config: Settings['providers'][string]): Promise<Provider> => {
     switch (config.type) {
       case 'vault': {
-        const { createVaultProvider } = await import('./providers/vault.js')
+        const { createVaultProvider } = await import('../providers/vault.js')
         return createVaultProvider(name, config, { clock, issuer: settings.issuer, signFederationToken })
       }
       case 'aws_sts': {
-        const { createAwsStsProvider } = await import('./providers/aws-sts.js')
+        const { createAwsStsProvider } = await import('../providers/aws-sts.js')
         return createAwsStsProvider(name, config, {
           clock,
           signFederationToken,
           federationIssuer: federation,
-          lockRole: around.lockRole,
+          lockRole: dependencies.lockRole,
         })
       }
       case 'jwt': {
-        const { createSignedJwtProvider } = await import('./providers/signed-jwt.js')
+        const { createSignedJwtProvider } = await import('../providers/signed-jwt.js')
         return createSignedJwtProvider(name, config, {
           clock,
           issuer: settings.issuer,
           sign: (claims) => keyset.sign('grants', 'at+jwt', { ...claims }),
-          isActive: around.isActive,
+          isActive: dependencies.isActive,
           reservedAudiences: reservedAudiencesOf(settings),
         })
       }

@@ -1,8 +1,8 @@
 // Looks each second whether the configuration or the policies changed, and has the change taken: whole or not at all.
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { type LoadedConfig, loadConfig } from './config/load.js'
-import { readPolicyFiles } from './policy/policy-files.js'
+import { type LoadedConfig, loadConfig } from '../config/load.js'
+import { readPolicyFiles } from '../policy/policy-files.js'
 
 export interface RulesWatch {
   /** Reads everything again now (SIGHUP). */

@@ -1,20 +1,20 @@
-// What a caller may ask for on one resource, decided as a first request in a new task would be. A plan and no promise: nothing
+// What a caller may ask for on one resource (`may` of GET /v1/grants), decided as a first request in a new task. No promise: nothing
 // is reserved, nothing is written down, and no denial counts against anybody.
 import type { Grant } from '../grants/grant.js'
 import { fillRecipe } from '../grants/recipe.js'
 import type { Resource } from '../policy/decision.js'
-import type { Asked } from './asked.js'
 import { decide, type World } from './decide.js'
 import { draftTask } from './draft-task.js'
 import { requestTargets } from './locked-by.js'
-import { countRequest } from './open-task.js'
 import type { Caller, Parts } from './parts.js'
+import { countRequest } from './request-rate.js'
+import type { ResolvedRequest } from './resolved-request.js'
 import { takeDelegation } from './take-delegation.js'
 
 export type May = 'yes' | 'approval' | 'no'
 
-/** Counted as one of the account's requests. Throws `rate`, `ledger_unavailable`. */
-export async function mayAsk(
+/** One answer per grant, in order. Counted as one of the account's requests. Throws `rate`, `ledger_unavailable`. */
+export async function previewGrants(
   parts: Parts,
   caller: Caller,
   grants: readonly Grant[],
@@ -29,11 +29,11 @@ export async function mayAsk(
   const chain = ancestors.map(({ id }) => id)
   const answers: May[] = []
   for (const grant of grants) {
-    const asked = possibleRequests(grant).flatMap((context) => fillable(parts, grant, resource, context))
-    const [first] = asked
+    const possible = possibleRequests(grant).flatMap((context) => fillable(parts, grant, resource, context))
+    const [first] = possible
     const isLocked = first && (await parts.ledger.findLockOn(requestTargets(caller, first, chain, ancestors)))
     answers.push(
-      isLocked ? 'no' : best(asked.map((one) => mayOne(parts, caller, one, { now, task, holders, ancestors }))),
+      isLocked ? 'no' : best(possible.map((one) => mayOne(parts, caller, one, { now, task, holders, ancestors }))),
     )
   }
   return answers
@@ -42,7 +42,7 @@ export async function mayAsk(
 type Context = Record<string, string | number | boolean>
 
 /** A request that could not be minted is none that may be made. */
-function fillable(parts: Parts, grant: Grant, resource: Resource, declared: Context): Asked[] {
+function fillable(parts: Parts, grant: Grant, resource: Resource, declared: Context): ResolvedRequest[] {
   const provider = parts.providers.get(grant.provider)
   if (!provider) return []
   const guarantees = provider.guarantees(grant.recipe)
@@ -55,8 +55,8 @@ function fillable(parts: Parts, grant: Grant, resource: Resource, declared: Cont
   return ttlSeconds < guarantees.minTtlSeconds ? [] : [{ grant, resource, declared, provider, guarantees, ttlSeconds }]
 }
 
-function mayOne(parts: Parts, caller: Caller, asked: Asked, world: World): May {
-  const { effect } = decide(parts, caller, asked, world).verdict
+function mayOne(parts: Parts, caller: Caller, resolved: ResolvedRequest, world: World): May {
+  const { effect } = decide(parts, caller, resolved, world).verdict
   return effect === 'permit' ? 'yes' : effect === 'deny' ? 'no' : 'approval'
 }
 

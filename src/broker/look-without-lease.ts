@@ -1,4 +1,4 @@
-// What a holder holds and was granted, less one lease: it must not be ended for a rule that counts the lease itself.
+// What a holder holds and was granted as it would be without one lease, for deciding that lease again: it must not be ended for a rule that counts the lease itself.
 import type { Lease } from '../ledger/lease.js'
 import type { HolderCounts } from '../ledger/rules-change.js'
 import type { HolderLook } from '../ledger/way-out.js'
@@ -6,7 +6,7 @@ import type { HolderLook } from '../ledger/way-out.js'
 export type CountedLook = HolderLook & HolderCounts
 
 /** The look as it would be without the lease; unchanged where the lease is not counted against this holder. */
-export function lessLease(look: CountedLook, { record }: Lease): CountedLook {
+export function lookWithoutLease(look: CountedLook, { record }: Lease): CountedLook {
   if (!record.holders.includes(look.id)) return look
   const held = (kind: string, name: string, names: readonly string[]) =>
     (look.heldCounts[`${kind}:${name}`] ?? 0) > 1 ? names : names.filter((one) => one !== name)

@@ -7,7 +7,7 @@ import type { Resource } from '../policy/decision.js'
 import type { Guarantees, Provider } from '../providers/provider.js'
 import type { Parts } from './parts.js'
 
-export interface Asked {
+export interface ResolvedRequest {
   readonly grant: Grant
   readonly resource: Resource
   readonly declared: Declared
@@ -18,35 +18,35 @@ export interface Asked {
 }
 
 /** Throws `unknown_action` and `unknown_resource` (404), `invalid_request` (400) for the declared context and the lifetime. */
-export function resolveAsked(parts: Parts, request: CredentialRequest): Asked {
+export function resolveRequest(parts: Parts, request: CredentialRequest): ResolvedRequest {
   const { catalogue, limits } = parts.rules()
   const grant = catalogue.resolveGrant(request.action)
   const declared = checkContext(grant, request.context)
   const provider = parts.providers.get(grant.provider)
   if (!provider) throw new BrokerError('internal', `the grant ${grant.action} names a provider that is not there`)
   const guarantees = provider.guarantees(grant.recipe)
-  const asked = request.ttl_seconds ?? grant.ttl.defaultSeconds
-  if (asked < guarantees.minTtlSeconds) {
+  const ttlAsked = request.ttl_seconds ?? grant.ttl.defaultSeconds
+  if (ttlAsked < guarantees.minTtlSeconds) {
     throw invalidField(
       'ttl_seconds',
       `expected at least ${guarantees.minTtlSeconds}, which is what ${grant.provider} can give`,
     )
   }
   const resource = catalogue.resolveResource(request.resource, grant)
-  const ttlSeconds = Math.min(asked, grant.ttl.maxSeconds, limits.lease.ttl)
+  const ttlSeconds = Math.min(ttlAsked, grant.ttl.maxSeconds, limits.lease.ttl)
   return { grant, resource, declared, provider, guarantees, ttlSeconds }
 }
 
-export interface AskedCredential {
+export interface RequestedCredential {
   readonly credential: CredentialRequest
-  readonly asked: Asked
+  readonly resolved: ResolvedRequest
 }
 
 /** Each of several that are asked for at once. Throws as above, naming the field with its place: `credentials.1.context.branch`. */
-export function resolveEach(parts: Parts, requests: readonly CredentialRequest[]): AskedCredential[] {
+export function resolveRequests(parts: Parts, requests: readonly CredentialRequest[]): RequestedCredential[] {
   return requests.map((credential, i) => {
     try {
-      return { credential, asked: resolveAsked(parts, credential) }
+      return { credential, resolved: resolveRequest(parts, credential) }
     } catch (error) {
       throw error instanceof BrokerError ? placed(error, `credentials.${i}`) : error
     }

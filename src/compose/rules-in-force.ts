@@ -1,13 +1,13 @@
 // The rules that are in force in this program, and what becomes of a change on disk: taken whole when it loads, else refused.
 
-import type { Parts } from './broker/parts.js'
-import { countIssuerEvents } from './compose-issuers.js'
-import { composeRules, following, type RuleSet } from './compose-rules.js'
-import { checkRunning, findUnreloaded } from './compose-running.js'
-import { type RulesWatch, watchRules } from './compose-watch.js'
-import type { LoadedConfig } from './config/load.js'
-import { parsePolicySetApart } from './policy/parse-apart.js'
-import { describeError } from './telemetry/logger.js'
+import type { Parts } from '../broker/parts.js'
+import type { LoadedConfig } from '../config/load.js'
+import { parsePolicySetApart } from '../policy/parse-apart.js'
+import { describeError } from '../telemetry/logger.js'
+import { countIssuerEvents } from './issuer-metrics.js'
+import { checkRunning, findUnreloaded } from './needs-restart.js'
+import { composeRules, following, type RuleSet } from './rules.js'
+import { type RulesWatch, watchRules } from './watch-rules.js'
 
 export class RulesInForce {
   #current: RuleSet

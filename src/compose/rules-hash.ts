@@ -1,8 +1,8 @@
 // The name of a whole set of rules: everything that a decision rests on, and nothing that differs from host to host.
 
-import type { Settings } from './config/schema.js'
-import { canonicalJson, type Json } from './core/canonical-json.js'
-import { sha256Hex } from './core/hash.js'
+import type { Settings } from '../config/schema.js'
+import { canonicalJson, type Json } from '../core/canonical-json.js'
+import { sha256Hex } from '../core/hash.js'
 
 /** SHA-256 of the canonical JSON of policies, groups, resources, grants, limits, and what issuers require and map. */
 export function hashRules(settings: Settings, policySet: string): string {

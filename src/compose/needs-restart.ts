@@ -1,7 +1,7 @@
 // What a change on disk cannot bring, since it is made when a program starts.
-import type { LoadedConfig } from './config/load.js'
-import { ConfigError } from './config/problems.js'
-import type { Settings } from './config/schema.js'
+import type { LoadedConfig } from '../config/load.js'
+import { ConfigError } from '../config/problems.js'
+import type { Settings } from '../config/schema.js'
 
 /**
  * A grant of a provider that does not run here, or runs as another type, could only fail at each request: such a change is

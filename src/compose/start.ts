@@ -1,19 +1,19 @@
 // Parts → running programs: servers that listen, workers that work, and how both stop.
 import type { Server } from 'node:http'
-import { createPostNotice } from './broker/post-notice.js'
-import { RightOfWay } from './broker/right-of-way.js'
+import { ForegroundGate } from '../broker/foreground-gate.js'
+import { createPostNotice } from '../broker/post-notice.js'
+import type { Address } from '../config/schema.js'
+import { createApp, createWebServer } from '../http/app.js'
+import { healthRoutes } from '../http/health.js'
+import { allRoutes, type Door, routesAt } from '../http/routes.js'
+import { signatureAlgorithms } from '../identity/key-set.js'
+import { federationIssuer, publishedDocuments } from '../signing/discovery.js'
+import { version } from '../version.js'
+import { startNotices } from '../worker/notices.js'
+import { startRevocationWorkers } from '../worker/revocation-worker.js'
+import { startRulesBeat } from '../worker/rules-beat.js'
+import { startSweeper } from '../worker/sweeper.js'
 import type { Composed } from './compose.js'
-import type { Address } from './config/schema.js'
-import { createApp, createWebServer } from './http/app.js'
-import { healthRoutes } from './http/health.js'
-import { allRoutes, type Door, routesAt } from './http/routes.js'
-import { signatureAlgorithms } from './identity/key-set.js'
-import { federationIssuer, publishedDocuments } from './signing/discovery.js'
-import { version } from './version.js'
-import { startNotices } from './worker/notices.js'
-import { startRevocationWorkers } from './worker/revocation-worker.js'
-import { startRulesBeat } from './worker/rules-beat.js'
-import { startSweeper } from './worker/sweeper.js'
 
 /** Something that runs until it is drained. */
 export interface Running {
@@ -134,12 +134,12 @@ export function startWorker(composed: Composed): Running {
     connections.push(connection)
     return connection
   }
-  const rightOfWay = new RightOfWay()
-  const sweeper = startSweeper(parts, rightOfWay)
+  const foreground = new ForegroundGate()
+  const sweeper = startSweeper(parts, foreground)
   const { webhook } = settings.approvals
   const notices = webhook && startNotices(parts, createPostNotice(webhook, parts.clock), webhook.timeout)
-  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, rightOfWay)
-  const rules = startRulesBeat(parts, programName(composed), rightOfWay)
+  const workers = startRevocationWorkers(parts, connect, settings.redis.prefix, foreground)
+  const rules = startRulesBeat(parts, programName(composed), foreground)
   return {
     async drain() {
       await Promise.all([

@@ -23,7 +23,7 @@ const tries = 3
 const atOnce = 16
 
 /** The most privileged first. Never throws for what a provider does; `ended` is told of each as it is known. */
-export async function revokeGathered(
+export async function revokeWithoutLedger(
   parts: RevokeParts,
   leases: readonly LostLease[],
   ended: (revoked: RevokedLease) => Promise<void>,

@@ -17,11 +17,11 @@ interface Known {
   lease: string | null
 }
 
-export class GatheredApprovals {
+export class ApprovalProjection {
   readonly #known = new Map<string, Known>()
 
   /** Any record that names an approval; others than these say nothing of its state. */
-  take(record: StoredRecord): void {
+  apply(record: StoredRecord): void {
     if (typeof record.approval !== 'string') return
     switch (record.event) {
       case 'approval.requested':
@@ -33,7 +33,7 @@ export class GatheredApprovals {
         }
         break
       case 'approval.answered':
-        this.#takeAnswer(record)
+        this.#applyAnswer(record)
         break
       case 'approval.expired': {
         const known = this.#of(record)
@@ -85,7 +85,7 @@ export class GatheredApprovals {
   }
 
   /** An answer is written before it counts; where it did not count after all, a second record of the same vote says so. */
-  #takeAnswer(record: StoredRecord): void {
+  #applyAnswer(record: StoredRecord): void {
     const { answers } = this.#of(record)
     const vote = record.voter as unknown as ApprovalVote
     const same = answers.findIndex((one) => one.vote.by === vote.by && one.vote.at === vote.at)

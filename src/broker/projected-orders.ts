@@ -5,7 +5,7 @@ import type { LeaseMatch } from '../ledger/ledger.js'
 import type { Lock, LockTarget } from '../ledger/lock.js'
 import { matchOf } from './lease-match.js'
 
-export interface GatheredOrder {
+export interface ProjectedOrder {
   readonly id: string
   readonly match: LeaseMatch
   readonly reason: string
@@ -35,7 +35,7 @@ const clockToleranceMs = 5000
  * `revocation.ordered`, or the order in `lock.set` → the order. It reaches what was issued before it was given: carried out once
  * more, days later, it ends nothing that it was not meant for.
  */
-export function orderOf(record: StoredRecord): GatheredOrder {
+export function orderOf(record: StoredRecord): ProjectedOrder {
   const at = Date.parse(record.time)
   const match = matchOf(record.target as unknown as Target)
   const before = Math.min(match.issuedBefore ?? Number.POSITIVE_INFINITY, at + clockToleranceMs)

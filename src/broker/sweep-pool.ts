@@ -1,12 +1,13 @@
-// What the sweeper does itself, without the queue. It runs beside the sweep: a provider that hangs must not keep the sweep
-// from finding the others' leases, nor from being seen (no sweep for 10 s stops all issuing).
+// The work that the sweeper does itself, without the queue, in named lanes. It runs beside the sweep: a provider that hangs must
+// not keep the sweep from finding the others' leases, nor from being seen (no sweep for 10 s stops all issuing).
 import { setMaxListeners } from 'node:events'
-import { RightOfWay } from './right-of-way.js'
+import { ForegroundGate } from './foreground-gate.js'
+import { handBackAfter } from './hand-back.js'
 
 /** As many calls as a far side may be asked to take beside those of the queue. */
 const atOnce = 16
 
-export class OwnWork {
+export class SweepPool {
   readonly #running = new Map<string, Promise<void>>()
   #stopped = false
   readonly #handBack = new AbortController()
@@ -42,11 +43,11 @@ export class OwnWork {
     await Promise.all(this.#running.values())
   }
 
-  /** Who waits goes before what nobody waits for. */
-  readonly rightOfWay: RightOfWay
+  /** What somebody waits for goes before anything in here. */
+  readonly foreground: ForegroundGate
 
-  constructor(rightOfWay = new RightOfWay()) {
-    this.rightOfWay = rightOfWay
+  constructor(foreground = new ForegroundGate()) {
+    this.foreground = foreground
     // One listener per revocation under way, and each takes its own away: many are no leak.
     setMaxListeners(0, this.#handBack.signal)
   }
@@ -61,24 +62,4 @@ export class OwnWork {
     this.#stopped = true
     await handBackAfter(this.settled(), this.#handBack, withinMs)
   }
-}
-
-/** How long what was told to hand back may still take to say so. */
-const handingBackMs = 2000
-
-/** Waits for the work; tells it to hand back what it has after `withinMs`, and waits no longer than that takes. Never rejects. */
-export async function handBackAfter(work: Promise<unknown>, stop: AbortController, withinMs: number): Promise<void> {
-  const over = work.then(
-    () => undefined,
-    () => undefined,
-  )
-  if (withinMs === Number.POSITIVE_INFINITY) return await over
-  const timers: NodeJS.Timeout[] = []
-  const after = (ms: number) => new Promise<void>((resolve) => timers.push(setTimeout(resolve, ms)))
-  const handedBack = after(withinMs).then(async () => {
-    stop.abort()
-    await after(handingBackMs)
-  })
-  await Promise.race([over, handedBack])
-  for (const timer of timers) clearTimeout(timer)
 }

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { RightOfWay } from '../../../src/broker/right-of-way.js'
+import { ForegroundGate } from '../../../src/broker/foreground-gate.js'
 
 /** Work that is over when it is told to be. */
 function work() {
@@ -22,29 +22,29 @@ async function hasGoneOn(pausing: Promise<void>): Promise<boolean> {
 }
 
 test('nobody pauses where nobody waits', async () => {
-  expect(await hasGoneOn(new RightOfWay().giveWay(60_000))).toBe(true)
+  expect(await hasGoneOn(new ForegroundGate().giveWay(60_000))).toBe(true)
 })
 
 test('pauses until all that somebody waits for is over, failed or not, and passes on what came of it', async () => {
-  const way = new RightOfWay()
+  const gate = new ForegroundGate()
   const [one, other] = [work(), work()]
-  const answers = [way.first(one.over), way.first(other.over)]
+  const answers = [gate.runFirst(one.over), gate.runFirst(other.over)]
   const failed = expect(answers[1]).rejects.toThrow('no')
-  const pausing = way.giveWay(60_000)
+  const pausing = gate.giveWay(60_000)
   one.end()
   expect(await answers[0]).toBe('over')
   expect(await hasGoneOn(pausing)).toBe(false)
   other.fail(new Error('no'))
   await failed
   await pausing
-  expect(await hasGoneOn(way.giveWay(60_000))).toBe(true)
+  expect(await hasGoneOn(gate.giveWay(60_000))).toBe(true)
 })
 
 test('does not pause for good, however many wait', async () => {
-  const way = new RightOfWay()
+  const gate = new ForegroundGate()
   const endless = work()
-  const answer = way.first(endless.over)
-  await way.giveWay(20)
+  const answer = gate.runFirst(endless.over)
+  await gate.giveWay(20)
   endless.end()
   await answer
 })

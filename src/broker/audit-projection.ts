@@ -1,35 +1,35 @@
-// Audit records → what the ledger held by them. The order in which chains are read does not matter: what one instance began
-// another may have ended.
+// The ledger's state as audit records tell it, for when the ledger itself lost it. The order in which chains are read does not
+// matter: what one instance began another may have ended.
 import type { StoredRecord } from '../audit/read-records.js'
 import type { AttributeValue } from '../identity/principal.js'
 import type { Delegation } from '../ledger/delegation.js'
 import type { Lock } from '../ledger/lock.js'
 import { chainMembers } from '../ledger/replies.js'
 import type { LostApproval, LostTask } from '../ledger/restoration.js'
-import { GatheredApprovals } from './gathered-approvals.js'
-import { delegationOf } from './gathered-delegation.js'
-import { type GatheredEnding, type GatheredLease, LeaseRecords } from './gathered-lease.js'
-import { type GatheredOrder, lockOf, orderOf } from './gathered-orders.js'
+import { ApprovalProjection } from './projected-approvals.js'
+import { delegationOf } from './projected-delegation.js'
+import { LeaseProjection, type ProjectedEnding, type ProjectedLease } from './projected-lease.js'
+import { lockOf, orderOf, type ProjectedOrder } from './projected-orders.js'
 
 type Mutable<T> = { -readonly [name in keyof T]: T[name] }
 
-export class Gathered {
-  readonly #leases = new Map<string, LeaseRecords>()
+export class AuditProjection {
+  readonly #leases = new Map<string, LeaseProjection>()
   readonly #tasks = new Map<string, Mutable<LostTask>>()
   readonly #taskEnds = new Map<string, string>()
   readonly #events = new Map<string, number>()
   readonly #delegations = new Map<string, Delegation>()
   readonly #locks = new Map<string, Lock>()
-  readonly #orders = new Map<string, GatheredOrder>()
+  readonly #orders = new Map<string, ProjectedOrder>()
   readonly #unlocked = new Set<string>()
-  readonly #approvals = new GatheredApprovals()
+  readonly #approvals = new ApprovalProjection()
   /** Incarnations that were written for → when last said, in order of time. */
   readonly incarnations = new Map<string, string>()
   records = 0
 
-  take(record: StoredRecord): void {
+  apply(record: StoredRecord): void {
     this.records++
-    this.#approvals.take(record)
+    this.#approvals.apply(record)
     switch (record.event) {
       case 'broker.started':
       case 'ledger.replayed':
@@ -37,7 +37,7 @@ export class Gathered {
         if (typeof record.ledger === 'string') this.#noteIncarnation(record.ledger, record.time)
         break
       case 'task.opened':
-        this.#takeTask(record)
+        this.#applyTask(record)
         break
       case 'task.ended':
         this.#taskEnds.set(String(record.task), String(record.outcome))
@@ -50,26 +50,26 @@ export class Gathered {
         break
       case 'lock.set':
         this.#locks.set(String(record.lock), lockOf(record))
-        this.#takeOrder(orderOf(record))
+        this.#applyOrder(orderOf(record))
         break
       case 'revocation.ordered':
-        this.#takeOrder(orderOf(record))
+        this.#applyOrder(orderOf(record))
         break
       case 'lock.removed':
         this.#unlocked.add(String(record.lock))
         break
       default:
-        this.#takeLease(record)
+        this.#applyLease(record)
     }
   }
 
   /** Every lease that records tell of whole; one without its reservation's record was never minted. */
-  *leases(): Generator<GatheredLease> {
+  *leases(): Generator<ProjectedLease> {
     for (const { lease } of this.#leases.values()) if (lease !== null) yield lease
   }
 
   /** Ends of which this audit holds no beginning. */
-  *foreignEnds(): Generator<{ lease: string; ending: GatheredEnding | null; ended: boolean }> {
+  *foreignEnds(): Generator<{ lease: string; ending: ProjectedEnding | null; ended: boolean }> {
     for (const [lease, { foreignEnd }] of this.#leases) if (foreignEnd !== null) yield { lease, ...foreignEnd }
   }
 
@@ -106,7 +106,7 @@ export class Gathered {
   }
 
   /** Operators' orders over many leases, those of locks among them. */
-  orders(): Iterable<GatheredOrder> {
+  orders(): Iterable<ProjectedOrder> {
     return this.#orders.values()
   }
 
@@ -120,7 +120,7 @@ export class Gathered {
     if (before === undefined || before < time) this.incarnations.set(incarnation, time)
   }
 
-  #takeTask(record: StoredRecord): void {
+  #applyTask(record: StoredRecord): void {
     if (!Array.isArray(record.holders) || !Array.isArray(record.chain)) return
     const parts = record as unknown as LostTask['record'] & {
       instance_of: string | null
@@ -151,15 +151,15 @@ export class Gathered {
     })
   }
 
-  #takeLease(record: StoredRecord): void {
+  #applyLease(record: StoredRecord): void {
     if (typeof record.lease !== 'string' || record.event.startsWith('approval.')) return
-    const entry = this.#leases.get(record.lease) ?? new LeaseRecords()
-    entry.take(record.lease, record)
+    const entry = this.#leases.get(record.lease) ?? new LeaseProjection()
+    entry.apply(record.lease, record)
     this.#leases.set(record.lease, entry)
   }
 
   /** An order with its lock stands twice: what the order itself says counts, since it may end the task that it names. */
-  #takeOrder(order: GatheredOrder): void {
+  #applyOrder(order: ProjectedOrder): void {
     if (!this.#orders.has(order.id) || !order.keepsTask) this.#orders.set(order.id, order)
   }
 }

@@ -1,16 +1,16 @@
 // Wires the watch over the ledger: what this chain wrote for, what Redis still knows of it, and the beat that asks each second.
-import type { AuditLog } from './audit/audit-log.js'
-import { readLedgerNote, readNotesBeside, writeLedgerNote } from './audit/ledger-note.js'
-import { readRecords } from './audit/read-records.js'
-import { type ContinuityParts, keepContinuity } from './broker/keep-continuity.js'
-import { systemClock } from './core/clock.js'
-import type { Connection } from './ledger/connection.js'
-import { type Continuity, findIncarnation, openContinuity } from './ledger/continuity.js'
-import { examineRedis } from './ledger/fitness.js'
-import type { Ledger } from './ledger/ledger.js'
-import { createRestoration } from './ledger/restoration.js'
-import type { Logger } from './telemetry/logger.js'
-import { startBeating } from './worker/beat.js'
+import type { AuditLog } from '../audit/audit-log.js'
+import { readLedgerNote, readNotesBeside, writeLedgerNote } from '../audit/ledger-note.js'
+import { readRecords } from '../audit/read-records.js'
+import { type ContinuityParts, keepContinuity } from '../broker/keep-continuity.js'
+import { systemClock } from '../core/clock.js'
+import type { Connection } from '../ledger/connection.js'
+import { type Continuity, findIncarnation, openContinuity } from '../ledger/continuity.js'
+import { examineRedis } from '../ledger/fitness.js'
+import type { Ledger } from '../ledger/ledger.js'
+import { createRestoration } from '../ledger/restoration.js'
+import type { Logger } from '../telemetry/logger.js'
+import { startBeating } from '../worker/beat.js'
 
 /**
  * Throws when Redis is one that would lose leases; says loudly what else is wrong with it. `refuses: false` for what only ends

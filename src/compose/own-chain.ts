@@ -1,9 +1,9 @@
 // The audit chain of a program. A command on a broker's host that only ends things does so without one, too: an incident waits
 // neither for another such command nor for a disk that is full (I4).
-import { type AuditLog, openAuditLog } from './audit/audit-log.js'
-import type { AuditLogOptions } from './audit/audit-log-options.js'
-import { ChainLockedError } from './audit/chain-lock.js'
-import type { Logger } from './telemetry/logger.js'
+import { type AuditLog, openAuditLog } from '../audit/audit-log.js'
+import type { AuditLogOptions } from '../audit/audit-log-options.js'
+import { ChainLockedError } from '../audit/chain-lock.js'
+import type { Logger } from '../telemetry/logger.js'
 
 /** So many commands at once on one host have a chain each. */
 const mostLocal = 9

@@ -1,9 +1,9 @@
 // Wires the webhook of approvals, where one is configured.
-import { createAnnounce } from './broker/announce-approval.js'
-import { noticeTrouble } from './broker/deliver-notices.js'
-import type { Parts } from './broker/parts.js'
-import type { Settings } from './config/schema.js'
-import type { Condition } from './http/health.js'
+import { createAnnounce } from '../broker/announce-approval.js'
+import { noticeTrouble } from '../broker/deliver-notices.js'
+import type { Parts } from '../broker/parts.js'
+import type { Settings } from '../config/schema.js'
+import type { Condition } from '../http/health.js'
 
 export function announceTo(
   { approvals }: Settings,

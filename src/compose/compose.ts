@@ -1,39 +1,39 @@
 // The only file that constructs the parts of a running program: configuration → wired broker and worker.
-import type { AuditLog } from './audit/audit-log.js'
-import { RefusalCounter } from './audit/refusals.js'
-import { createAuditMirror } from './broker/mirror-audit.js'
-import type { Parts } from './broker/parts.js'
-import { asIs, type Surround, surroundEffects } from './broker/surround.js'
-import { onDisk, openOwnChain } from './compose-audit.js'
-import { RulesInForce } from './compose-changes.js'
-import { checkRedis, startContinuity, watchLedger } from './compose-continuity.js'
-import { countIssuerEvents, observeIssuers } from './compose-issuers.js'
-import { addUnconfigured, createProviders } from './compose-providers.js'
-import { composeRules, type RuleSet } from './compose-rules.js'
-import { announceTo, webhookCondition } from './compose-webhook.js'
-import type { LoadedConfig } from './config/load.js'
-import type { Settings } from './config/schema.js'
-import { createSetClock, systemClock } from './core/clock.js'
-import type { Condition } from './http/health.js'
-import { writeAnswer } from './http/problem.js'
-import { createProxyRules, type ProxyRules } from './identity/certificate-config.js'
-import { createDpopRules } from './identity/dpop-config.js'
-import type { DpopRules } from './identity/dpop-proof.js'
-import type { IssuerPool } from './identity/issuer-pool.js'
-import { connectFailFast, connectPatient, untilReady } from './ledger/connection.js'
-import { tellingTime } from './ledger/ledger-time.js'
-import { redisSettings } from './ledger/redis-config.js'
-import { openRedisLedger } from './ledger/redis-ledger.js'
-import { createRoleLock } from './ledger/role-lock.js'
-import { createSealing } from './ledger/sealing.js'
-import { ledgerUnavailable } from './ledger/unavailable.js'
-import { parsePolicySetApart } from './policy/parse-apart.js'
-import { type Breakers, createBreakers } from './providers/breaker.js'
-import { createRevocationQueue } from './queue/revocation-queue.js'
-import { createCheckpointSigner } from './signing/checkpoint-tokens.js'
-import { openFileKeyset } from './signing/file-keyset.js'
-import { createLogger, type Logger } from './telemetry/logger.js'
-import { beginCounters, breakerStates, createMetrics } from './telemetry/metrics.js'
+import type { AuditLog } from '../audit/audit-log.js'
+import { RefusalCounter } from '../audit/refusals.js'
+import { type Interceptor, interceptEffects, noInterceptor } from '../broker/interceptor.js'
+import { createAuditMirror } from '../broker/mirror-audit.js'
+import type { Parts } from '../broker/parts.js'
+import type { LoadedConfig } from '../config/load.js'
+import type { Settings } from '../config/schema.js'
+import { createSetClock, systemClock } from '../core/clock.js'
+import type { Condition } from '../http/health.js'
+import { writeAnswer } from '../http/problem.js'
+import { createProxyRules, type ProxyRules } from '../identity/certificate-config.js'
+import { createDpopRules } from '../identity/dpop-config.js'
+import type { DpopRules } from '../identity/dpop-proof.js'
+import type { IssuerPool } from '../identity/issuer-pool.js'
+import { connectFailFast, connectPatient, untilReady } from '../ledger/connection.js'
+import { tellingTime } from '../ledger/ledger-time.js'
+import { redisSettings } from '../ledger/redis-config.js'
+import { openRedisLedger } from '../ledger/redis-ledger.js'
+import { createRoleLock } from '../ledger/role-lock.js'
+import { createSealing } from '../ledger/sealing.js'
+import { ledgerUnavailable } from '../ledger/unavailable.js'
+import { parsePolicySetApart } from '../policy/parse-apart.js'
+import { type Breakers, createBreakers } from '../providers/breaker.js'
+import { createRevocationQueue } from '../queue/revocation-queue.js'
+import { createCheckpointSigner } from '../signing/checkpoint-tokens.js'
+import { openFileKeyset } from '../signing/file-keyset.js'
+import { createLogger, type Logger } from '../telemetry/logger.js'
+import { beginCounters, breakerStates, createMetrics } from '../telemetry/metrics.js'
+import { checkRedis, startContinuity, watchLedger } from './continuity.js'
+import { countIssuerEvents, observeIssuers } from './issuer-metrics.js'
+import { onDisk, openOwnChain } from './own-chain.js'
+import { addUnconfigured, createProviders } from './providers.js'
+import { composeRules, type RuleSet } from './rules.js'
+import { RulesInForce } from './rules-in-force.js'
+import { announceTo, webhookCondition } from './webhook.js'
 
 /** `local`: a command on a broker's host. */
 export type Program = 'serve' | 'worker' | 'dev' | 'local'
@@ -57,17 +57,17 @@ export interface Composed {
 
 /**
  * Opens keys, audit, ledger and queue, in this order. What cannot be opened stops start-up with a readable error, and what
- * was opened before it is closed again. `surround` is for harnesses, which are programs of their own.
+ * was opened before it is closed again. `interceptor` is for harnesses, which are programs of their own.
  */
 export async function compose(
   loaded: LoadedConfig,
   program: Program,
   logLevel: string,
-  surround: Surround = asIs,
+  interceptor: Interceptor = noInterceptor,
 ): Promise<Composed> {
   const opened = new Opened()
   try {
-    return await composeOn(opened, loaded, program, logLevel, surround)
+    return await composeOn(opened, loaded, program, logLevel, interceptor)
   } catch (error) {
     await opened.close()
     throw error
@@ -79,7 +79,7 @@ async function composeOn(
   loaded: LoadedConfig,
   program: Program,
   logLevel: string,
-  surround: Surround,
+  interceptor: Interceptor,
 ): Promise<Composed> {
   const { settings, file } = loaded
   const clock = systemClock
@@ -127,7 +127,7 @@ async function composeOn(
     breakers,
     ...announceTo(settings, { ledger: state.ledger, issuer: settings.issuer, clock, log, metrics }),
   }
-  const parts = surroundEffects(plain, surround)
+  const parts = interceptEffects(plain, interceptor)
   const memoryMs = inForce.current.rules.limits.account.memory * 1000
   opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs }), (one) => one.stop())
   await onDisk(program, log, inForce.current.keepPolicies(audit.directory))
@@ -152,7 +152,7 @@ async function composeOn(
       rules: () => inForce.refused,
       observe: () => observeIssuers(metrics, inForce.current.issuers.issuers, clock),
     },
-    answers: surround('answers', { write: writeAnswer }),
+    answers: interceptor('answers', { write: writeAnswer }),
     issuers: () => inForce.current.issuers,
     clientFacts: () => inForce.current.clientFacts,
     dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),

@@ -3,10 +3,10 @@ import type { StoredRecord } from '../audit/read-records.js'
 import type { EndReason, LeaseRecord, LeaseState, Receipt } from '../ledger/lease.js'
 import type { LostEnd, LostLease } from '../ledger/restoration.js'
 
-export interface GatheredLease {
+export interface ProjectedLease {
   readonly lost: LostLease
   /** Somebody ordered its end. */
-  readonly ending: GatheredEnding | null
+  readonly ending: ProjectedEnding | null
   /** The state it ended in; null when no record says that it did. */
   readonly endedAs: LeaseState | null
   /** Its revocation failed, and this is the last that was said of it. */
@@ -15,7 +15,7 @@ export interface GatheredLease {
   readonly retried: boolean
 }
 
-export interface GatheredEnding {
+export interface ProjectedEnding {
   readonly reason: EndReason
   readonly actor: string
 }
@@ -23,15 +23,15 @@ export interface GatheredEnding {
 type Reserved = Omit<LostLease, 'issued' | 'end'>
 
 /** The records of one lease, as they come. */
-export class LeaseRecords {
+export class LeaseProjection {
   #reserved: Reserved | null = null
   #issued: LostLease['issued'] = null
-  #ending: GatheredEnding | null = null
+  #ending: ProjectedEnding | null = null
   #ended: LostEnd | null = null
   /** The last of: it failed, an operator had it retried, an operator closed it. */
   #failure: { readonly what: 'failed' | 'retried' | 'abandoned'; readonly end: LostEnd } | null = null
 
-  take(lease: string, record: StoredRecord): void {
+  apply(lease: string, record: StoredRecord): void {
     switch (record.event) {
       case 'lease.reserved':
         this.#reserved = reservedOf(lease, record)
@@ -47,19 +47,19 @@ export class LeaseRecords {
         if (this.#ended === null || Date.parse(record.time) < this.#ended.at) this.#ended = endOf(record)
         break
       case 'lease.revocation_failed':
-        this.#takeFailure('failed', endOf(record))
+        this.#applyFailure('failed', endOf(record))
         break
       case 'lease.retry_ordered':
-        this.#takeFailure('retried', endOf(record))
+        this.#applyFailure('retried', endOf(record))
         break
       case 'lease.abandon_ordered':
-        this.#takeFailure('abandoned', { ...endOf(record), state: 'abandoned', reason: 'abandoned' })
+        this.#applyFailure('abandoned', { ...endOf(record), state: 'abandoned', reason: 'abandoned' })
         break
     }
   }
 
   /** Null without the reservation's record: it was never minted, or the record is not among these. */
-  get lease(): GatheredLease | null {
+  get lease(): ProjectedLease | null {
     if (this.#reserved === null) return null
     const { what = null, end = null } = this.#failure ?? {}
     const over = this.#ended ?? (what === 'abandoned' ? end : null)
@@ -73,12 +73,12 @@ export class LeaseRecords {
   }
 
   /** The end of a lease whose beginning stands elsewhere. */
-  get foreignEnd(): { ending: GatheredEnding | null; ended: boolean } | null {
+  get foreignEnd(): { ending: ProjectedEnding | null; ended: boolean } | null {
     if (this.#reserved !== null || (this.#ending === null && this.#ended === null)) return null
     return { ending: this.#ending, ended: this.#ended !== null }
   }
 
-  #takeFailure(what: 'failed' | 'retried' | 'abandoned', end: LostEnd): void {
+  #applyFailure(what: 'failed' | 'retried' | 'abandoned', end: LostEnd): void {
     if (this.#failure === null || end.at >= this.#failure.end.at) this.#failure = { what, end }
   }
 }

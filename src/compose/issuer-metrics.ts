@@ -1,8 +1,8 @@
 // What is seen of issuers → metrics. Labels are names of the configuration and closed sets, never a token's words.
-import type { Clock } from './core/clock.js'
-import type { Issuer } from './identity/issuer.js'
-import type { IssuerEvents } from './identity/issuer-sight.js'
-import type { Metrics } from './telemetry/metrics.js'
+import type { Clock } from '../core/clock.js'
+import type { Issuer } from '../identity/issuer.js'
+import type { IssuerEvents } from '../identity/issuer-sight.js'
+import type { Metrics } from '../telemetry/metrics.js'
 
 export function countIssuerEvents(metrics: Pick<Metrics, 'issuerFetches' | 'issuerRefusals'>): IssuerEvents {
   return {
