@@ -82,9 +82,9 @@ describe('an approval binds', () => {
   })
 
   test('the humans behind the caller, everybody above, and whoever handed it on, each once', () => {
-    const principal = aWorkload('web', { person: 'olga@acme' })
-    const above = [{ person: 'ben@acme', delegator: 'ann@acme' }, { person: 'olga@acme' }, {}]
-    expect(personsBehind({ principal, requestId: 'r' }, above)).toEqual(['ann@acme', 'ben@acme', 'olga@acme'])
+    const principal = aWorkload('web', { person: 'zoe@acme' })
+    const above = [{ person: 'ben@acme', delegator: 'ann@acme' }, { person: 'ben@acme' }, {}]
+    expect(personsBehind({ principal, requestId: 'r' }, above)).toEqual(['ann@acme', 'ben@acme', 'zoe@acme'])
     expect(personsBehind({ principal: aWorkload('web'), requestId: 'r' }, [{}])).toEqual([])
   })
 })
