@@ -3,6 +3,7 @@ import type { EndReason, Lease } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
 import type { Task } from '../ledger/task.js'
 import { endLeases } from './end-leases.js'
+import { inPages } from './in-pages.js'
 import type { Parts } from './parts.js'
 import { recordEnding } from './records.js'
 import { notFound } from './task-access.js'
@@ -28,15 +29,16 @@ export async function endTask(
   order: Pick<Ending, 'revocation' | 'forced'> = {},
 ): Promise<string[]> {
   const closed = await closeTree(parts, taskId, outcome)
-  const leases = (await Promise.all(closed.map((task) => parts.ledger.leasesOfTask(task.id)))).flat()
+  const leases = (await inPages(closed, (task) => parts.ledger.leasesOfTask(task.id))).flat()
   const ending = { reason: reasons[closed[0]?.outcome ?? outcome] ?? 'completed', actor, ...order }
   const alive = (await parts.ledger.findLeases(leases)).filter(isToEnd).map((lease) => lease.id)
   const ordered = await endLeases(parts, alive, ending)
+  const ours = closed.filter((task) => task.now)
   await Promise.all([
     recordEnding(parts, ordered, ending, requestId),
-    ...closed.filter((task) => task.now).map((task) => recordTaskEnded(parts, task, actor, requestId)),
+    inPages(ours, (task) => recordTaskEnded(parts, task, actor, requestId)),
   ])
-  await Promise.all(closed.filter((task) => task.now).map((task) => parts.ledger.taskLeasesEnded(task.id)))
+  await inPages(ours, (task) => parts.ledger.taskLeasesEnded(task.id))
   return leases
 }
 

@@ -79,10 +79,10 @@ function wayBack(run: RunScript, prefix: string) {
       return ended
     },
     async endTask(task: string, outcome: string) {
-      const [first, ended, ...children] = (await run('end-task', task, outcome)) as [string | number, ...string[]]
+      const [first, ended, children] = (await run('end-task', task, outcome)) as [string | number, string?, string[]?]
       return first === 'not_found'
         ? ('not_found' as const)
-        : { ended: first === 1, outcome: ended ?? outcome, children }
+        : { ended: first === 1, outcome: ended ?? outcome, children: children ?? [] }
     },
     async taskLeasesEnded(task: string) {
       await run('task-leases-ended', task)

@@ -1,6 +1,6 @@
 -- Closes a task; nothing is issued in it or below it from here on. Its leases are ended by the caller; until that is done and
 -- written down it stays due, and whoever looks next carries on. KEYS[1] tag. ARGV[1] task, ARGV[2] outcome.
--- Returns { 'not_found' } | { 0|1 its end is still to be carried through, outcome, child, … }
+-- Returns { 'not_found' } | { 0|1 its end is still to be carried through, outcome, { child, … } }
 local key = T .. 't:' .. ARGV[1]
 local state, outcome = unpack(redis.call('HMGET', key, 'state', 'outcome'))
 if not state then
@@ -36,4 +36,5 @@ if state == 'open' then
 elseif redis.call('ZSCORE', T .. 'due:tasks', ARGV[1]) then
   unfinished = 1
 end
-return { unfinished, outcome, unpack(redis.call('SMEMBERS', key .. ':c')) }
+-- As one list: some 8,000 values are all that Lua hands back one by one, and a caller opens as many children as it likes.
+return { unfinished, outcome, redis.call('SMEMBERS', key .. ':c') }
