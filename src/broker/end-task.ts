@@ -16,7 +16,8 @@ const reasons: Readonly<Record<string, EndReason>> = {
 
 /**
  * Closes the task and its children, and orders their leases to end; idempotent, and carried on by the sweeper should this
- * process end halfway. `outcome`: succeeded, failed, cancelled, deadline, abandoned or revoked; the first one stands. `order`:
+ * process end halfway. `outcome`: succeeded, failed, cancelled, deadline, abandoned (unless it was heard of meanwhile) or revoked;
+ * the first one stands. `order`:
  * the operators' order that this is part of. Returns the leases concerned. Throws `not_found`, `ledger_unavailable`;
  * `audit_unavailable` after all is ordered, since a task's end is on disk before it is answered: the sweeper writes it then.
  */
@@ -55,7 +56,9 @@ async function closeTree(parts: Parts, root: string, outcome: string): Promise<C
   const closed: Closed[] = []
   for (const pending = [root]; pending.length > 0; ) {
     const id = pending.shift() ?? root
-    const answer = await parts.ledger.endTask(id, outcome)
+    // Those below end with it, whether they are heard or not.
+    const answer = await parts.ledger.endTask(id, outcome, outcome === 'abandoned' && id === root)
+    if (answer === 'heard') return closed
     if (answer === 'not_found') {
       if (id === root) throw notFound('task')
       continue
