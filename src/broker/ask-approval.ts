@@ -4,6 +4,7 @@ import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import { plainText } from '../core/plain-text.js'
 import { type Actor, type Approval, type ApprovalVote, type Bound, stateAt } from '../ledger/approval.js'
+import type { AskApproval } from '../ledger/approval-ledger.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import { boundSha256, denialKeys } from './approval-bound.js'
@@ -28,20 +29,49 @@ export class ApprovalWanted extends BrokerError {
   }
 }
 
+/** What people are asked to agree to: what their answer binds, as it was decided, in a task below these ancestors. */
+export interface ApprovalAsked {
+  readonly task: Task
+  readonly ancestors: readonly Task[]
+  readonly bound: Bound
+  readonly decided: Decided
+}
+
 /**
  * The approval of this request: a new one, or that of the same request while it is pending or approved. On disk before it is
  * told. Throws `quota` (429: too many wait, or it was denied just now), `locked`, `task_closed`, `audit_unavailable`.
  */
-export async function askApproval(
+export async function askApproval(parts: Parts, caller: Caller, asked: ApprovalAsked): Promise<Approval> {
+  const { task, decided } = asked
+  const answer = await parts.ledger.askApproval(ledgerRequestOf(parts, caller, asked))
+  switch (answer.outcome) {
+    case 'ok':
+      return await recordRequested(parts, caller, answer.approval, decided)
+    case 'again':
+      if (stateAt(answer.approval, parts.clock.now()) === 'approved' && !isAgreed(parts, answer.approval)) {
+        // It can be neither used nor answered any more: until its time is up nobody else could agree.
+        await withdraw(parts, answer.approval.id, 'approver_removed')
+        return await askApproval(parts, caller, asked)
+      }
+      await recordDecision(parts, caller, task.id, decided, { approval: answer.approval.id })
+      return answer.approval
+    case 'locked':
+      throw await lockedBy(parts, [answer.target])
+    case 'closed':
+      throw new BrokerError('task_closed', `${task.id} has ended`)
+    case 'denied':
+    case 'quota':
+      await recordDecision(parts, caller, task.id, decided, { refused: answer.outcome })
+      throw notAsked(answer.outcome, answer.retryAfterSeconds)
+  }
+}
+
+function ledgerRequestOf(
   parts: Parts,
   caller: Caller,
-  task: Task,
-  ancestors: readonly Task[],
-  bound: Bound,
-  decided: Decided,
-): Promise<Approval> {
-  const { limits } = parts.rules()
-  const answer = await parts.ledger.askApproval({
+  { task, ancestors, bound, decided }: ApprovalAsked,
+): AskApproval {
+  return {
     id: createId('appr', parts.clock.now()),
     record: {
       bound,
@@ -55,29 +85,9 @@ export async function askApproval(
       request: caller.requestId,
     },
     timeoutSeconds: approvalTimeoutOf(decided),
-    pendingLimit: limits.account.pending_approvals,
+    pendingLimit: parts.rules().limits.account.pending_approvals,
     ...denialKeys(task.account, bound),
     locks: lockNames(bound, [task, ...ancestors]),
-  })
-  switch (answer.outcome) {
-    case 'ok':
-      return await recordRequested(parts, caller, answer.approval, decided)
-    case 'again':
-      if (stateAt(answer.approval, parts.clock.now()) === 'approved' && !isAgreed(parts, answer.approval)) {
-        // It can be neither used nor answered any more: until its time is up nobody else could agree.
-        await withdraw(parts, answer.approval.id, 'approver_removed')
-        return await askApproval(parts, caller, task, ancestors, bound, decided)
-      }
-      await recordDecision(parts, caller, task.id, decided, { approval: answer.approval.id })
-      return answer.approval
-    case 'locked':
-      throw await lockedBy(parts, [answer.target])
-    case 'closed':
-      throw new BrokerError('task_closed', `${task.id} has ended`)
-    case 'denied':
-    case 'quota':
-      await recordDecision(parts, caller, task.id, decided, { refused: answer.outcome })
-      throw notAsked(answer.outcome, answer.retryAfterSeconds)
   }
 }
 

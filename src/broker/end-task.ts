@@ -14,21 +14,24 @@ const reasons: Readonly<Record<string, EndReason>> = {
   revoked: 'revoked',
 }
 
+/** How a task ends, and by whom. */
+export interface TaskEnd {
+  /** succeeded, failed, cancelled, deadline, abandoned (unless it was heard of meanwhile) or revoked; the first one stands. */
+  readonly outcome: string
+  readonly actor: string
+  /** The request that ended it; absent: nobody's. */
+  readonly requestId?: string
+  /** The operators' order that this is part of. */
+  readonly order?: Pick<Ending, 'revocation' | 'forced'>
+}
+
 /**
  * Closes the task and its children, and orders their leases to end; idempotent, and carried on by the sweeper should this
- * process end halfway. `outcome`: succeeded, failed, cancelled, deadline, abandoned (unless it was heard of meanwhile) or revoked;
- * the first one stands. `order`:
- * the operators' order that this is part of. Returns the leases concerned. Throws `not_found`, `ledger_unavailable`;
- * `audit_unavailable` after all is ordered, since a task's end is on disk before it is answered: the sweeper writes it then.
+ * process end halfway. Returns the leases concerned. Throws `not_found`, `ledger_unavailable`; `audit_unavailable` after all is
+ * ordered, since a task's end is on disk before it is answered: the sweeper writes it then.
  */
-export async function endTask(
-  parts: Parts,
-  taskId: string,
-  outcome: string,
-  actor: string,
-  requestId: string | null,
-  order: Pick<Ending, 'revocation' | 'forced'> = {},
-): Promise<string[]> {
+export async function endTask(parts: Parts, taskId: string, end: TaskEnd): Promise<string[]> {
+  const { outcome, actor, requestId = null, order = {} } = end
   const closed = await closeTree(parts, taskId, outcome)
   const leases = (await inPages(closed, (task) => parts.ledger.leasesOfTask(task.id))).flat()
   const ending = { reason: reasons[closed[0]?.outcome ?? outcome] ?? 'completed', actor, ...order }

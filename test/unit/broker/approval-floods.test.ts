@@ -2,8 +2,8 @@
 // it does with its tasks, and a denial is not forgotten with Redis.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { exchange } from '../../../src/broker/exchange.js'
-import { Gathered } from '../../../src/broker/gathered.js'
 import { replay } from '../../../src/broker/replay.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { createRestoration } from '../../../src/ledger/restoration.js'
@@ -62,11 +62,11 @@ test('a denial holds, and is shown, in a ledger that was rebuilt', async () => {
   const connection = connectFailFast(redis, () => undefined)
   try {
     await untilReady(connection, 5000)
-    const gathered = new Gathered()
-    for (const record of await story.records()) gathered.take(record as unknown as StoredRecord)
+    const projection = new AuditProjection()
+    for (const record of await story.records()) projection.take(record as unknown as StoredRecord)
     const parts = { ledger: other.ledger, restoration: createRestoration(connection, redis.prefix) }
     // Twice, as it may be: one denial is counted once.
-    for (let i = 0; i < 2; i++) await replay(parts, gathered, { memoryMs: 86_400_000, complete: true })
+    for (let i = 0; i < 2; i++) await replay(parts, projection, { memoryMs: 86_400_000, complete: true })
     const buy = (over: Parameters<typeof shipping>[0] = {}) =>
       exchange({ ...story.parts, ledger: other.ledger }, caller, task.id, shipping(over), null)
     expect(await refusalOf(buy())).toMatchObject({ code: 'quota' })
