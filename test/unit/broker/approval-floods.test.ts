@@ -63,7 +63,7 @@ test('a denial holds, and is shown, in a ledger that was rebuilt', async () => {
   try {
     await untilReady(connection, 5000)
     const projection = new AuditProjection()
-    for (const record of await story.records()) projection.take(record as unknown as StoredRecord)
+    for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
     const parts = { ledger: other.ledger, restoration: createRestoration(connection, redis.prefix) }
     // Twice, as it may be: one denial is counted once.
     for (let i = 0; i < 2; i++) await replay(parts, projection, { memoryMs: 86_400_000, complete: true })
