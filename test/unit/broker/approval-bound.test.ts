@@ -2,9 +2,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { boundOf, boundSha256, denialKeys, differencesOf, personsBehind } from '../../../src/broker/approval-bound.js'
 import { approvalStands } from '../../../src/broker/approval-stands.js'
-import type { Asked } from '../../../src/broker/asked.js'
 import type { Decided } from '../../../src/broker/decide.js'
 import type { Hop } from '../../../src/broker/hops.js'
+import type { ResolvedRequest } from '../../../src/broker/resolved-request.js'
 import type { Bound } from '../../../src/ledger/approval.js'
 import type { LeaseRecord } from '../../../src/ledger/lease.js'
 import type { Offer, Verdict } from '../../../src/policy/decision.js'
@@ -35,7 +35,7 @@ const asked = (maxTtlSeconds: number | null = null) =>
     declared: { ticket: 'OPS-1' },
     provider: { name: 'far' },
     ttlSeconds: 600,
-  }) as unknown as Asked
+  }) as unknown as ResolvedRequest
 const decided = (verdict: Verdict, above: Verdict[] = []): Pick<Decided, 'verdict' | 'above'> => ({
   verdict,
   above: above.map((one) => ({ verdict: one }) as Hop),

@@ -1,8 +1,8 @@
 // What one look at the ledger becomes in the decision: each number of the task, the account, the run and the approval in its place.
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import type { Asked } from '../../../src/broker/asked.js'
 import { decide, type World } from '../../../src/broker/decide.js'
 import type { Parts } from '../../../src/broker/parts.js'
+import type { ResolvedRequest } from '../../../src/broker/resolved-request.js'
 import { systemClock } from '../../../src/core/clock.js'
 import { holderId } from '../../../src/ledger/keys.js'
 import type { HolderLook } from '../../../src/ledger/way-out.js'
@@ -58,7 +58,7 @@ const world = (over: Partial<World> = {}, task: Partial<World['task']> = {}): Wo
   ancestors: [],
   ...over,
 })
-const asking = (ttlSeconds = 600): Asked => {
+const asking = (ttlSeconds = 600): ResolvedRequest => {
   const grant = example.catalogue.resolveGrant('database.query')
   const resource = example.catalogue.resolveResource('database:orders', grant)
   const guarantees = { minTtlSeconds: 1 }

@@ -1,14 +1,14 @@
 // Under which names a request is looked up among the locks: one that is missing is a lock that stops nobody.
 import { expect, test } from '@jest/globals'
-import type { Asked } from '../../../src/broker/asked.js'
 import { chainTargets, requestTargets } from '../../../src/broker/locked-by.js'
+import type { ResolvedRequest } from '../../../src/broker/resolved-request.js'
 import { aWorkload } from '../../support/story-config.js'
 
 test('a request: its tasks, everybody who stands in the chain, and all that it asks for', () => {
   const asked = {
     grant: { action: 'repo.read', provider: 'far' },
     resource: { id: 'repo:acme/web', type: 'repo', attributes: {} },
-  } as unknown as Asked
+  } as unknown as ResolvedRequest
   const caller = { principal: aWorkload('web', { account: 'ci:team' }), requestId: 'r' }
   const above = [{ principal: 'prod:x', account: 'prod:y' }]
   expect(requestTargets(caller, asked, ['task_1', 'task_0'], above).sort()).toEqual([
