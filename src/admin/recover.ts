@@ -5,7 +5,7 @@ import type { AuditProjection } from '../broker/audit-projection.js'
 import type { ProjectedLease } from '../broker/projected-lease.js'
 import { type Replayed, replay } from '../broker/replay.js'
 import { exitCodes } from '../cli/exit-codes.js'
-import { formatTable } from '../cli/output.js'
+import { formatTable, withoutControls } from '../cli/output.js'
 import { loadConfig } from '../config/load.js'
 import type { Settings } from '../config/schema.js'
 import type { Environment } from '../config/yaml-source.js'
@@ -88,7 +88,7 @@ function describe(audit: GatheredAudit, found: readonly ProjectedLease[]): strin
   return [
     `${records} records of ${Object.keys(chains).length} chains: ${leases.length} leases may be alive, ${open_tasks.length} tasks are open, ${locks.length} locks are set`,
     `--apply restores ${count('restore')} of them, revokes ${count('revoke')} at once (half-made, past their end, or ordered to end)${failedInWords(count('keep_failed'))}; --revoke-now revokes all, without Redis`,
-    ...locks.map(({ id, target, reason }) => `${id} locks ${JSON.stringify(target)}: ${reason}`),
+    ...locks.map(({ id, target, reason }) => withoutControls(`${id} locks ${JSON.stringify(target)}: ${reason}`)),
     ...(rows.length === 0
       ? []
       : [formatTable([['LEASE', 'PROVIDER', 'ACTION', 'RESOURCE', 'EXPIRES', 'WOULD'], ...rows])]),

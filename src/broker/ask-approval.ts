@@ -102,7 +102,7 @@ const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
     'quota',
     outcome === 'denied'
       ? 'people denied this just now; limits.account.approval_cooldown says when it may be asked again'
-      : 'limits.account.pending_approvals is reached: so many requests of this account wait for people already',
+      : 'limits.account.pending_approvals is reached: so many requests of this account wait for people already, or ten times as many were left unanswered within the hour',
     { retryAfterSeconds },
   )
 

@@ -71,10 +71,13 @@ function possibleRequests(grant: Grant): Context[] {
   let requests: Context[] = [{}]
   for (const [name, field] of Object.entries(grant.context)) {
     const values = field.oneOf ?? { string: ['any'], integer: [1], boolean: [true, false] }[field.type]
-    requests = requests.flatMap((request) => [
-      ...(field.optional ? [request] : []),
-      ...values.map((value) => ({ ...request, [name]: value })),
-    ])
+    // Cut at each field: all that could be made of ten fields of ten values would fill the memory before the first is looked at.
+    requests = requests
+      .flatMap((request) => [
+        ...(field.optional ? [request] : []),
+        ...values.map((value) => ({ ...request, [name]: value })),
+      ])
+      .slice(0, mostRequests)
   }
-  return requests.slice(0, mostRequests)
+  return requests
 }

@@ -3,6 +3,7 @@
 import type { StoredRecord } from '../audit/read-records.js'
 import type { ApprovalRecord, ApprovalState, ApprovalVote } from '../ledger/approval.js'
 import type { LostApproval } from '../ledger/restoration.js'
+import { denialKeys } from './approval-bound.js'
 
 /** Where only the use is on record: longer than any approval is kept. */
 const longestMs = 2 * 86_400_000
@@ -11,7 +12,7 @@ interface Known {
   asked: Pick<LostApproval, 'record' | 'requestedAt' | 'recentRequests' | 'deniedBefore'> | null
   expiresAt: number
   /** With what the approval was by each. */
-  readonly answers: { vote: ApprovalVote; state: string }[]
+  readonly answers: { vote: ApprovalVote; state: string; cooldownMs: number }[]
   endedAs: 'expired' | null
   endReason: string | null
   lease: string | null
@@ -65,6 +66,7 @@ export class ApprovalProjection {
         endReason: isOver ? 'task_ended' : reasonOf(state, known),
         lease: known.lease,
         votes: known.answers.map(({ vote }) => vote),
+        denial: denialIn(known),
       }
     }
   }
@@ -90,8 +92,16 @@ export class ApprovalProjection {
     const vote = record.voter as unknown as ApprovalVote
     const same = answers.findIndex((one) => one.vote.by === vote.by && one.vote.at === vote.at)
     if (same >= 0) answers.splice(same, 1)
-    if (record.void !== true) answers.push({ vote, state: String(record.state) })
+    const cooldownMs = typeof record.cooldown_seconds === 'number' ? record.cooldown_seconds * 1000 : 0
+    if (record.void !== true) answers.push({ vote, state: String(record.state), cooldownMs })
   }
+}
+
+function denialIn({ answers, asked }: Known): LostApproval['denial'] {
+  const denied = answers.find(({ state }) => state === 'denied')
+  if (denied === undefined || asked?.record == null) return null
+  const { account, bound } = asked.record
+  return { at: denied.vote.at, cooldownMs: denied.cooldownMs, ...denialKeys(account, bound) }
 }
 
 function stateOf({ lease, answers, endedAs }: Known): ApprovalState {

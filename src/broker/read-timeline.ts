@@ -6,6 +6,8 @@ import type { Parts } from './parts.js'
 
 /** A tree may be wider than anyone reads at once. */
 const mostTasks = 200
+/** Of two kilobytes each at most: whoever opened the tasks may ask for their story as often as they like. */
+const mostRecords = 5000
 
 export interface ReadTimeline {
   readonly records: AuditEntry[]
@@ -24,7 +26,8 @@ export async function readTimeline(parts: Parts, root: Task, sees: (task: Task) 
   for (let level: Task[] = [root]; level.length > 0; ) {
     const below: string[] = []
     for (const task of level) {
-      if (++read > mostTasks) return { records: await withOrders(parts, records), complete: false }
+      if (++read > mostTasks || records.length > mostRecords)
+        return { records: await withOrders(parts, records), complete: false }
       const [timeline, children] = await Promise.all([
         parts.ledger.readTimeline(task.id),
         parts.ledger.childrenOf(task.id),
