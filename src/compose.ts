@@ -48,7 +48,7 @@ export interface Composed {
   clientFacts(): RuleSet['clientFacts']
   readonly dpop: DpopRules
   readonly proxy: ProxyRules | null
-  noteRefusedCaller(reason: string): void
+  noteRefusedCaller(reason: string, account?: string): void
   connectPatient(): ReturnType<typeof connectPatient>
   reload(): Promise<void>
   /** Ends everything that was opened here, the audit last. */
@@ -157,7 +157,7 @@ async function composeOn(
     clientFacts: () => inForce.current.clientFacts,
     dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, clock),
     proxy: settings.proxy === undefined ? null : createProxyRules(settings.proxy),
-    noteRefusedCaller: (reason) => refusals.note(reason),
+    noteRefusedCaller: (reason, account) => refusals.note(reason, account),
     connectPatient: state.connectPatient,
     reload: watch.reload,
     close: () => opened.close(),

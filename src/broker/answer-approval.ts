@@ -8,6 +8,7 @@ import { groupsAmong, isAgreed, isOwnHuman, permitsApproving } from './approvers
 import { lockNames, voterLockNames } from './ask-approval.js'
 import { lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
+import { appendRefusal } from './record-refusal.js'
 import { notFound } from './task-access.js'
 
 const attempts = 8
@@ -81,10 +82,8 @@ async function checkApprover(parts: Parts, caller: Caller, approval: Approval): 
 }
 
 async function recordRefusedAnswer(parts: Parts, caller: Caller, approval: Approval, code: string, reason: string) {
-  await parts.audit.append({
-    event: 'operator.refused',
+  await appendRefusal(parts, caller, {
     actor: caller.principal.id,
-    request_id: caller.requestId,
     action: 'operate.approve',
     resource: approval.record.bound.resource.id,
     task: approval.record.bound.task,

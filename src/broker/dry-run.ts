@@ -28,7 +28,7 @@ export async function dryRun(
   request: CredentialRequest,
 ): Promise<DryRun> {
   const asked = resolveAsked(parts, request)
-  const look = await lookAt(parts, caller, taskId, { idempotencyKey: null, counted: true })
+  const look = await lookAt(parts, caller, taskId, null)
   if (!look.chainOpen) throw new BrokerError('task_closed', `${taskId} has ended`)
   await checkUnlocked(parts, requestTargets(caller, asked, look.task.chain, look.ancestors))
   const named = request.approval_id ?? null

@@ -10,6 +10,7 @@ import { resolveAsked } from './asked.js'
 import { issueOrEnd } from './issue.js'
 import type { Caller, Parts } from './parts.js'
 import { recordReserved } from './records.js'
+import { asOneRequest } from './request-rate.js'
 import { reserveAsDecided } from './reserve.js'
 import type { Idempotency } from './wanted.js'
 
@@ -38,7 +39,8 @@ export async function exchange(
   const leaseId = createId('lease', parts.clock.now())
   const { hash: rules } = parts.rules()
   const wanted = { taskId, leaseId, request, asked, rules, idempotency, approvalId: request.approval_id ?? null }
-  const reserved = await reserveAsDecided(parts, caller, wanted)
+  // Counted once, however often the look has to be repeated.
+  const reserved = await reserveAsDecided(parts, asOneRequest(caller), wanted)
   await recordReserved(parts, caller, reserved)
   const issued = await issueOrEnd(parts, caller, reserved)
   const lease = await activateOrEnd(parts, caller, reserved, issued)

@@ -7,8 +7,8 @@ import type { Asked } from './asked.js'
 import { decide, type World } from './decide.js'
 import { draftTask } from './draft-task.js'
 import { requestTargets } from './locked-by.js'
-import { countRequest } from './open-task.js'
 import type { Caller, Parts } from './parts.js'
+import { countRequest } from './request-rate.js'
 import { takeDelegation } from './take-delegation.js'
 
 export type May = 'yes' | 'approval' | 'no'
@@ -22,7 +22,7 @@ export async function mayAsk(
 ): Promise<May[]> {
   const taken = await takeDelegation(parts, caller, undefined)
   const draft = draftTask(parts, caller, { purpose: 'a plan' }, taken)
-  await countRequest(parts, draft.holders)
+  await countRequest(parts, caller)
   const { now, holders } = await parts.ledger.lookHolders(draft.holders)
   const task = { ...draft, openedAt: now, expiresAt: now + draft.expiresAt - draft.openedAt }
   const ancestors = taken?.chain ?? []

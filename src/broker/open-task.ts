@@ -4,7 +4,7 @@ import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import { fillRecipe } from '../grants/recipe.js'
 import type { Approval } from '../ledger/approval.js'
-import type { Holder, Task } from '../ledger/task.js'
+import type { Task } from '../ledger/task.js'
 import type { JsonObject } from '../providers/provider.js'
 import { boundOf, personsBehind } from './approval-bound.js'
 import { approvalTimeoutOf, askApproval } from './ask-approval.js'
@@ -21,6 +21,7 @@ import type { Caller, Parts } from './parts.js'
 import { recordOpened } from './record-opened.js'
 import { refusalOf, refuse } from './refusal.js'
 import { checkNotRepeated, repeatedOpening } from './repeated-opening.js'
+import { asOneRequest, countRequest, rateExceeded, rateToCount } from './request-rate.js'
 import { takeDelegation } from './take-delegation.js'
 import { isOwn, notFound } from './task-access.js'
 import { createTaskToken } from './task-token.js'
@@ -41,10 +42,12 @@ export interface OpenedTask {
  */
 export async function openTask(
   parts: Parts,
-  caller: Caller,
+  called: Caller,
   request: OpenTaskRequest,
   idempotency: Idempotency | null,
 ): Promise<OpenedTask> {
+  // One request, however many credentials it asks for.
+  const caller = asOneRequest(called)
   const wanted = resolveEach(parts, request.credentials ?? [])
   for (const { credential } of wanted) await checkNoApproval(parts, caller, credential)
   await checkNotRepeated(parts, caller, idempotency, wanted.length)
@@ -122,7 +125,7 @@ export async function decideAll(
 ): Promise<readonly Decided[]> {
   if (wanted.length === 0) return []
   // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
-  await countRequest(parts, draft.holders)
+  await countRequest(parts, caller)
   const look = await parts.ledger.lookHolders(draft.holders)
   let holders = look.holders
   const decided: Decided[] = []
@@ -149,17 +152,6 @@ export async function decideAll(
     members: { ...members, decisions: decided.map((one) => decisionView(one.decision)) },
   })
 }
-
-/** Counts one of the account's requests. Throws `rate`. */
-export async function countRequest(parts: Parts, holders: readonly Holder[]): Promise<void> {
-  const account = holders.find((holder) => holder.kind === 'account')
-  if (!account) throw new BrokerError('internal', 'a task without an account')
-  const wait = await parts.ledger.countRequest(account.id, parts.rules().limits.account.requests_per_minute)
-  if (wait !== null) throw rateExceeded(wait)
-}
-
-const rateExceeded = (retryAfterSeconds: number) =>
-  new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', { retryAfterSeconds })
 
 /**
  * The first one may take as much longer as the providers may take to mint what is asked for at once, or people to agree to it:
@@ -193,7 +185,7 @@ async function writeTask(
     ttlSeconds: (draft.expiresAt - draft.openedAt) / 1000,
     openTasksLimit: limits.account.open_tasks,
     heartbeat: heartbeatOf(request, wanted, decided),
-    ratePerMinute: request.credentials ? null : limits.account.requests_per_minute,
+    ratePerMinute: rateToCount(parts, caller)?.perMinute ?? null,
     idempotency,
   })
   if (answer.outcome === 'again' && answer.bodySha256 === idempotency?.bodySha256) {

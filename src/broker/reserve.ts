@@ -36,11 +36,7 @@ const attempts = 8
 /** Throws ApprovalWanted, the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`, `unfillable_recipe`, 503s. */
 export async function reserveAsDecided(parts: Parts, caller: Caller, wanted: Wanted): Promise<Reserved> {
   for (let attempt = 0; attempt < attempts; attempt++) {
-    // The rate is counted once per request, not once per attempt.
-    const look = await lookAt(parts, caller, wanted.taskId, {
-      idempotencyKey: wanted.idempotency?.key ?? null,
-      counted: attempt === 0,
-    })
+    const look = await lookAt(parts, caller, wanted.taskId, wanted.idempotency?.key ?? null)
     if (look.prior) throw await alreadyIssued(parts, look.prior, wanted)
     if (!look.chainOpen) throw new BrokerError('task_closed', `${wanted.taskId} has ended`)
     const reserved = await tryReserve(parts, caller, byRulesInForce(parts, wanted), look)
