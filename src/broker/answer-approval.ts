@@ -109,6 +109,7 @@ async function tryAnswer(
 ): Promise<'ok' | 'version'> {
   const { bound, account } = approval.record
   const isDenial = vote.vote === 'deny'
+  const cooldownSeconds = parts.rules().limits.account.approval_cooldown
   const agreed = () => isAgreed(parts, approval, [...approval.votes, vote])
   const state = isDenial ? 'denied' : agreed() ? 'approved' : 'pending'
   const above = await parts.ledger.findTasks(bound.chain.slice(1))
@@ -126,15 +127,15 @@ async function tryAnswer(
     state,
     locks,
     ...denialKeys(account, bound),
-    cooldownMs: parts.rules().limits.account.approval_cooldown * 1000,
+    cooldownMs: cooldownSeconds * 1000,
   })
   if (answer.outcome === 'ok') {
-    if (isDenial) await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))
+    if (isDenial) await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId, { cooldownSeconds }))
     return 'ok'
   }
   // What was written down as an answer was none: whoever rebuilds by the audit must not count it.
   if (!isDenial && answer.outcome !== 'again') {
-    await parts.audit.append(answeredRecord(approval, vote, approval.state, caller.requestId, true))
+    await parts.audit.append(answeredRecord(approval, vote, approval.state, caller.requestId, { isVoid: true }))
   }
   switch (answer.outcome) {
     case 'again':

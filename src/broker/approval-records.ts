@@ -30,7 +30,8 @@ export const answeredRecord = (
   vote: ApprovalVote,
   state: string,
   requestId: string,
-  isVoid = false,
+  /** `cooldownSeconds`: for how long the same is not asked again, after a denial. */
+  { isVoid = false, cooldownSeconds }: { isVoid?: boolean; cooldownSeconds?: number } = {},
 ) => ({
   event: 'approval.answered' as const,
   ...whose(approval),
@@ -40,6 +41,7 @@ export const answeredRecord = (
   reason: vote.reason,
   voter: vote as unknown as Json,
   state,
+  ...(cooldownSeconds === undefined ? {} : { cooldown_seconds: cooldownSeconds }),
   ...(isVoid ? { void: true } : {}),
 })
 

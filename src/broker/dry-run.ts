@@ -34,7 +34,7 @@ export async function dryRun(
   const named = request.approval_id ?? null
   const approval = named === null ? null : await resolveNamedApproval(parts, caller, taskId, named)
   const decided = decide(parts, caller, asked, worldOf(parts, look, approval))
-  if (decided.verdict.effect === 'deny') throw await refuse(parts, caller, taskId, decided)
+  if (decided.verdict.effect === 'deny') throw await refuse(parts, caller, taskId, decided, { dry_run: true })
   return { decision: decided.decision, ttlSeconds: decided.verdict.ttlSeconds }
 }
 

@@ -11,7 +11,7 @@ interface Known {
   asked: Pick<LostApproval, 'record' | 'requestedAt' | 'recentRequests' | 'deniedBefore'> | null
   expiresAt: number
   /** With what the approval was by each. */
-  readonly answers: { vote: ApprovalVote; state: string }[]
+  readonly answers: { vote: ApprovalVote; state: string; cooledUntil: number }[]
   endedAs: 'expired' | null
   endReason: string | null
   lease: string | null
@@ -65,6 +65,7 @@ export class GatheredApprovals {
         endReason: isOver ? 'task_ended' : reasonOf(state, known),
         lease: known.lease,
         votes: known.answers.map(({ vote }) => vote),
+        denied: deniedIn(known),
       }
     }
   }
@@ -90,8 +91,15 @@ export class GatheredApprovals {
     const vote = record.voter as unknown as ApprovalVote
     const same = answers.findIndex((one) => one.vote.by === vote.by && one.vote.at === vote.at)
     if (same >= 0) answers.splice(same, 1)
-    if (record.void !== true) answers.push({ vote, state: String(record.state) })
+    if (record.void === true) return
+    const cooledUntil = vote.at + Number(record.cooldown_seconds ?? 0) * 1000
+    answers.push({ vote, state: String(record.state), cooledUntil })
   }
+}
+
+function deniedIn({ answers }: Known): LostApproval['denied'] {
+  const denial = answers.find(({ state }) => state === 'denied')
+  return denial === undefined ? null : { at: denial.vote.at, until: denial.cooledUntil }
 }
 
 function stateOf({ lease, answers, endedAs }: Known): ApprovalState {

@@ -8,6 +8,7 @@ import { chainMembers } from '../ledger/replies.js'
 import type { LostApproval, LostTask } from '../ledger/restoration.js'
 import { GatheredApprovals } from './gathered-approvals.js'
 import { delegationOf } from './gathered-delegation.js'
+import { GatheredDenials } from './gathered-denials.js'
 import { type GatheredEnding, type GatheredLease, LeaseRecords } from './gathered-lease.js'
 import { type GatheredOrder, lockOf, orderOf } from './gathered-orders.js'
 
@@ -23,6 +24,8 @@ export class Gathered {
   readonly #orders = new Map<string, GatheredOrder>()
   readonly #unlocked = new Set<string>()
   readonly #approvals = new GatheredApprovals()
+  /** What was denied, by account. */
+  readonly denials = new GatheredDenials()
   /** Incarnations that were written for → when last said, in order of time. */
   readonly incarnations = new Map<string, string>()
   records = 0
@@ -54,6 +57,9 @@ export class Gathered {
         break
       case 'revocation.ordered':
         this.#takeOrder(orderOf(record))
+        break
+      case 'decision.denied':
+        this.denials.take(record)
         break
       case 'lock.removed':
         this.#unlocked.add(String(record.lock))

@@ -145,7 +145,7 @@ export async function decideAll(
   const first = decided.find((one) => one.verdict.effect === 'deny')
   if (!first) return decided
   const refused = decided.filter((one) => one.verdict.effect !== 'permit')
-  await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
+  await Promise.all(refused.map((one) => refuse(parts, caller, null, one, isPlan ? { dry_run: true } : {})))
   if (!isPlan) await noteDenial(parts, caller, draft.holders)
   const { code, detail, members } = refusalOf(first, first.input)
   throw new BrokerError(code, detail, {

@@ -1,14 +1,15 @@
 // Writes what audit records tell into a ledger that may lack it: after a rollback by each instance of its own records, or by
 // `hallpass recover` of all. May be repeated, and may find everything there already.
 import type { Ending, Ledger } from '../ledger/ledger.js'
-import type { Restoration } from '../ledger/restoration.js'
+import type { LostApproval, LostDenial, Restoration } from '../ledger/restoration.js'
+import { denialKeys } from './approval-bound.js'
 import type { Gathered } from './gathered.js'
 import type { GatheredEnding, GatheredLease } from './gathered-lease.js'
 
 export interface ReplayParts {
   readonly ledger: Pick<
     Ledger,
-    'endLeases' | 'endTask' | 'now' | 'removeLock' | 'createRevocation' | 'retryLease' | 'abandonLease'
+    'endLeases' | 'endTask' | 'now' | 'removeLock' | 'createRevocation' | 'retryLease' | 'abandonLease' | 'findApproval'
   >
   readonly restoration: Restoration
 }
@@ -34,6 +35,8 @@ interface Extent {
 const dayMs = 86_400_000
 /** The ledger itself remembers an order that long. */
 const orderKeptMs = 2 * dayMs
+/** `recent_denials` are those of the last ten minutes. */
+const denialsKeptMs = 600_000
 
 /** Throws `ledger_unavailable`; what was done by then stays, and doing it again is harmless. */
 export async function replay(parts: ReplayParts, gathered: Gathered, extent: Extent): Promise<Replayed> {
@@ -47,7 +50,10 @@ export async function replay(parts: ReplayParts, gathered: Gathered, extent: Ext
   }
   // Before anything may be issued again: a used approval must be known as used.
   for (const approval of gathered.approvals()) {
-    if (await parts.restoration.restoreApproval(approval)) done.approvals++
+    if (await parts.restoration.restoreApproval(approval, await denialOf(parts, approval))) done.approvals++
+  }
+  for (const { account, minutes } of gathered.denials.byAccount(now - denialsKeptMs)) {
+    await parts.restoration.restoreDenials(account, minutes)
   }
   // One that came back unused would open a second task.
   for (const delegation of gathered.delegations()) {
@@ -72,6 +78,13 @@ export async function replay(parts: ReplayParts, gathered: Gathered, extent: Ext
     if (at + orderKeptMs > now) await parts.ledger.createRevocation({ ...order, matched: 0 })
   }
   return done
+}
+
+/** What was asked may be for another instance to tell: then it mostly stands in the ledger, since it was asked before. */
+async function denialOf({ ledger }: ReplayParts, { id, denied, record }: LostApproval): Promise<LostDenial | null> {
+  if (denied === null) return null
+  const asked = record ?? (await ledger.findApproval(id))?.record
+  return asked === undefined ? null : { ...denialKeys(asked.account, asked.bound), ...denied }
 }
 
 async function replayLocks({ ledger, restoration }: ReplayParts, gathered: Gathered, done: Replayed): Promise<void> {

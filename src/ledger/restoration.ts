@@ -67,6 +67,16 @@ export interface LostTask {
 export interface LostApproval extends Omit<Approval, 'record' | 'answers'> {
   /** Null where another instance has what was asked. */
   readonly record: ApprovalRecord | null
+  /** When somebody denied it, and until when the same is not asked again, epoch milliseconds; null: nobody did. */
+  readonly denied: { readonly at: number; readonly until: number } | null
+}
+
+/** What a denial is remembered by, and for how long. */
+export interface LostDenial {
+  readonly cooldownKey: string
+  readonly flagKey: string
+  readonly at: number
+  readonly until: number
 }
 
 export interface Restoration {
@@ -84,7 +94,9 @@ export interface Restoration {
   /** False when it stands already, was removed, or its time is up. */
   restoreLock(lock: Lock): Promise<boolean>
   /** True when it told the ledger anything. One that is further on there stays as it is. */
-  restoreApproval(approval: LostApproval): Promise<boolean>
+  restoreApproval(approval: LostApproval, denial: LostDenial | null): Promise<boolean>
+  /** Denials of an account by minute since the epoch; those of the last ten minutes count. */
+  restoreDenials(account: string, minutes: readonly (readonly [number, number])[]): Promise<void>
   /** Notes that a lock was removed, so that another instance's replay does not set it again. */
   noteUnlocked(lock: string): Promise<void>
   /** No broker issues until an operator resumes it. `why` is told to whoever asks. */
@@ -157,7 +169,7 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
       const args = [id, lockName(target), JSON.stringify({ target, reason, actor }), createdAt, expiresAt ?? '']
       return (await orUnavailable(run('restore-lock', ...args))) === 1
     },
-    async restoreApproval(approval) {
+    async restoreApproval(approval, denial) {
       const { id, record, state, votes, requestedAt, expiresAt, endReason, lease } = approval
       const { recentRequests, deniedBefore } = approval
       const asked =
@@ -178,10 +190,14 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
         why: endReason ?? undefined,
         lease: lease ?? undefined,
         votes: Object.fromEntries(votes.map((vote) => [personKey(vote), JSON.stringify(vote)])),
+        denial: denial ?? undefined,
         ...asked,
       }
       const text = record === null ? '' : JSON.stringify(record)
       return (await orUnavailable(run('restore-approval', JSON.stringify(args), text))) === 1
+    },
+    async restoreDenials(account, minutes) {
+      await orUnavailable(run('restore-denials', holderId('account', account), JSON.stringify(minutes)))
     },
     async restoreDelegation({ id, record, expiresAt, opened }) {
       const args = [id, JSON.stringify(record), expiresAt, opened ?? '']

@@ -1,7 +1,7 @@
 -- Writes what records tell of an approval into a ledger that may lack it. What stands there further on stays: each instance
 -- knows a part, and a used one is never anything else again. KEYS[1] tag.
--- ARGV[1] JSON { approval, expires, asked?, state, why?, lease?, task?, account?, recent?, before?, bound?, votes: { person: vote } },
--- ARGV[2] its record or ''. Returns 1 | 0 (nothing new)
+-- ARGV[1] JSON { approval, expires, asked?, state, why?, lease?, task?, account?, recent?, before?, bound?, votes: { person: vote },
+--   denial?: { cooldownKey, flagKey, at, until } }, ARGV[2] its record or ''. Returns 1 | 0 (nothing new)
 local a = cjson.decode(ARGV[1])
 local key = T .. 'a:' .. a.approval
 local now = now_ms()
@@ -42,6 +42,17 @@ if was == 'pending' or was == 'approved' then
 else
   redis.call('ZREM', T .. 'due:approvals', a.approval)
   if a.account then redis.call('ZREM', T .. 'h:' .. a.account .. ':a', a.approval) end
+end
+-- Once: the third of several denials must be the third, however often the records are read.
+if a.denial and redis.call('HSETNX', key, 'cooled', 1) == 1 then
+  local left, flagged = a.denial['until'] - now, a.denial.at + DAY - now
+  if left > 0 then
+    local denials = T .. 'an:' .. a.denial.flagKey
+    redis.call('SET', T .. 'ac:' .. a.denial.cooldownKey, 1, 'PX', left)
+    redis.call('HINCRBY', denials, 'n', 1)
+    if redis.call('PTTL', denials) < left then redis.call('PEXPIRE', denials, left) end
+  end
+  if flagged > 0 then redis.call('SET', T .. 'ad:' .. a.denial.flagKey, 1, 'PX', flagged) end
 end
 redis.call('PEXPIRE', key, a.expires - now + DAY)
 return changed
