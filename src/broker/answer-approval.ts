@@ -8,7 +8,6 @@ import { groupsAmong, isAgreed, isOwnHuman, permitsApproving } from './approvers
 import { lockNames, voterLockNames } from './ask-approval.js'
 import { lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
-import { appendRefusal } from './record-refusal.js'
 import { notFound } from './task-access.js'
 
 const attempts = 8
@@ -82,8 +81,10 @@ async function checkApprover(parts: Parts, caller: Caller, approval: Approval): 
 }
 
 async function recordRefusedAnswer(parts: Parts, caller: Caller, approval: Approval, code: string, reason: string) {
-  await appendRefusal(parts, caller, {
+  await parts.audit.append({
+    event: 'operator.refused',
     actor: caller.principal.id,
+    request_id: caller.requestId,
     action: 'operate.approve',
     resource: approval.record.bound.resource.id,
     task: approval.record.bound.task,
@@ -109,12 +110,12 @@ async function tryAnswer(
 ): Promise<'ok' | 'version'> {
   const { bound, account } = approval.record
   const isDenial = vote.vote === 'deny'
-  const cooldownSeconds = parts.rules().limits.account.approval_cooldown
   const agreed = () => isAgreed(parts, approval, [...approval.votes, vote])
   const state = isDenial ? 'denied' : agreed() ? 'approved' : 'pending'
   const above = await parts.ledger.findTasks(bound.chain.slice(1))
   const names = lockNames(bound, [{ principal: bound.principal, account }, ...above])
   const locks = [...names, ...voterLockNames([vote])]
+  const cooldown = parts.rules().limits.account.approval_cooldown
   if (!isDenial) {
     if ((await parts.ledger.findLockOn(locks)) !== null) throw await lockedBy(parts, locks)
     await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))
@@ -127,15 +128,15 @@ async function tryAnswer(
     state,
     locks,
     ...denialKeys(account, bound),
-    cooldownMs: cooldownSeconds * 1000,
+    cooldownMs: cooldown * 1000,
   })
   if (answer.outcome === 'ok') {
-    if (isDenial) await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId, { cooldownSeconds }))
+    if (isDenial) await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId, false, cooldown))
     return 'ok'
   }
   // What was written down as an answer was none: whoever rebuilds by the audit must not count it.
   if (!isDenial && answer.outcome !== 'again') {
-    await parts.audit.append(answeredRecord(approval, vote, approval.state, caller.requestId, { isVoid: true }))
+    await parts.audit.append(answeredRecord(approval, vote, approval.state, caller.requestId, true))
   }
   switch (answer.outcome) {
     case 'again':

@@ -10,17 +10,23 @@ import { leaseOf, type TaskRecord, taskOf } from './replies.js'
 import type { RunScript } from './scripts.js'
 import { orUnavailable } from './unavailable.js'
 
-/** As many leases are read in one go. */
-const atOnce = 100
+/** Leases read at once: a task that lived for hours has thousands, and others wait for Redis, too. */
+const atOnce = 500
+/** So many make a page of those that may be alive. */
+const pageSize = 100
 
 export function createLeaseReader(redis: Connection, tag: string, run: RunScript) {
   const findLeases = async (ids: readonly string[]): Promise<Lease[]> => {
-    if (ids.length === 0) return []
-    const replies = await orUnavailable(Promise.all(ids.map((id) => redis.hgetall(`${tag}l:${id}`))))
-    return ids.flatMap((id, i) => {
-      const fields = replies[i]
-      return fields?.state === undefined ? [] : [leaseOf(id, fields)]
-    })
+    const found: Lease[] = []
+    for (let at = 0; at < ids.length; at += atOnce) {
+      const some = ids.slice(at, at + atOnce)
+      const replies = await orUnavailable(Promise.all(some.map((id) => redis.hgetall(`${tag}l:${id}`))))
+      for (const [i, id] of some.entries()) {
+        const fields = replies[i]
+        if (fields?.state !== undefined) found.push(leaseOf(id, fields))
+      }
+    }
+    return found
   }
   return {
     findLeases,
@@ -99,7 +105,7 @@ async function* due({ redis, tag }: Scan, match: LeaseMatch, providers: readonly
   for (const name of providersOf(match, providers)) {
     let place = '0'
     do {
-      const [next, flat] = await orUnavailable(redis.zscan(`${tag}due:${name}`, place, 'COUNT', atOnce))
+      const [next, flat] = await orUnavailable(redis.zscan(`${tag}due:${name}`, place, 'COUNT', pageSize))
       yield flat.filter((_, i) => i % 2 === 0)
       place = next
     } while (place !== '0')
@@ -114,7 +120,7 @@ async function* below({ redis, tag }: Scan, root: string): AsyncGenerator<string
       Promise.all([redis.smembers(`${tag}t:${task}:l`), redis.smembers(`${tag}t:${task}:c`)]),
     )
     tasks.push(...children)
-    for (let i = 0; i < leases.length; i += atOnce) yield leases.slice(i, i + atOnce)
+    for (let i = 0; i < leases.length; i += pageSize) yield leases.slice(i, i + pageSize)
   }
 }
 

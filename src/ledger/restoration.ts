@@ -1,5 +1,6 @@
 // Writing again what a ledger lost, from audit records. Everything here may be repeated and leaves alone what is there.
 import { type Approval, type ApprovalRecord, personKey } from './approval.js'
+import type { AnswerApproval } from './approval-ledger.js'
 import type { Connection } from './connection.js'
 import type { Delegation } from './delegation.js'
 import { holderId, ledgerTag } from './keys.js'
@@ -67,16 +68,8 @@ export interface LostTask {
 export interface LostApproval extends Omit<Approval, 'record' | 'answers'> {
   /** Null where another instance has what was asked. */
   readonly record: ApprovalRecord | null
-  /** When somebody denied it, and until when the same is not asked again, epoch milliseconds; null: nobody did. */
-  readonly denied: { readonly at: number; readonly until: number } | null
-}
-
-/** What a denial is remembered by, and for how long. */
-export interface LostDenial {
-  readonly cooldownKey: string
-  readonly flagKey: string
-  readonly at: number
-  readonly until: number
+  /** When it was denied, and what that keeps from being asked again; null: it was not, or another instance has what was asked. */
+  readonly denial: (Pick<AnswerApproval, 'cooldownKey' | 'cooldownMs' | 'flagKey'> & { readonly at: number }) | null
 }
 
 export interface Restoration {
@@ -94,7 +87,7 @@ export interface Restoration {
   /** False when it stands already, was removed, or its time is up. */
   restoreLock(lock: Lock): Promise<boolean>
   /** True when it told the ledger anything. One that is further on there stays as it is. */
-  restoreApproval(approval: LostApproval, denial: LostDenial | null): Promise<boolean>
+  restoreApproval(approval: LostApproval): Promise<boolean>
   /** Denials of an account by minute since the epoch; those of the last ten minutes count. */
   restoreDenials(account: string, minutes: readonly (readonly [number, number])[]): Promise<void>
   /** Notes that a lock was removed, so that another instance's replay does not set it again. */
@@ -169,9 +162,9 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
       const args = [id, lockName(target), JSON.stringify({ target, reason, actor }), createdAt, expiresAt ?? '']
       return (await orUnavailable(run('restore-lock', ...args))) === 1
     },
-    async restoreApproval(approval, denial) {
+    async restoreApproval(approval) {
       const { id, record, state, votes, requestedAt, expiresAt, endReason, lease } = approval
-      const { recentRequests, deniedBefore } = approval
+      const { recentRequests, deniedBefore, denial } = approval
       const asked =
         record === null
           ? {}
@@ -190,8 +183,8 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
         why: endReason ?? undefined,
         lease: lease ?? undefined,
         votes: Object.fromEntries(votes.map((vote) => [personKey(vote), JSON.stringify(vote)])),
-        denial: denial ?? undefined,
         ...asked,
+        ...(denial === null ? {} : { denial }),
       }
       const text = record === null ? '' : JSON.stringify(record)
       return (await orUnavailable(run('restore-approval', JSON.stringify(args), text))) === 1

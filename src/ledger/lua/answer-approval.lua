@@ -26,7 +26,7 @@ if a.state ~= 'pending' then
 end
 if a.state == 'denied' then
   redis.call('ZREM', T .. 'due:approvals', ARGV[1])
-  redis.call('HSET', key, 'why', 'voted', 'cooled', 1)
+  redis.call('HSET', key, 'why', 'voted')
   if a.cooldownMs > 0 then
     redis.call('SET', T .. 'ac:' .. a.cooldownKey, 1, 'PX', a.cooldownMs)
     redis.call('HINCRBY', T .. 'an:' .. a.flagKey, 'n', 1)

@@ -2,9 +2,9 @@
 // once, and rules over recent denials hold.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { dryRun } from '../../../src/broker/dry-run.js'
 import { exchange } from '../../../src/broker/exchange.js'
-import { Gathered } from '../../../src/broker/gathered.js'
 import { openTask } from '../../../src/broker/open-task.js'
 import type { Caller, Parts } from '../../../src/broker/parts.js'
 import { replay } from '../../../src/broker/replay.js'
@@ -45,9 +45,9 @@ async function replayed(...parts: ((record: StoredRecord) => boolean)[]): Promis
   await untilReady(connection, 5000)
   const restoration = createRestoration(connection, redis.prefix)
   for (const isKnown of parts) {
-    const gathered = new Gathered()
-    for (const record of records.filter(isKnown)) gathered.take(record)
-    await replay({ ledger: other.ledger, restoration }, gathered, {
+    const projection = new AuditProjection()
+    for (const record of records.filter(isKnown)) projection.apply(record)
+    await replay({ ledger: other.ledger, restoration }, projection, {
       memoryMs: 86_400_000,
       complete: parts.length === 1,
     })
@@ -84,15 +84,6 @@ test('the third denial holds whatever is declared, however often the records are
   const third = await wantedBy(buyAfter(caller, task, { context: { note: 'three' } }))
   await answer({ ...story, parts: after() } as Story, third.id, aPerson('olga'), 'deny')
   expect(await codeOf(buyAfter(caller, task, { context: { note: 'four' } }))).toBe('quota')
-})
-
-test('also where one instance asked and another took the answer', async () => {
-  const caller = story.caller()
-  const task = await story.task(caller)
-  await denied(caller, task)
-  const isAnswer = ({ event }: StoredRecord) => event === 'approval.answered'
-  await replayed((record) => !isAnswer(record), isAnswer)
-  expect(await codeOf(buyAfter(caller, task))).toBe('quota')
 })
 
 test('recent denials count as before: once per request, and no plan among them', async () => {
