@@ -102,7 +102,11 @@ export interface Restoration {
   /** No broker issues until an operator resumes it. `why` is told to whoever asks. */
   pause(why: string): Promise<void>
   resume(): Promise<void>
+  /** Null when it is not paused. */
+  whyPaused(): Promise<string | null>
   incarnation(): Promise<string | null>
+  /** The ledger that was rebuilt in the place of this one; null when none was. */
+  successorOf(incarnation: string): Promise<string | null>
   /**
    * The last step: the ledger is named, and everybody who wrote to one of `known` is told how far its records are in it.
    */
@@ -212,7 +216,9 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
     async resume() {
       await orUnavailable(redis.del(`${tag}paused`))
     },
+    whyPaused: () => orUnavailable(redis.get(`${tag}paused`)),
     incarnation: () => orUnavailable(redis.get(`${tag}incarnation`)),
+    successorOf: (incarnation) => orUnavailable(redis.get(`${tag}recovered:${incarnation}`)),
     async name(incarnation, known, walOf) {
       for (const [instance, sequence] of walOf) await orUnavailable(redis.hset(`${tag}wal`, instance, `${sequence}`))
       for (const one of known.filter((name) => name !== incarnation)) {
