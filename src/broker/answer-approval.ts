@@ -2,6 +2,7 @@
 import { BrokerError, invalidField } from '../core/errors.js'
 import type { Principal } from '../identity/principal.js'
 import { type Approval, type ApprovalVote, personKey, stateAt } from '../ledger/approval.js'
+import { appendRefusal } from './append-refusal.js'
 import { denialKeys } from './approval-bound.js'
 import { announce, answeredRecord } from './approval-records.js'
 import { groupsAmong, isAgreed, isOwnHuman, permitsApproving } from './approvers.js'
@@ -81,7 +82,7 @@ async function checkApprover(parts: Parts, caller: Caller, approval: Approval): 
 }
 
 async function recordRefusedAnswer(parts: Parts, caller: Caller, approval: Approval, code: string, reason: string) {
-  await parts.audit.append({
+  await appendRefusal(parts, caller.principal, {
     event: 'operator.refused',
     actor: caller.principal.id,
     request_id: caller.requestId,

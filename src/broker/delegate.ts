@@ -6,6 +6,7 @@ import { createId } from '../core/ids.js'
 import type { CeilingPair, Delegation, DelegationRecord } from '../ledger/delegation.js'
 import { holderId } from '../ledger/keys.js'
 import type { Task } from '../ledger/task.js'
+import { appendRefusal } from './append-refusal.js'
 import { createDelegationToken } from './delegation-token.js'
 import { isOutside } from './hops.js'
 import { chainTargets, checkUnlocked } from './locked-by.js'
@@ -82,7 +83,7 @@ async function checkWithin(parts: Parts, caller: Caller, task: Task, ceiling: re
   const wider = own === undefined ? undefined : ceiling.find(([action, on]) => isOutside([own], action, on))
   if (wider === undefined) return
   const detail = `${wider[0]} on ${wider[1]} is outside what ${task.id} was handed itself`
-  await parts.audit.append({
+  await appendRefusal(parts, caller.principal, {
     event: 'request.refused',
     principal: caller.principal.id,
     account: caller.principal.account,

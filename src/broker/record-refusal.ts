@@ -3,6 +3,7 @@
 // declared or handed on wrongly is: somebody tries what the catalogue does not take.
 import { redactPatterns } from '../audit/redaction.js'
 import type { BrokerError, ErrorCode } from '../core/errors.js'
+import { appendRefusal } from './append-refusal.js'
 import type { Caller, Parts } from './parts.js'
 
 const recorded: readonly ErrorCode[] = [
@@ -27,7 +28,7 @@ export async function recordRefusal(
   error: BrokerError,
 ): Promise<void> {
   if (!recorded.includes(error.code) && !isAboutIntent(error)) return
-  await parts.audit.append({
+  await appendRefusal(parts, caller.principal, {
     event: caller.principal.use === 'operator' ? 'operator.refused' : 'request.refused',
     principal: caller.principal.id,
     account: caller.principal.account,

@@ -1,5 +1,6 @@
 // What an identity may do with one task or lease: its own, or what an operator's policy permits on the resource concerned.
 
+import { appendRefusal } from '../broker/append-refusal.js'
 import type { Caller, Parts } from '../broker/parts.js'
 import { isOwn, notFound, recordForeign } from '../broker/task-access.js'
 import { verifyTaskToken } from '../broker/task-token.js'
@@ -110,7 +111,7 @@ export async function checkOperator(
   concerned: Concerned | null,
 ): Promise<void> {
   if (operatorMay(parts, caller, action, concerned)) return
-  await parts.audit.append({
+  await appendRefusal(parts, caller.principal, {
     event: 'operator.refused',
     actor: caller.principal.id,
     request_id: caller.requestId,
