@@ -3,9 +3,9 @@ import { BrokerError } from '../core/errors.js'
 import type { Principal } from '../identity/principal.js'
 import type { Delegation } from '../ledger/delegation.js'
 import type { Task } from '../ledger/task.js'
-import { appendRefusal } from './append-refusal.js'
 import { checkStillVouchedFor } from './look.js'
 import type { Caller, Parts } from './parts.js'
+import { appendRefusal } from './record-refusal.js'
 import { notFound } from './task-access.js'
 
 export interface TakenDelegation {
@@ -52,11 +52,7 @@ function isDelegate({ id, record: { delegate } }: Delegation, principal: Princip
 }
 
 async function recordStranger(parts: Parts, caller: Caller, id: string, delegation: Delegation | null): Promise<void> {
-  await appendRefusal(parts, caller.principal, {
-    event: 'request.refused',
-    principal: caller.principal.id,
-    account: caller.principal.account,
-    request_id: caller.requestId,
+  await appendRefusal(parts, caller, {
     code: 'not_found',
     reason: delegation === null ? 'no such delegation' : 'for another delegate',
     delegation: id,

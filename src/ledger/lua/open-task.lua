@@ -5,7 +5,7 @@
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
 if a.notAfter and now > a.notAfter then return { 'late', now } end
--- Before anything is answered: a repeated opening is written down, too.
+-- Also of one who repeats itself: each repeat is written down.
 if a.rate then
   local wait = count_request(a.account, a.rate, now)
   if wait > 0 then return { 'rate', wait } end
