@@ -31,6 +31,8 @@ interface Extent {
 const dayMs = 86_400_000
 /** The ledger itself remembers an order that long. */
 const orderKeptMs = 2 * dayMs
+/** `recent_denials` are those of the last ten minutes. */
+const denialsKeptMs = 600_000
 
 /** Throws `ledger_unavailable`; what was done by then stays, and doing it again is harmless. */
 export async function replay(parts: ReplayParts, projection: AuditProjection, extent: Extent): Promise<Replayed> {
@@ -45,6 +47,9 @@ export async function replay(parts: ReplayParts, projection: AuditProjection, ex
   // Before anything may be issued again: a used approval must be known as used.
   for (const approval of projection.approvals()) {
     if (await parts.restoration.restoreApproval(approval)) done.approvals++
+  }
+  for (const { account, minutes } of projection.denials.byAccount(now - denialsKeptMs)) {
+    await parts.restoration.restoreDenials(account, minutes)
   }
   // One that came back unused would open a second task.
   for (const delegation of projection.delegations()) {

@@ -97,6 +97,8 @@ export interface Restoration {
   restoreOrder(order: LostManyOrder, again: boolean): Promise<void>
   /** True when it told the ledger anything. One that is further on there stays as it is. */
   restoreApproval(approval: LostApproval): Promise<boolean>
+  /** Denials of an account by minute since the epoch; those of the last ten minutes count. */
+  restoreDenials(account: string, minutes: readonly (readonly [number, number])[]): Promise<void>
   /** Notes that a lock was removed, so that another instance's replay does not set it again. */
   noteUnlocked(lock: string): Promise<void>
   /** No broker issues until an operator resumes it. `why` is told to whoever asks. */
@@ -202,6 +204,9 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
       }
       const text = record === null ? '' : JSON.stringify(record)
       return (await orUnavailable(run('restore-approval', JSON.stringify(args), text))) === 1
+    },
+    async restoreDenials(account, minutes) {
+      await orUnavailable(run('restore-denials', holderId('account', account), JSON.stringify(minutes)))
     },
     async restoreDelegation({ id, record, expiresAt, opened }) {
       const args = [id, JSON.stringify(record), expiresAt, opened ?? '']
