@@ -11,6 +11,7 @@ export function sessionName(principal: Pick<Principal, 'account' | 'instance'>):
   return principal.instance === null ? principal.account : `${principal.account}#${principal.instance}`
 }
 
+/** The principal's account, which remembers for `memorySeconds`, and its session. */
 export function holdersOf(principal: Principal, memorySeconds: number): Holder[] {
   return [
     { id: holderId('account', principal.account), kind: 'account', windowMs: memorySeconds * 1000 },
@@ -74,6 +75,7 @@ export function withHeld(
   }))
 }
 
+/** As the configuration gives it; null where it gives none, or one that is no text. */
 export function sensitivityOf(resource: Resource): string | null {
   const value = resource.attributes.sensitivity
   return typeof value === 'string' ? value : null
@@ -116,6 +118,7 @@ export function escalationOf(
   return sought.ttlSeconds > ttlSeconds ? beyond(`t:${ttlSeconds}`) : null
 }
 
+/** As `escalationOf`, where it does not matter beyond what. */
 export const isEscalation = (...given: Parameters<typeof escalationOf>) => escalationOf(...given) !== null
 
 function highest(had: readonly string[], order: readonly string[]): string | null {

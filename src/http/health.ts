@@ -21,6 +21,7 @@ export interface Condition {
 const clockToleranceMs = 5000
 const sweptWithinMs = 10_000
 
+/** /healthz, /readyz and /metrics: what a program without an API serves, too. */
 export function healthRoutes(condition: Condition, version: string): Route[] {
   let observe: (() => Promise<void>) | null = null
   const scrape = async (parts: Parts) => {

@@ -16,6 +16,7 @@ export type LeaseState =
   | 'abandoned'
 
 const ended: readonly LeaseState[] = ['revoked', 'expired', 'released', 'void', 'abandoned']
+/** Whether nobody will look after it any more. A failed one has not ended: it is looked at again. */
 export const isEnded = (state: LeaseState) => ended.includes(state)
 
 export type EndReason =
