@@ -105,8 +105,8 @@ export const approvalQuery = z.strictObject({ wait_seconds: fields.waitSeconds.o
 export const approvalsQuery = z.strictObject({
   state: approvalState.optional(),
   task: fields.idOf('task').optional(),
-  principal: z.string().max(2048).optional(),
-  account: z.string().max(2048).optional(),
+  principal: fields.callerName.optional(),
+  account: fields.callerName.optional(),
   action: fields.actionName.optional(),
   resource: fields.resourceId.optional(),
   cursor: fields.cursor.optional(),

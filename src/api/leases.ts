@@ -47,9 +47,13 @@ export type Lease = z.infer<typeof lease>
 
 export const leaseFilter = z.strictObject({
   state: leaseState.or(z.literal('live')).optional(),
-  principal: z.string().max(2048).optional(),
-  account: z.string().max(2048).optional(),
-  session: z.string().max(2048).optional(),
+  principal: fields.callerName.optional(),
+  account: fields.callerName.optional(),
+  /** An account, or one with its instance behind a `#`. */
+  session: z
+    .string()
+    .max(2 * 2304)
+    .optional(),
   issuer: z.string().max(128).optional(),
   task: fields.idOf('task').optional(),
   action: fields.actionName.optional(),
