@@ -11,15 +11,44 @@ export async function readBody(request: IncomingMessage, most = maxBodyBytes): P
   if (request.headers['content-encoding'] !== undefined && request.headers['content-encoding'] !== 'identity') {
     throw new BrokerError('unsupported_media_type', 'content-encoding: expected none')
   }
-  if (Number(request.headers['content-length'] ?? 0) > most) throw tooLarge(most)
+  const declared = Number(request.headers['content-length'] ?? 0)
+  // Not `for await`: leaving it would end the connection that the answer has to go through.
+  const incoming = request[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > most) throw tooLarge(most)
-    chunks.push(chunk)
+  let size = declared > most ? declared : 0
+  while (size <= most) {
+    const next = await incoming.next()
+    if (next.done) return Buffer.concat(chunks)
+    size += next.value.length
+    chunks.push(next.value)
   }
-  return Buffer.concat(chunks)
+  if (declared <= discardedBytes) await discard(incoming)
+  throw tooLarge(most)
+}
+
+const discardedBytes = 8 * 1024 * 1024
+const discardedMs = 2000
+
+/**
+ * Reads on and keeps nothing, within bounds: a client that writes its whole body before it looks for an answer would find the
+ * connection reset and never learn that the body was too large.
+ */
+async function discard(incoming: AsyncIterator<Buffer>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const enough = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, discardedMs, null)
+  })
+  try {
+    for (let size = 0; size <= discardedBytes; ) {
+      const next = await Promise.race([incoming.next(), enough])
+      if (next === null || next.done) return
+      size += next.value.length
+    }
+  } catch {
+    // It went away: there is nobody to answer.
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 const tooLarge = (most: number) => new BrokerError('too_large', `the body is larger than ${most} bytes`)

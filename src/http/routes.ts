@@ -44,17 +44,15 @@ export function allRoutes(around: Surroundings): Route[] {
     ...discoveryRoutes(around.documents),
     ...healthRoutes(around.condition, around.version),
   ]
-  const document = openApiDocument(routes, around.issuer, around.version)
-  return [
-    ...routes,
-    route({
-      method: 'GET',
-      path: '/openapi.json',
-      access: 'public',
-      summary: 'This API.',
-      run: async () => ({ status: 200, body: document }),
-    }),
-  ]
+  const description = route({
+    method: 'GET',
+    path: '/openapi.json',
+    access: 'public',
+    summary: 'This API.',
+    run: async () => ({ status: 200, body: document }),
+  })
+  const document = openApiDocument([...routes, description], around.issuer, around.version)
+  return [...routes, description]
 }
 
 /** Where operators or metrics have an address of their own, the others do not serve them. */

@@ -3,7 +3,7 @@ import { invalidField } from '../core/errors.js'
 import type { AttributeValue } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
 import type { Connection } from './connection.js'
-import { holderId } from './keys.js'
+import { holderId, sessionName } from './keys.js'
 import { actorsOf, isEnded, issuerOf, type Lease, lockTargets } from './lease.js'
 import type { LeaseMatch, LeaseRef } from './ledger.js'
 import { leaseOf, type TaskRecord, taskOf } from './replies.js'
@@ -46,8 +46,9 @@ export function createLeaseReader(redis: Connection, tag: string, run: RunScript
     liveLeases: (match: LeaseMatch, providers: readonly string[]) =>
       liveLeases({ redis, tag, findLeases }, match, providers),
     liveRefs: (match: LeaseMatch, providers: readonly string[]) =>
-      // A lease does not repeat its principal's attributes: its task has to be read.
-      match.attributes === undefined
+      // A lease does not repeat its principal's attributes: its task has to be read. And a session's name is made of an account
+      // that only the lease tells, and digested by what Lua does not have.
+      match.attributes === undefined && match.session === undefined
         ? liveRefs(run, match, providers)
         : refsOf(liveLeases({ redis, tag, findLeases }, match, providers)),
   }
@@ -59,10 +60,9 @@ async function* refsOf(pages: AsyncIterable<Lease[]>): AsyncGenerator<LeaseRef[]
 
 /** Whole steps of ZSCAN, as `liveLeases`, matched where they lie. */
 async function* liveRefs(run: RunScript, match: LeaseMatch, providers: readonly string[]): AsyncGenerator<LeaseRef[]> {
-  const { session, fingerprint, provider, ...rest } = match
+  const { fingerprint, provider, ...rest } = match
   const wanted = JSON.stringify({
     ...rest,
-    ...(session === undefined ? {} : { session: holderId('session', session) }),
     ...(fingerprint === undefined ? {} : { fingerprint: storedFingerprint(fingerprint) }),
   })
   for (const name of providers) {
@@ -183,6 +183,15 @@ function isOfAny({ principal, account, issuer }: LeaseMatch, record: Lease['reco
   )
 }
 
+/**
+ * A session is an instance, as tasks show it, or where there is none an account; of a chain any that it is counted against.
+ * Its holder's own name is taken, too: instances of two accounts may be called the same where the configuration names them so.
+ */
+function isOfSession(session: string, record: Lease['record']): boolean {
+  const names = [session, ...actorsOf(record).map(({ account }) => sessionName({ account, instance: session }))]
+  return names.some((name) => record.holders.includes(holderId('session', name)))
+}
+
 /** Whether every part of the filter that is given holds for the lease. */
 export function matches(lease: Lease, match: LeaseMatch): boolean {
   const { record } = lease
@@ -195,7 +204,7 @@ export function matches(lease: Lease, match: LeaseMatch): boolean {
     is(match.resource, record.resource) &&
     is(match.provider, record.provider) &&
     (match.state === 'live' || is(match.state, lease.state)) &&
-    (match.session === undefined || record.holders.includes(holderId('session', match.session))) &&
+    (match.session === undefined || isOfSession(match.session, record)) &&
     (match.policy === undefined || record.policies.includes(match.policy)) &&
     (match.fingerprint === undefined || lease.fingerprints.includes(match.fingerprint)) &&
     (match.issuedAfter === undefined || (lease.issuedAt ?? Number.POSITIVE_INFINITY) > match.issuedAfter) &&

@@ -264,6 +264,33 @@ test('a dry run asks nobody', async () => {
   expect(await story.parts.ledger.listApprovals(task.account, null, 10)).toEqual([])
 })
 
+describe('a dry run that names an approval', () => {
+  const plan = ({ caller, task, id }: Awaited<ReturnType<typeof approved>>, over = {}) =>
+    dryRun(story.parts, caller, task.id, shipping({ approval_id: id, ...over }))
+
+  test('is a permit once it is given, and does not use it up', async () => {
+    const given = await approved(story)
+    expect(await plan(given)).toMatchObject({ decision: { effect: 'permit', policies: ['ship'] }, ttlSeconds: 60 })
+    expect((await story.parts.ledger.findApproval(given.id))?.state).toBe('approved')
+    expect((await repeat(story.parts, given)).decision.effect).toBe('permit')
+    expect(await codeOf(plan(given))).toBe('already_issued')
+  })
+
+  test('is told what differs, as the request would be', async () => {
+    const given = await approved(story)
+    const refused = await refusalOf(plan(given, { ttl_seconds: 61 }))
+    expect(refused).toMatchObject({ code: 'approval_required', members: { differs: ['ttl_seconds'] } })
+  })
+
+  test('waits for people while they have not answered', async () => {
+    const caller = story.caller()
+    const task = await story.task(caller)
+    const { id } = await ask(story, caller, task)
+    const { decision } = await dryRun(story.parts, caller, task.id, shipping({ approval_id: id }))
+    expect(decision.effect).toBe('approval_required')
+  })
+})
+
 test('the purpose is shown without what deceives, and whoever wants to know is told', async () => {
   const told: [ApprovalNews, string][] = []
   const parts: Parts = { ...story.parts, announce: (news, { id }) => told.push([news, id]) }
