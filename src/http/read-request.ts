@@ -92,16 +92,7 @@ function parseBody(text: string): unknown {
 export function parseWith<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const errors = parsed.error.issues.flatMap((issue): FieldError[] => {
-    const path = issue.path.map(String)
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({
-        field: [...path, key.slice(0, 128)].join('.'),
-        message: 'is not a known field',
-      }))
-    }
-    return [{ field: path.join('.') || 'body', message: lowerFirst(issue.message) }]
-  })
+  const errors = parsed.error.issues.flatMap((issue) => fieldErrorsOf(issue, []))
   const [first] = errors
   throw new BrokerError(
     'invalid_request',
@@ -110,6 +101,26 @@ export function parseWith<S extends z.ZodType>(schema: S, value: unknown): z.out
       errors: errors.slice(0, 20),
     },
   )
+}
+
+function fieldErrorsOf(issue: z.core.$ZodIssue, within: readonly string[]): FieldError[] {
+  const path = [...within, ...issue.path.map(String)]
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      field: [...path, key.slice(0, 128)].join('.'),
+      message: 'is not a known field',
+    }))
+  }
+  const meant = issue.code === 'invalid_union' ? meantOf(issue.errors) : undefined
+  if (meant !== undefined) return meant.flatMap((inner) => fieldErrorsOf(inner, path))
+  return [{ field: path.join('.') || 'body', message: lowerFirst(issue.message) }]
+}
+
+/** Of several kinds of object the one whose members were given: what is wrong is within it, and has a name there. */
+function meantOf(kinds: readonly z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
+  const isMeant = (issues: readonly z.core.$ZodIssue[]) => issues.every(({ path }) => path.length > 0)
+  const meant = kinds.filter(isMeant)
+  return meant.length === 1 ? meant[0] : undefined
 }
 
 const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)

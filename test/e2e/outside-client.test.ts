@@ -55,6 +55,17 @@ describe('an operator', () => {
 })
 
 describe('a workload', () => {
+  test('may write out what is the default when it asks again with its key', async () => {
+    const headers = { 'idempotency-key': 'outside-1' }
+    const ask = (body: object) => stack.call('POST', `${task.path}/credentials`, { token, headers, body })
+    const first = await ask(report)
+    expect(first.status).toBe(201)
+    const again = await ask({ ...report, context: {}, approval_id: null })
+    expectProblem(again, { status: 409, code: 'already_issued' })
+    expect(again.body.lease).toMatchObject({ id: (first.body.lease as { id: string }).id })
+    expectProblem(await ask({ ...report, ttl_seconds: 60 }), { status: 422, code: 'idempotency_mismatch' })
+  })
+
   test.each([
     ['with a length', 4],
     ['in chunks', 4],
