@@ -73,7 +73,7 @@ const words: Readonly<Record<string, (entry: Told) => string>> = {
     `ISSUED ${text(e.lease)} by ${text(e.provider)}, reference ${text(e.provider_ref)}, until ${text(e.deadline)}`,
   'lease.shown': (e) => `shown ${text(e.lease)}`,
   'lease.redecided': (e) =>
-    `decided again ${text(e.lease)} by changed rules ${shortHash(e.rules)}: ${text(e.reason)}${judgedAs(e)}${decided({ decision: { policies: e.policies, ...told(e.decision) } })}`,
+    `decided again ${text(e.lease)} by changed rules ${shortHash(e.rules)}: ${text(e.reason)}${judgedAs(e)}${decided({ decision: { policies: e.policies, ...told(e.decision), reason: undefined } })}`,
   'lease.ending': (e) => `to end ${text(e.lease)}: ${text(e.reason)}${by(e)}`,
   'lease.ended': (e) => `DEAD ${text(e.lease)}: ${text(e.state)} (${text(e.end_reason)}${by(e)}); ${receiptOf(e)}`,
   'lease.revocation_failed': (e) => `NOT REVOKED ${text(e.lease)} after ${text(e.attempts)} attempts; ${receiptOf(e)}`,

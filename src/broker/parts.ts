@@ -1,4 +1,4 @@
-// What the stories work with. Built once by compose.ts; `rules()` gives the set that is in force now, whole.
+// What the stories work with. Built once by compose/compose.ts; `rules()` gives the set that is in force now, whole.
 import type { AuditSink } from '../audit/record.js'
 import type { Clock } from '../core/clock.js'
 import type { Catalogue } from '../grants/catalogue.js'
@@ -71,4 +71,6 @@ export interface Parts {
 export interface Caller {
   readonly principal: Principal
   readonly requestId: string
+  /** Whether this request was counted by its account's rate; whoever counts it says so here. Absent: each story counts its own. */
+  readonly rate?: { isCounted: boolean }
 }

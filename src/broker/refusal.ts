@@ -16,8 +16,9 @@ export async function refuse(
   caller: Caller,
   task: string | null,
   decided: Decided,
+  about: Readonly<Record<string, Json>> = {},
 ): Promise<BrokerError> {
-  await recordDecision(parts, caller, task, decided)
+  await recordDecision(parts, caller, task, decided, about)
   return refusalOf(decided, decided.input)
 }
 

@@ -1,5 +1,6 @@
 // Writing again what a ledger lost, from audit records. Everything here may be repeated and leaves alone what is there.
 import { type Approval, type ApprovalRecord, personKey } from './approval.js'
+import type { AnswerApproval } from './approval-ledger.js'
 import type { Connection } from './connection.js'
 import type { Delegation } from './delegation.js'
 import { holderId, ledgerTag } from './keys.js'
@@ -67,6 +68,8 @@ export interface LostTask {
 export interface LostApproval extends Omit<Approval, 'record' | 'answers'> {
   /** Null where another instance has what was asked. */
   readonly record: ApprovalRecord | null
+  /** When it was denied, and what that keeps from being asked again; null: it was not, or another instance has what was asked. */
+  readonly denial: (Pick<AnswerApproval, 'cooldownKey' | 'cooldownMs' | 'flagKey'> & { readonly at: number }) | null
 }
 
 export interface Restoration {
@@ -85,6 +88,8 @@ export interface Restoration {
   restoreLock(lock: Lock): Promise<boolean>
   /** True when it told the ledger anything. One that is further on there stays as it is. */
   restoreApproval(approval: LostApproval): Promise<boolean>
+  /** Denials of an account by minute since the epoch; those of the last ten minutes count. */
+  restoreDenials(account: string, minutes: readonly (readonly [number, number])[]): Promise<void>
   /** Notes that a lock was removed, so that another instance's replay does not set it again. */
   noteUnlocked(lock: string): Promise<void>
   /** No broker issues until an operator resumes it. `why` is told to whoever asks. */
@@ -159,7 +164,7 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
     },
     async restoreApproval(approval) {
       const { id, record, state, votes, requestedAt, expiresAt, endReason, lease } = approval
-      const { recentRequests, deniedBefore } = approval
+      const { recentRequests, deniedBefore, denial } = approval
       const asked =
         record === null
           ? {}
@@ -179,9 +184,13 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
         lease: lease ?? undefined,
         votes: Object.fromEntries(votes.map((vote) => [personKey(vote), JSON.stringify(vote)])),
         ...asked,
+        ...(denial === null ? {} : { denial }),
       }
       const text = record === null ? '' : JSON.stringify(record)
       return (await orUnavailable(run('restore-approval', JSON.stringify(args), text))) === 1
+    },
+    async restoreDenials(account, minutes) {
+      await orUnavailable(run('restore-denials', holderId('account', account), JSON.stringify(minutes)))
     },
     async restoreDelegation({ id, record, expiresAt, opened }) {
       const args = [id, JSON.stringify(record), expiresAt, opened ?? '']

@@ -52,6 +52,7 @@ const scriptNames = [
   'answer-approval',
   'expire-approval',
   'restore-approval',
+  'restore-denials',
   'add-notice',
   'take-due-notices',
   'settle-notice',

@@ -1,7 +1,6 @@
 // Orders by what an incident names: filters that must all hold, and the most privileged first.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Where } from '../../../src/api/revocations.js'
-import { endTask } from '../../../src/broker/end-task.js'
 import { carryOut, forceRevoke } from '../../../src/broker/force-revoke.js'
 import { listLeases } from '../../../src/broker/list-leases.js'
 import type { Lease } from '../../../src/ledger/lease.js'
@@ -68,7 +67,7 @@ describe('a filter', () => {
     for (const another of ['ci:1296269/7/2', caller.principal.account]) {
       expect([await listed(another), await matched({ session: another })]).toEqual([[], 0])
     }
-    await endTask(story.parts, task.id, 'succeeded', 'test', 'req_test')
+    await story.endTask(task)
     await story.finish(lease.id)
   })
 

@@ -27,7 +27,7 @@ test('a lease that is settled between two looks is counted and receipted alike',
   }
   const route = revocationRoutes.find(({ method }) => method === 'GET')
   const parts = { ...story.parts, ledger }
-  const identity = { kind: 'principal' as const, principal: caller.principal, requestId: 'req_test', taskToken: null }
+  const identity = { ...caller, kind: 'principal' as const, taskToken: null, rate: { isCounted: false } }
   const answer = await route?.run({ parts, identity, params: [id ?? ''], query: {}, body: undefined, headers: {} })
   const { state, done, receipts } = revocation.parse(answer?.body)
   expect({ state, done, outcomes: receipts.map(({ outcome }) => outcome) }).toEqual({
