@@ -5,7 +5,7 @@ import type { RequirementDigests } from '../identity/requirements.js'
 import type { Lease } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
 import type { RedecisionTurn } from '../ledger/rules-change.js'
-import type { Access } from '../policy/decision.js'
+import { accessRanks } from './access-ranks.js'
 import { endLeases } from './end-leases.js'
 import { ForegroundGate } from './foreground-gate.js'
 import { type Doomed, isStanding, type JudgeOptions, judgePage, LeaseContexts } from './judge-live.js'
@@ -20,7 +20,6 @@ export interface Redecided {
   readonly ended: number
 }
 
-const accessRanks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
 const sensitivityRanks: readonly (string | null)[] = ['critical', 'high', 'medium', 'low']
 const pageSize = 50
 /** It rests that many times as long as it judges: requests and revocations are to be had meanwhile. */
