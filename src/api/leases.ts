@@ -64,7 +64,8 @@ export const leaseFilter = z.strictObject({
   issued_before: fields.timestamp.optional(),
   fingerprint: z
     .string()
-    .regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
+    .regex(/^[0-9a-f]{64}$/i, 'expected a SHA-256 in hex')
+    .toLowerCase()
     .optional(),
 })
 

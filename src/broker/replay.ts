@@ -6,10 +6,7 @@ import type { AuditProjection } from './audit-projection.js'
 import type { ProjectedEnding, ProjectedLease } from './projected-lease.js'
 
 export interface ReplayParts {
-  readonly ledger: Pick<
-    Ledger,
-    'endLeases' | 'endTask' | 'now' | 'removeLock' | 'createRevocation' | 'retryLease' | 'abandonLease'
-  >
+  readonly ledger: Pick<Ledger, 'endLeases' | 'endTask' | 'now' | 'removeLock' | 'retryLease' | 'abandonLease'>
   readonly restoration: Restoration
 }
 
@@ -72,9 +69,11 @@ export async function replay(parts: ReplayParts, projection: AuditProjection, ex
     // Another instance opened it, and may come to its replay after this one.
     if (answer === 'not_found' && !projection.opened(task)) await parts.restoration.noteTaskEnded(task, outcome)
   }
-  // Orders last: they are due at once, and reach what is in the ledger by then.
+  // Orders last: they are due at once, and reach what is in the ledger by then. One that was given while the ledger was lost, and
+  // so was carried out over nothing, must still reach what came back.
+  const cameBack = done.leases + done.ended > 0
   for (const { at, ...order } of projection.orders()) {
-    if (at + orderKeptMs > now) await parts.ledger.createRevocation({ ...order, matched: 0 })
+    if (at + orderKeptMs > now) await parts.restoration.restoreOrder(order, cameBack)
   }
   return done
 }

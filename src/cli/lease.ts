@@ -8,6 +8,7 @@ import { parseDuration } from './arguments.js'
 import { type CommandIo, connectBroker } from './connection.js'
 import { surroundingTask } from './env.js'
 import { exitCodes, UsageError } from './exit-codes.js'
+import { noteLostLedger } from './ledger-doubt.js'
 import { formatMembers, formatTable } from './output.js'
 import { describeReceipt, formatReceipts, hasFailed, settleReceipts } from './receipts.js'
 
@@ -49,6 +50,7 @@ export async function runLeaseFind(source: string, io: CommandIo): Promise<numbe
     io.output.note(
       `no lease that lives or ended lately has the fingerprint ${fingerprint}; an older one stands with it in ${where}`,
     )
+    await noteLostLedger(io)
   }
   return exitCodes.done
 }
@@ -98,6 +100,7 @@ async function printLeases(search: LeaseSearch, io: CommandIo): Promise<number> 
   const list = await searchLeases(connectBroker(io.environment), search, (found) => found.length === 0)
   io.output.print(list, formatLeases(list.leases))
   if (list.next_cursor !== null) io.output.note(`more: --cursor ${list.next_cursor}`)
+  if (list.leases.length === 0) await noteLostLedger(io)
   return exitCodes.done
 }
 

@@ -37,6 +37,7 @@ const scriptNames = [
   'restore-end',
   'restore-granted',
   'restore-lock',
+  'restore-order',
   'counts',
   'take-bulk',
   'keep-order',
