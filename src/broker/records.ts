@@ -10,6 +10,7 @@ import { endLeases } from './end-leases.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionRecord } from './refusal.js'
 import type { Reserved } from './reserve.js'
+import { asQuota } from './too-much-to-record.js'
 
 const whose = (caller: Caller, task: string) => ({
   principal: caller.principal.id,
@@ -18,7 +19,7 @@ const whose = (caller: Caller, task: string) => ({
   request_id: caller.requestId,
 })
 
-/** On disk before the provider is called. When it cannot be written the lease is ended and `audit_unavailable` thrown. */
+/** On disk before the provider is called. When it cannot be written the lease is ended and `audit_unavailable` thrown, or `quota` where it is too long. */
 export async function recordReserved(parts: Parts, caller: Caller, reserved: Reserved): Promise<void> {
   const { toIssue, record, recipe, decided, approval } = reserved
   try {
@@ -43,7 +44,7 @@ export async function recordReserved(parts: Parts, caller: Caller, reserved: Res
   } catch (error) {
     reserved.pass.withdrawn()
     await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver: true })
-    throw error
+    throw asQuota(error)
   }
 }
 

@@ -18,6 +18,8 @@ export type Identity =
       readonly principal: Principal
       readonly requestId: string
       readonly taskToken: string | null
+      /** Whether the request was counted by its account's rate. */
+      readonly rate: { isCounted: boolean }
     }
   | { readonly kind: 'task'; readonly task: string; readonly requestId: string }
   | { readonly kind: 'nobody'; readonly requestId: string }
@@ -46,6 +48,8 @@ export interface Route {
   /** Where a JSON body may be larger than others: for callers who are known before it is read. */
   readonly maxBodyBytes?: number
   readonly answer?: z.ZodType
+  /** Of an answer that is no JSON. */
+  readonly type?: string
   readonly oauth?: boolean
   /** What is refused before whatever the path names is looked for: the catalogue and what it says of the body. */
   check?(parts: Parts, body: unknown): void

@@ -5,6 +5,9 @@ import { createHash } from 'node:crypto'
 /** The tag all keys of a ledger start with. */
 export const ledgerTag = (prefix: string) => `{${prefix}}:`
 
+/** What `due:<name>` is used for beside the providers' leases: no provider may be called one of these. */
+export const ownDueIndexes: readonly string[] = ['approvals', 'locks', 'notices', 'revocations', 'tasks']
+
 /** The channel on which settled leases are published. */
 export const settledChannel = (prefix: string) => `${ledgerTag(prefix)}settled`
 
@@ -14,4 +17,9 @@ export const settledChannel = (prefix: string) => `${ledgerTag(prefix)}settled`
  */
 export function holderId(kind: 'account' | 'session', name: string): string {
   return createHash('sha256').update(`${kind}\0${name}`).digest('base64url').slice(0, 22)
+}
+
+/** The session is the instance, or without one the account within a window (design section 2). */
+export function sessionName({ account, instance }: { account: string; instance: string | null }): string {
+  return instance === null ? account : `${account}#${instance}`
 }
