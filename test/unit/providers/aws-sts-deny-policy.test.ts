@@ -78,6 +78,28 @@ describe('merging', () => {
     for (const { session } of [kept, moved]) expect((ends.get(session) ?? 0) - now).toBeGreaterThanOrEqual(1_200_000)
   })
 
+  test('leaves what stands as it is where its later end has no room', () => {
+    const full = mergeDenials(
+      empty,
+      Array.from({ length: 600 }, () => denial(600_000, true)),
+      now,
+      room,
+    )
+    expect(full.refused.length).toBeGreaterThan(0)
+    const standing = parseDenyPolicy(full.text)
+    // Each a day apart: no two of them fit into one statement.
+    const later = [...standing.ends.keys()]
+      .slice(0, 60)
+      .map((session, n) => ({ session, until: now + (n + 2) * 86_400_000, forced: false }))
+    const merged = mergeDenials(standing, later, now, room)
+    expect(merged.refused).toEqual([])
+    const { ends } = parseDenyPolicy(merged.text)
+    const stayed = [...standing.ends].filter(([session, end]) => ends.get(session) === end)
+    const moved = [...standing.ends].filter(([session, end]) => (ends.get(session) ?? 0) > end)
+    expect(stayed.length + moved.length).toBe(standing.ends.size)
+    expect(stayed.length).toBeGreaterThan(standing.ends.size - later.length)
+  })
+
   test.each<[string, (statement: Record<string, unknown>) => unknown]>([
     ['allows', (one) => ({ ...one, Effect: 'Allow' })],
     ['denies less', (one) => ({ ...one, Action: 's3:*' })],
