@@ -1,17 +1,12 @@
 // When the rules change: every live lease is decided again, and what is no longer permitted is ended, the most privileged first.
 // First all are judged, then some are ended: a set that would end many waits for an operator's word.
-import { createId } from '../core/ids.js'
 import type { RequirementDigests } from '../identity/requirements.js'
-import { isCurrent, type Lease } from '../ledger/lease.js'
-import type { Ending } from '../ledger/ledger.js'
+import { isCurrent } from '../ledger/lease.js'
 import type { RedecisionTurn } from '../ledger/rules-change.js'
-import { accessRanks } from './access-ranks.js'
-import { endLeases } from './end-leases.js'
+import { endDoomed, inOrder } from './end-doomed.js'
 import { ForegroundGate } from './foreground-gate.js'
 import { type Doomed, type JudgeOptions, judgePage, LeaseContexts } from './judge-live.js'
 import type { Parts, Rules } from './parts.js'
-import { recordEnding } from './records.js'
-import { decisionRecord } from './refusal.js'
 
 export interface Redecided {
   readonly outcome: 'done' | 'waiting' | 'due'
@@ -20,7 +15,6 @@ export interface Redecided {
   readonly ended: number
 }
 
-const sensitivityRanks: readonly (string | null)[] = ['critical', 'high', 'medium', 'low']
 const pageSize = 50
 /** It rests that many times as long as it judges: requests and revocations are to be had meanwhile. */
 const pausePerWork = 2.5
@@ -201,60 +195,6 @@ export function judgeOptions(
 /** How many live leases may end without an operator's word. */
 export const mostWithoutWord = ({ change }: Pick<Rules, 'change'>, live: number) =>
   Math.max(change.brakeLeases, Math.floor((live * change.brakePercent) / 100))
-
-/** The most privileged first: the highest access class, in it the most sensitive resource. */
-export function inOrder(doomed: readonly Doomed[]): Doomed[] {
-  const rank = ({ access, sensitivity }: Doomed) => {
-    const place = sensitivityRanks.indexOf(sensitivity)
-    // A word that we have no place for may mean anything: before `low`, as if it were the highest.
-    const of = sensitivity === null ? sensitivityRanks.length : place === -1 ? 0 : place
-    return accessRanks.indexOf(access) * 10 + of
-  }
-  return [...doomed].sort((a, b) => rank(a) - rank(b))
-}
-
-const ending: Ending = { reason: 'policy_changed', actor: 'policy' }
-
-/** Tells them to end, and writes down by which policy. Returns how many were not ended by anybody before. */
-async function endDoomed(parts: Parts, rules: Rules, page: readonly Doomed[]): Promise<number> {
-  const before = await parts.ledger.findLeases(page.map(({ lease }) => lease))
-  const fresh = before.filter(isCurrent)
-  const why = new Map(page.map((one) => [one.lease, one]))
-  // First the reason: who is killed in between judges it again, and one that has ended would be judged no more.
-  await Promise.all(fresh.map((lease) => recordRedecided(parts, rules, lease, why.get(lease.id))))
-  const rank = accessRanks.indexOf(page[0]?.access ?? 'admin')
-  const ids = fresh.map(({ id }) => id)
-  const ordered = await endLeases(parts, ids, { ...ending, rules: rules.hash }, rank)
-  for (const { id } of ordered) parts.metrics.leasesRedecided.inc({ reason: why.get(id)?.reason ?? 'no_permit' })
-  await recordEnding(parts, ordered, ending, null)
-  return ordered.length
-}
-
-/** With the whole typed input: the decision can be made again (I10). When the audit is down the end goes on all the same (I4). */
-async function recordRedecided(parts: Parts, rules: Rules, lease: Lease, why: Doomed | undefined): Promise<void> {
-  if (why === undefined) return
-  const { record } = lease
-  const decision = {
-    id: createId('dec', parts.clock.now()),
-    effect: why.decided?.verdict.effect ?? 'deny',
-    policies: why.policies,
-    policySet: rules.policy.hash,
-  }
-  await parts.audit
-    .append({
-      event: 'lease.redecided',
-      principal: record.principal,
-      account: record.account,
-      task: record.task,
-      lease: lease.id,
-      reason: why.reason,
-      policies: why.policies,
-      rules: rules.hash,
-      judged: why.principal,
-      ...(why.decided === null ? {} : { decision: decisionRecord({ ...why.decided, decision }) }),
-    })
-    .catch((error: unknown) => parts.log.error({ err: error, lease: lease.id }, 'a changed decision was not recorded'))
-}
 
 async function pause(ms: number): Promise<void> {
   if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms))

@@ -1,7 +1,8 @@
 // Who judges, in what order, and how far without an operator's word.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { inOrder } from '../../../src/broker/end-doomed.js'
 import { judgePage } from '../../../src/broker/judge-live.js'
-import { inOrder, mostWithoutWord, redecide } from '../../../src/broker/redecide.js'
+import { mostWithoutWord, redecide } from '../../../src/broker/redecide.js'
 import { startTestBroker, type TestBroker } from '../../support/broker.js'
 import {
   addPolicy,
