@@ -14,7 +14,7 @@ export async function withWorkers(
   redis: RedisForm,
   ...steps: readonly ((story: Story, redis: RedisForm) => Promise<void>)[]
 ): Promise<void> {
-  const story = await stage(redis, { provider: { timeoutSeconds: 2 } })
+  const story = await stage(redis, { provider: { timeoutSeconds: 2 }, watched: true })
   const workers = startRevocationWorkers(story.parts, story.broker.connectPatient, redis.prefix)
   const sweeper = startSweeper(story.parts)
   try {

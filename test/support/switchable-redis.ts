@@ -17,7 +17,12 @@ export async function startSwitchableRedis(first: number): Promise<SwitchableRed
     socket.on('close', () => sockets.delete(socket))
     return socket
   }
+  let isClosed = false
   const server = createServer((client) => {
+    if (isClosed) {
+      client.destroy()
+      return
+    }
     const upstream = keep(createConnection({ host: '127.0.0.1', port: target }))
     keep(client).pipe(upstream)
     upstream.pipe(client)
@@ -37,6 +42,7 @@ export async function startSwitchableRedis(first: number): Promise<SwitchableRed
       cut()
     },
     async close() {
+      isClosed = true
       cut()
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
