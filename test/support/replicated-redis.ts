@@ -13,6 +13,7 @@ export interface ReplicatedRedis {
   /** Past the relay, for somebody who looks; the one that is primary now. */
   readonly lookAt: string
   readonly primary: OwnRedis
+  readonly replicaUrl: string
   readonly link: SlowLink
   /** To each of the two. */
   readonly at: { readonly primary: Redis; readonly replica: Redis }
@@ -20,6 +21,8 @@ export interface ReplicatedRedis {
   attach(): Promise<void>
   /** The replica is a primary from now on, with what arrived; `turn`: clients find it at the same address. */
   promote(turn?: boolean): Promise<void>
+  /** The other one becomes the promoted one's replica, and keeps its clients; who connects anew finds the promoted one. */
+  demote(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -41,6 +44,7 @@ export async function startReplicatedRedis(more: readonly string[] = []): Promis
     lookAt: primary.url,
     prefix: primary.prefix,
     primary,
+    replicaUrl: replica.url,
     link,
     at: { primary: one, replica: other },
     async attach() {
@@ -51,6 +55,10 @@ export async function startReplicatedRedis(more: readonly string[] = []): Promis
       link.cut()
       await other.replicaof('NO', 'ONE')
       if (turn) relay.turnTo(portOf(replica.url))
+    },
+    async demote() {
+      relay.turnNewTo(portOf(replica.url))
+      await one.replicaof('127.0.0.1', portOf(replica.url))
     },
     async stop() {
       for (const redis of [one, other]) redis.disconnect()

@@ -5,6 +5,8 @@ export interface SwitchableRedis {
   readonly url: string
   /** Cuts every connection; new ones go to this port of loopback. */
   turnTo(port: number): void
+  /** Cuts none: those that are there stay where they are. */
+  turnNewTo(port: number): void
   close(): Promise<void>
 }
 
@@ -40,6 +42,9 @@ export async function startSwitchableRedis(first: number): Promise<SwitchableRed
     turnTo(port) {
       target = port
       cut()
+    },
+    turnNewTo(port) {
+      target = port
     },
     async close() {
       isClosed = true
