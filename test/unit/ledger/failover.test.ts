@@ -63,6 +63,8 @@ describe('of a cluster', () => {
       await other.beat()
       await eventually(async () => (await one.beat()).outcome === 'ok' && one.doubt === null)
       const { holder, replica } = await serversOf(redis)
+      // Lost beats would be another story.
+      expect(await ask(holder.port, (raw) => raw.wait(1, 5000))).toBe(1)
       await ask(replica.port, (raw) => raw.call('CLUSTER', 'FAILOVER', 'TAKEOVER'))
       await eventually(async () => {
         await one.beat()

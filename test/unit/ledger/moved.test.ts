@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { openContinuity } from '../../../src/ledger/continuity.js'
+import { ask } from '../../support/redis-forms.js'
 import { portOf, startReplicatedRedis } from '../../support/replicated-redis.js'
 import { startSwappingProxy } from '../../support/swapping-proxy.js'
 
@@ -20,7 +21,7 @@ test('nothing is issued on it before everybody who was there lately has said wha
     await one.beat()
     expect(one.doubt).toBeNull()
     // The replica has all of that, and the other's next beat never reaches it.
-    expect(await servers.at.primary.wait(1, 5000)).toBe(1)
+    expect(await ask(portOf(servers.primary.url), (raw) => raw.wait(1, 5000))).toBe(1)
     await servers.promote(false)
     let ready = 0
     commands.on('ready', () => ready++)

@@ -24,7 +24,7 @@ function commandsIn(below: string, pattern: RegExp): string[] {
   return found.map((match) => String(match[1]).toLowerCase()).filter((name) => !ofTheClient.includes(name))
 }
 /** Methods of a connection that are no commands. */
-const ofTheClient = ['call', 'disconnect', 'on', 'once']
+const ofTheClient = ['call', 'disconnect', 'off', 'on', 'once']
 
 const refusals = async (admins: readonly Redis[]) =>
   (await Promise.all(admins.map((admin) => admin.call('ACL', 'LOG')))).flat()
