@@ -4,7 +4,7 @@ const folder = (...names) => `^src/(${names.join('|')})/`
 // What one noun may know of another: the entity in a signature, by its type. Biome's useImportType keeps these free of code.
 const entities =
   '^src/(identity/principal|policy/decision|grants/grant|providers/provider|ledger/(lease|task|ledger|connection)|audit/record|signing/keyset)\\.ts$'
-const tops = '^src/(compose[^/]*|start|version)\\.ts$'
+const tops = '^src/(compose/.*|version)\\.ts$'
 
 /** Files in `from` may import, of ours, only from `allowed`. */
 const rank = (name, from, allowed, comment) => ({

@@ -1,3 +1,4 @@
+// Which version of Hallpass this is.
 import { readFileSync } from 'node:fs'
 
 /** From the package.json that this program was shipped with; two folders up in the build, one in the sources. */

@@ -13,7 +13,7 @@ export interface Bulk {
   /** From the request to its answer, and to its last receipt. */
   readonly answeredMs: number
   readonly seconds: number
-  /** Completions beside it, so many per second. */
+  /** Completions beside it from its request to its last receipt, so many per second. */
   readonly beside: Load
   readonly besidePerSecond: number
   /**
@@ -43,7 +43,8 @@ export async function measureBulk(
   const paced = await preparePaced({
     url: ground.url,
     connections: 32,
-    count: Math.min(200, Math.max(50, leases.length / 500)),
+    // More than an order ever took: they are begun until it is done.
+    count: Math.min(4000, Math.max(400, leases.length / 25)),
     perSecond: besidePerSecond,
     tokens: Array.from({ length: 8 }, (_, i) => ground.token(`agent-${i}`)),
     ...actionAndResource,
@@ -60,6 +61,7 @@ export async function measureBulk(
   if (matched !== leases.length) throw new Error(`the order reaches ${matched} of ${leases.length} leases`)
   await untilDone(connection, headers, id)
   const seconds = (Date.now() - start) / 1000
+  paced.stop()
   const load = await beside
   const slow = isOurs ? await readSlowLog(on) : null
   connection.close()

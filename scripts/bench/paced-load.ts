@@ -1,5 +1,8 @@
 // Completions at a steady rate, a process of its own: opens its tasks first, says so, and completes them by the clock once told.
-// What counts is from the moment at which a completion was due to the receipt that says its probe saw it dead.
+// What counts is from the moment at which a completion was due to the receipt that says its probe saw it dead. Told to stop, it
+// begins no more: those count that were begun.
+import { setMaxListeners } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { HttpConnection } from './connection.js'
 import { bearer, checkConfirmed, expected, openTask } from './stories.js'
 import type { Load } from './summary.js'
@@ -50,9 +53,14 @@ async function completeAll(plan: PacedPlan, free: HttpConnection[], ready: reado
     if (next) next(connection)
     else free.push(connection)
   }
+  const stop = new AbortController()
+  // One that waits for its time each.
+  setMaxListeners(0, stop.signal)
+  process.once('message', () => stop.abort())
   const completeOne = async ({ task, token }: Ready, index: number) => {
     const due = start + (index * 1000) / plan.perSecond
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())))
+    await setTimeout(Math.max(0, due - performance.now()), undefined, { signal: stop.signal }).catch(() => undefined)
+    if (stop.signal.aborted) return
     const connection = await take()
     const path = `/v1/tasks/${task}/complete?wait_seconds=30`
     checkConfirmed(expected(await connection.request('POST', path, bearer(token), '{}'), 200).body)

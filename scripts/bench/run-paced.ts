@@ -6,8 +6,15 @@ import type { Load } from './summary.js'
 
 const program = fileURLToPath(new URL('paced-load.js', import.meta.url))
 
-/** Resolves when its tasks are open; `go` then measures. Rejects when any answer was not the expected one. */
-export async function preparePaced(plan: PacedPlan): Promise<{ go(): Promise<Load> }> {
+export interface Paced {
+  /** Begins to complete and measures. Rejects when any answer was not the expected one. */
+  go(): Promise<Load>
+  /** Begins no more completions: `go` resolves with those that were begun. */
+  stop(): void
+}
+
+/** Resolves when its tasks are open. */
+export async function preparePaced(plan: PacedPlan): Promise<Paced> {
   const child = fork(program)
   let fail: (error: Error) => void = () => {}
   const failed = new Promise<never>((_, reject) => {
@@ -35,6 +42,9 @@ export async function preparePaced(plan: PacedPlan): Promise<{ go(): Promise<Loa
     go() {
       child.send('go')
       return Promise.race([load, failed])
+    },
+    stop() {
+      if (child.connected) child.send('stop')
     },
   }
 }

@@ -5,7 +5,7 @@ import { appendFileSync, readFileSync } from 'node:fs'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { dirname, join } from 'node:path'
 import { runServe, runWorker } from '../../src/bin/programs.js'
-import type { Surround } from '../../src/broker/surround.js'
+import type { Interceptor } from '../../src/broker/interceptor.js'
 
 const [, , program = '', , config = ''] = process.argv
 const metFile = join(dirname(config), `${program}.met`)
@@ -13,7 +13,7 @@ const atFile = join(dirname(config), `${program}.at`)
 Error.stackTraceLimit = 100
 
 /** Marks a point before and after every call of every method: nobody keeps a list of them. */
-const stopAround: Surround = (name, part) =>
+const stopAround: Interceptor = (name, part) =>
   new Proxy(part, {
     get(target, key) {
       const member: unknown = Reflect.get(target, key, target)

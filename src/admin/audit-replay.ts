@@ -1,6 +1,7 @@
 // `hallpass audit replay`: each recorded decision made again by the policy set that made it. Says equal, or why not (I10).
 import { type Difference, differencesOf, verdictView } from '../broker/compare-verdicts.js'
 import { decideAgain } from '../broker/decide-again.js'
+import { withoutControls } from '../cli/output.js'
 import { loadConfig } from '../config/load.js'
 import type { Environment } from '../config/yaml-source.js'
 import { type Clock, systemClock } from '../core/clock.js'
@@ -134,5 +135,7 @@ function describe({ ok, decisions, equal, unequal, problems, by_reason }: AuditR
     }),
     ...(left > 0 ? [`and ${left} more`] : []),
     ...problems.map((problem) => `chain: ${problem}`),
-  ].join('\n')
+  ]
+    .map(withoutControls)
+    .join('\n')
 }

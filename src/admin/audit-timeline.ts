@@ -1,6 +1,6 @@
 // `hallpass audit timeline TASK`: everything that happened in a task and below it, from gathered folders or from a broker.
 import type { StoredRecord } from '../audit/read-records.js'
-import { isOrder, StoryFacts } from '../broker/story-facts.js'
+import { isOrder, OrderMatcher } from '../broker/order-matcher.js'
 import type { BrokerClient } from '../client/index.js'
 import { readFolders } from './audit-folders.js'
 import type { CommandOutput } from './command-output.js'
@@ -47,12 +47,12 @@ async function gatherStory(root: string, directories: readonly string[]): Promis
   for await (const { event, task, chain } of readFolders(directories)) {
     if (event === 'task.opened' && task !== undefined && Array.isArray(chain) && chain.includes(root)) tasks.add(task)
   }
-  const facts = new StoryFacts()
+  const matcher = new OrderMatcher()
   const isOfStory = (record: StoredRecord) => record.task !== undefined && tasks.has(record.task)
-  for await (const record of readFolders(directories)) if (isOfStory(record)) facts.take(record)
+  for await (const record of readFolders(directories)) if (isOfStory(record)) matcher.learn(record)
   const story: StoredRecord[] = []
   for await (const record of readFolders(directories)) {
-    if (isOfStory(record) || (isOrder(record) && facts.concerns(record))) story.push(record)
+    if (isOfStory(record) || (isOrder(record) && matcher.matches(record))) story.push(record)
   }
   return story
 }

@@ -1,7 +1,7 @@
 // `hallpass doctor`: what is wrong and what to do, for each server, issuer and provider. Changes nothing.
 import { access, constants, mkdir } from 'node:fs/promises'
-import { createProviders } from '../compose-providers.js'
-import { composeRules } from '../compose-rules.js'
+import { createProviders } from '../compose/providers.js'
+import { composeRules } from '../compose/rules.js'
 import { loadConfig } from '../config/load.js'
 import { ConfigError, formatProblem } from '../config/problems.js'
 import type { Settings } from '../config/schema.js'

@@ -1,10 +1,10 @@
 // Audit folders → what they tell together. Copies from several hosts are read as one.
 import { listChains, readRecords } from '../audit/read-records.js'
 import { verifyAuditDirectory } from '../audit/verify-chain.js'
-import { Gathered } from '../broker/gathered.js'
+import { AuditProjection } from '../broker/audit-projection.js'
 
 export interface GatheredAudit {
-  readonly gathered: Gathered
+  readonly projection: AuditProjection
   /** Chain → its last sequence. */
   readonly walOf: ReadonlyMap<string, number>
   /** What is wrong with the chains: rebuilt from them all the same, since a gap hides less than nothing does. */
@@ -13,7 +13,7 @@ export interface GatheredAudit {
 
 /** Throws the file system's error, and an Error when there is no audit in one of them. */
 export async function gatherAudit(directories: readonly string[]): Promise<GatheredAudit> {
-  const gathered = new Gathered()
+  const projection = new AuditProjection()
   const walOf = new Map<string, number>()
   const problems: string[] = []
   for (const directory of directories) {
@@ -23,10 +23,10 @@ export async function gatherAudit(directories: readonly string[]): Promise<Gathe
     problems.push(...found.map(({ file, line, message }) => `${directory}: ${file}:${line}: ${message}`))
     for (const [name, folder] of chains) {
       for await (const record of readRecords(folder)) {
-        gathered.take(record)
+        projection.apply(record)
         walOf.set(record.instance ?? name, Math.max(walOf.get(record.instance ?? name) ?? 0, record.seq))
       }
     }
   }
-  return { gathered, walOf, problems }
+  return { projection, walOf, problems }
 }

@@ -1,6 +1,6 @@
 // What a command on the host does stands in the audit too: in a chain of its own beside the programs'.
 import type { AuditLog } from '../audit/audit-log.js'
-import { openOwnChain } from '../compose-audit.js'
+import { openOwnChain } from '../compose/own-chain.js'
 import type { Settings } from '../config/schema.js'
 import { systemClock } from '../core/clock.js'
 import { createCheckpointSigner } from '../signing/checkpoint-tokens.js'

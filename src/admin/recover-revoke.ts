@@ -1,10 +1,10 @@
 // `recover --revoke-now`: everything that the records say may be alive is ended at its provider. Needs the configuration, the
 // keys and the audit files; no Redis, no broker.
-import type { GatheredLease } from '../broker/gathered-lease.js'
-import { type RevokedLease, revokeGathered } from '../broker/revoke-gathered.js'
+import type { ProjectedLease } from '../broker/projected-lease.js'
+import { type RevokedLease, revokeWithoutLedger } from '../broker/revoke-without-ledger.js'
 import { exitCodes } from '../cli/exit-codes.js'
 import { formatTable } from '../cli/output.js'
-import { createProviders } from '../compose-providers.js'
+import { createProviders } from '../compose/providers.js'
 import type { Settings } from '../config/schema.js'
 import { systemClock, toTimestamp } from '../core/clock.js'
 import { createSealing } from '../ledger/sealing.js'
@@ -15,7 +15,7 @@ import { withLocalAudit } from './local-audit.js'
 /** Prints a receipt of each. Returns the exit code: 0, or 7 when one failed. */
 export async function revokeFromAudit(
   settings: Settings,
-  found: readonly GatheredLease[],
+  found: readonly ProjectedLease[],
   output: CommandOutput,
 ): Promise<number> {
   const keyset = await openFileKeyset({ directory: settings.keys.directory })
@@ -30,7 +30,7 @@ export async function revokeFromAudit(
   const receipts: RevokedLease[] = []
   try {
     const parts = { providers, sealing: createSealing(settings.keys.sealing, settings.issuer), now: systemClock.now }
-    await revokeGathered(
+    await revokeWithoutLedger(
       parts,
       found.map(({ lost }) => lost),
       async (revoked) => {

@@ -1,11 +1,11 @@
 // `hallpass recover [--apply] [--revoke-now] [DIR...]`: what the audit folders say was alive, written into a new ledger, or ended
 // at once without any. Says what it found first; changes nothing unless told.
 import { randomUUID } from 'node:crypto'
-import type { Gathered } from '../broker/gathered.js'
-import type { GatheredLease } from '../broker/gathered-lease.js'
+import type { AuditProjection } from '../broker/audit-projection.js'
+import type { ProjectedLease } from '../broker/projected-lease.js'
 import { type Replayed, replay } from '../broker/replay.js'
 import { exitCodes } from '../cli/exit-codes.js'
-import { formatTable } from '../cli/output.js'
+import { formatTable, withoutControls } from '../cli/output.js'
 import { loadConfig } from '../config/load.js'
 import type { Settings } from '../config/schema.js'
 import type { Environment } from '../config/yaml-source.js'
@@ -34,7 +34,7 @@ export async function runRecover(command: RecoverCommand, output: CommandOutput)
   const directories = command.directories.length > 0 ? command.directories : [settings.audit.directory]
   const audit = await gatherAudit(directories)
   for (const problem of audit.problems) output.note(`hallpass: the audit is broken: ${problem}`)
-  const found = [...audit.gathered.leases()].filter((lease) => lease.endedAs === null)
+  const found = [...audit.projection.leases()].filter((lease) => lease.endedAs === null)
   if (!command.apply && !command.revokeNow) {
     output.print(summaryOf(audit, found), describe(audit, found))
     return exitCodes.done
@@ -47,20 +47,20 @@ export async function runRecover(command: RecoverCommand, output: CommandOutput)
 }
 
 /** What `--apply` would do with it. */
-function wouldBe({ lost, ending, failed, retried }: GatheredLease, now: number): 'restore' | 'revoke' | 'keep_failed' {
+function wouldBe({ lost, ending, failed, retried }: ProjectedLease, now: number): 'restore' | 'revoke' | 'keep_failed' {
   if (failed) return 'keep_failed'
   return retried || ending !== null || lost.issued === null || lost.expiresAt <= now ? 'revoke' : 'restore'
 }
 
-function summaryOf({ gathered, walOf }: GatheredAudit, found: readonly GatheredLease[]) {
+function summaryOf({ projection, walOf }: GatheredAudit, found: readonly ProjectedLease[]) {
   const now = systemClock.now()
-  const tasks = [...gathered.tasks()].filter((task) => task.outcome === null && task.expiresAt > now)
+  const tasks = [...projection.tasks()].filter((task) => task.outcome === null && task.expiresAt > now)
   return {
     chains: Object.fromEntries(walOf),
-    records: gathered.records,
-    ledgers: [...gathered.incarnations.keys()],
+    records: projection.records,
+    ledgers: [...projection.incarnations.keys()],
     open_tasks: tasks.map(({ id }) => id),
-    locks: standing(gathered, now).map(({ id, target, reason, expiresAt }) => ({
+    locks: standing(projection, now).map(({ id, target, reason, expiresAt }) => ({
       id,
       target,
       reason,
@@ -78,17 +78,17 @@ function summaryOf({ gathered, walOf }: GatheredAudit, found: readonly GatheredL
   }
 }
 
-const standing = (gathered: Gathered, now: number) =>
-  gathered.locks().filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
+const standing = (projection: AuditProjection, now: number) =>
+  projection.locks().filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
 
-function describe(audit: GatheredAudit, found: readonly GatheredLease[]): string {
+function describe(audit: GatheredAudit, found: readonly ProjectedLease[]): string {
   const { chains, records, open_tasks, locks, leases } = summaryOf(audit, found)
   const count = (what: string) => leases.filter(({ would }) => would === what).length
   const rows = leases.map((one) => [one.id, one.provider, one.action, one.resource, one.expires_at, one.would])
   return [
     `${records} records of ${Object.keys(chains).length} chains: ${leases.length} leases may be alive, ${open_tasks.length} tasks are open, ${locks.length} locks are set`,
     `--apply restores ${count('restore')} of them, revokes ${count('revoke')} at once (half-made, past their end, or ordered to end)${failedInWords(count('keep_failed'))}; --revoke-now revokes all, without Redis`,
-    ...locks.map(({ id, target, reason }) => `${id} locks ${JSON.stringify(target)}: ${reason}`),
+    ...locks.map(({ id, target, reason }) => withoutControls(`${id} locks ${JSON.stringify(target)}: ${reason}`)),
     ...(rows.length === 0
       ? []
       : [formatTable([['LEASE', 'PROVIDER', 'ACTION', 'RESOURCE', 'EXPIRES', 'WOULD'], ...rows])]),
@@ -98,7 +98,11 @@ function describe(audit: GatheredAudit, found: readonly GatheredLease[]): string
 const failedInWords = (failed: number) => (failed === 0 ? '' : ` and keeps ${failed} as failed, for retry or abandon`)
 
 /** The ledger is named last: until then every broker refuses, and a crash before leaves it as if nothing was done. */
-async function rebuild(settings: Settings, { gathered, walOf }: GatheredAudit, output: CommandOutput): Promise<number> {
+async function rebuild(
+  settings: Settings,
+  { projection, walOf }: GatheredAudit,
+  output: CommandOutput,
+): Promise<number> {
   const connection = redisSettings(settings.redis)
   const quiet = () => undefined
   const redis = connectFailFast(connection, quiet)
@@ -112,11 +116,11 @@ async function rebuild(settings: Settings, { gathered, walOf }: GatheredAudit, o
     const incarnation = (await restoration.incarnation()) ?? randomUUID()
     const ledger = await openRedisLedger({ redis, subscriber, prefix: connection.prefix, continuity: incarnation })
     const memoryMs = settings.limits.account.memory * 1000
-    const done = await replay({ ledger, restoration }, gathered, { memoryMs, complete: true })
-    await restoration.name(incarnation, [...gathered.incarnations.keys()], walOf)
+    const done = await replay({ ledger, restoration }, projection, { memoryMs, complete: true })
+    await restoration.name(incarnation, [...projection.incarnations.keys()], walOf)
     await restoration.resume()
     await withLocalAudit(settings, output, (audit) =>
-      audit.append({ event: 'ledger.recovered', ledger: incarnation, records: gathered.records, ...done }),
+      audit.append({ event: 'ledger.recovered', ledger: incarnation, records: projection.records, ...done }),
     )
     output.print({ ledger: incarnation, ...done }, inWords(done))
     return exitCodes.done

@@ -1,17 +1,17 @@
-// From words to a story and its exit code. Stories are handed everything they touch; nothing here decides anything.
-import { existsSync, readFileSync } from 'node:fs'
+// From words to a command and its exit code. Commands are handed everything they touch; nothing here decides anything.
 import { Command, CommanderError, Option } from 'commander'
 import type { SignalSource } from '../cli/child-process.js'
 import type { Terminal } from '../cli/countdown.js'
 import { exitCodeOf, exitCodes } from '../cli/exit-codes.js'
 import { createOutput, type OutputFormat, printError } from '../cli/output.js'
 import type { Environment } from '../client/index.js'
+import { version } from '../version.js'
 import { addClientCommands } from './client-commands.js'
-import type { AddCommand, Story } from './command-table.js'
+import type { AddCommand, RunCommand } from './command-table.js'
 import { addProgramCommands } from './program-commands.js'
 
-/** The process around us, so that a test can be one. */
-export interface Surroundings {
+/** The process that a command line runs in, so that a test can be one. */
+export interface HostProcess {
   readonly environment: Environment
   stdout(text: string): void
   stderr(text: string): void
@@ -23,17 +23,17 @@ export interface Surroundings {
 }
 
 /** Runs one command line (without `node` and the script) and gives its exit code. Never throws. */
-export async function runCommandLine(argv: readonly string[], around: Surroundings): Promise<number> {
+export async function runCommandLine(argv: readonly string[], host: HostProcess): Promise<number> {
   let exitCode: number = exitCodes.done
-  const root = createRoot(around)
-  const addCommand: AddCommand = (parent, usage, { summary, examples }, story) => {
+  const root = createRoot(host)
+  const addCommand: AddCommand = (parent, usage, { summary, examples }, runCommand) => {
     const command = parent.command(usage).description(summary)
     command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`)
     command.addOption(
       new Option('--output <format>', 'how results are printed').choices(['text', 'json']).default('text'),
     )
     command.action(async () => {
-      exitCode = await runStory(story, command, around)
+      exitCode = await run(runCommand, command, host)
     })
     return command
   }
@@ -49,30 +49,30 @@ export async function runCommandLine(argv: readonly string[], around: Surroundin
   }
 }
 
-async function runStory<Options extends object>(
-  story: Story<Options>,
+async function run<Options extends object>(
+  runCommand: RunCommand<Options>,
   command: Command,
-  around: Surroundings,
+  host: HostProcess,
 ): Promise<number> {
   const options = command.opts<Options & { output: OutputFormat }>()
-  const output = createOutput(options.output, around)
+  const output = createOutput(options.output, host)
   try {
-    const { environment, readStdin, signals, onTerminal, terminal } = around
-    return await story({ environment, output, readStdin, signals, onTerminal, terminal }, command.args, options)
+    const { environment, readStdin, signals, onTerminal, terminal } = host
+    return await runCommand({ environment, output, readStdin, signals, onTerminal, terminal }, command.args, options)
   } catch (error) {
     printError(error, output)
     return exitCodeOf(error)
   }
 }
 
-function createRoot(around: Surroundings): Command {
+function createRoot(host: HostProcess): Command {
   return new Command('hallpass')
     .description('Just-in-time credentials for software that acts on its own')
-    .version(packageVersion())
+    .version(version)
     .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError('(--help shows what there is)')
-    .configureOutput({ writeOut: (text) => around.stdout(text), writeErr: (text) => around.stderr(text) })
+    .configureOutput({ writeOut: (text) => host.stdout(text), writeErr: (text) => host.stderr(text) })
     .addHelpText('after', environmentHelp)
 }
 
@@ -92,14 +92,3 @@ Exit codes:
   0 done   2 usage   3 not authenticated   4 denied   5 approval wanting
   6 broker or provider unavailable   7 a revocation failed   1 anything else
   exec: its command's own, or 125 for its own failures`
-
-/** Of the package that this file is part of, wherever it was built to. */
-function packageVersion(): string {
-  for (const up of ['../../', '../../../']) {
-    const file = new URL(`${up}package.json`, import.meta.url)
-    if (!existsSync(file)) continue
-    const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as { name?: string; version?: string }
-    if (name === 'hallpass' && version !== undefined) return version
-  }
-  return 'unknown'
-}

@@ -3,12 +3,12 @@ import type { Command } from 'commander'
 import type { ExecIo } from '../cli/exec.js'
 
 /** What a command does: `operands` are its arguments in order, `options` its options as commander names them. */
-export type Story<Options> = (io: ExecIo, operands: string[], options: Options) => Promise<number>
+export type RunCommand<Options> = (io: ExecIo, operands: string[], options: Options) => Promise<number>
 
 /** Makes one command of the table. */
 export type AddCommand = <Options extends object>(
   parent: Command,
   usage: string,
   about: { summary: string; examples: readonly string[] },
-  story: Story<Options>,
+  runCommand: RunCommand<Options>,
 ) => Command

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander'
 import type { ExplainOptions } from '../admin/policy-explain.js'
 import { UsageError } from '../cli/exit-codes.js'
 import { asUsage } from './as-usage.js'
-import type { AddCommand, Story } from './command-table.js'
+import type { AddCommand, RunCommand } from './command-table.js'
 
 interface TestOptions {
   config: string
@@ -94,7 +94,7 @@ export function addPolicyChangeCommands(policy: Command, add: AddCommand): void 
   ).requiredOption('--reason <text>', 'why, for the audit')
 }
 
-const runTest: Story<TestOptions> = async (io, [path], { config, watch, coverageMin }) => {
+const runTest: RunCommand<TestOptions> = async (io, [path], { config, watch, coverageMin }) => {
   const { runPolicyTest, watchPolicyTest } = await import('../admin/policy-test.js')
   const command = { config, env: io.environment, path, coverageMin: percentOf(coverageMin) }
   try {

@@ -1,7 +1,9 @@
 // serve, worker and dev: load, wire, run until told to stop, drain.
 import type { CommandOutput } from '../admin/command-output.js'
-import type { Surround } from '../broker/surround.js'
-import { type Composed, compose, type Program } from '../compose.js'
+import type { Interceptor } from '../broker/interceptor.js'
+import { type Composed, compose } from '../compose/compose.js'
+import type { Program } from '../compose/own-chain.js'
+import { type Running, startServers, startWorker, startWorkerServer } from '../compose/start.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError, formatProblem } from '../config/problems.js'
 import { BrokerError } from '../core/errors.js'
@@ -9,26 +11,25 @@ import { type DevState, prepareDev, startDevIssuer } from '../dev/built-in.js'
 import { createDevToken } from '../dev/token.js'
 import { PolicySetError } from '../policy/policy-set.js'
 import { KeyFileError } from '../signing/key-file.js'
-import { type Running, startServers, startWorker, startWorkerServer } from '../start.js'
 
 /** The API. Resolves with the exit code once a signal has drained it. */
-export async function runServe(config: string, surround?: Surround): Promise<number> {
+export async function runServe(config: string, interceptor?: Interceptor): Promise<number> {
   const exitCode = await runProgram(
     'serve',
     () => loadConfig(config),
     async (composed) => [await startServers(composed)],
-    surround,
+    interceptor,
   )
   return endSoon(exitCode)
 }
 
 /** Revocation and the sweeper. */
-export async function runWorker(config: string, surround?: Surround): Promise<number> {
+export async function runWorker(config: string, interceptor?: Interceptor): Promise<number> {
   const exitCode = await runProgram(
     'worker',
     () => loadConfig(config),
     async (composed) => [startWorker(composed), await startWorkerServer(composed)],
-    surround,
+    interceptor,
   )
   return endSoon(exitCode)
 }
@@ -71,12 +72,12 @@ async function runProgram(
   program: Program,
   load: () => Promise<LoadedConfig>,
   start: (composed: Composed) => Promise<Running[]>,
-  surround?: Surround,
+  interceptor?: Interceptor,
 ): Promise<number> {
   let composed: Composed | null = null
   try {
     const loaded = await load()
-    composed = await compose(loaded, program, process.env.HALLPASS_LOG_LEVEL ?? 'info', surround)
+    composed = await compose(loaded, program, process.env.HALLPASS_LOG_LEVEL ?? 'info', interceptor)
     const running = await start(composed)
     // Before it is said that we run: who reads that may end us in the same breath.
     const told = untilSignal(composed)

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander'
 import type { FailOn } from '../admin/policy-simulate.js'
 import { UsageError } from '../cli/exit-codes.js'
 import { asUsage } from './as-usage.js'
-import type { AddCommand, Story } from './command-table.js'
+import type { AddCommand, RunCommand } from './command-table.js'
 
 const configOption = () =>
   new Option('--config <file>', 'the configuration').env('HALLPASS_CONFIG').default('./hallpass.yaml')
@@ -36,7 +36,7 @@ export function addReplayCommand(audit: Command, add: AddCommand): void {
   withSpan(replay).addOption(configOption()).option('--decision <id>', 'only this decision')
 }
 
-const runReplay: Story<ReplayOptions> = async (io, directories, { config, decision, ...span }) => {
+const runReplay: RunCommand<ReplayOptions> = async (io, directories, { config, decision, ...span }) => {
   const { replayAudit } = await import('../admin/audit-replay.js')
   const filter = { ...(await filterOf(span)), decision }
   return await replayAudit({ directories, config, env: io.environment, filter }, io.output)
@@ -98,7 +98,7 @@ export function addSimulateCommand(policy: Command, add: AddCommand): void {
 }
 
 /** A candidate that does not load is no change (1): nothing was compared. */
-const runSimulate: Story<SimulateOptions> = async (...called) => {
+const runSimulate: RunCommand<SimulateOptions> = async (...called) => {
   try {
     return await simulated(...called)
   } catch (error) {
@@ -106,7 +106,7 @@ const runSimulate: Story<SimulateOptions> = async (...called) => {
   }
 }
 
-const simulated: Story<SimulateOptions> = async (io, _, options) => {
+const simulated: RunCommand<SimulateOptions> = async (io, _, options) => {
   const { config, candidate, recorded, request, principal, live } = options
   const simulate = await import('../admin/policy-simulate.js')
   const command = { config, env: io.environment, candidate, failOn: failOnOf(options.failOn) }
@@ -123,7 +123,11 @@ const simulated: Story<SimulateOptions> = async (io, _, options) => {
 }
 
 /** At the broker that HALLPASS_URL names. */
-async function simulateLive(io: Parameters<Story<object>>[0], candidate: string, failOn: FailOn[]): Promise<number> {
+async function simulateLive(
+  io: Parameters<RunCommand<object>>[0],
+  candidate: string,
+  failOn: FailOn[],
+): Promise<number> {
   const [{ readPolicyFolder }, { tellCandidate }] = await Promise.all([
     import('../admin/policy.js'),
     import('../cli/candidate.js'),

@@ -115,6 +115,7 @@ async function tryAnswer(
   const above = await parts.ledger.findTasks(bound.chain.slice(1))
   const names = lockNames(bound, [{ principal: bound.principal, account }, ...above])
   const locks = [...names, ...voterLockNames([vote])]
+  const cooldown = parts.rules().limits.account.approval_cooldown
   if (!isDenial) {
     if ((await parts.ledger.findLockOn(locks)) !== null) throw await lockedBy(parts, locks)
     await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))
@@ -127,10 +128,10 @@ async function tryAnswer(
     state,
     locks,
     ...denialKeys(account, bound),
-    cooldownMs: parts.rules().limits.account.approval_cooldown * 1000,
+    cooldownMs: cooldown * 1000,
   })
   if (answer.outcome === 'ok') {
-    if (isDenial) await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))
+    if (isDenial) await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId, false, cooldown))
     return 'ok'
   }
   // What was written down as an answer was none: whoever rebuilds by the audit must not count it.

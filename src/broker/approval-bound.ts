@@ -5,13 +5,13 @@ import { sha256Hex } from '../core/hash.js'
 import type { Bound } from '../ledger/approval.js'
 import type { Task } from '../ledger/task.js'
 import type { JsonObject } from '../providers/provider.js'
-import type { Asked } from './asked.js'
 import type { Decided } from './decide.js'
 import type { Caller } from './parts.js'
+import type { ResolvedRequest } from './resolved-request.js'
 
 /** Not the lifetime that is left of the task, which shrinks while people think, and not the policy set. */
 export function boundOf(
-  { grant, resource, declared, provider, ttlSeconds }: Asked,
+  { grant, resource, declared, provider, ttlSeconds }: ResolvedRequest,
   task: Pick<Task, 'id' | 'instance' | 'chain' | 'principal'>,
   recipe: JsonObject,
   decided: Pick<Decided, 'verdict' | 'above'>,

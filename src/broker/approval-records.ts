@@ -24,13 +24,14 @@ export const requestedRecord = (approval: Approval, requestId: string, decision:
   decision,
 })
 
-/** One answer. `state`: what the approval is with it. `void`: it did not count after all, since the approval was over by then. */
+/** One answer. `state`: what the approval is with it. `void`: it did not count after all, since the approval was over by then. `cooldownSeconds`: of a denial, how long the same is not asked again. */
 export const answeredRecord = (
   approval: Approval,
   vote: ApprovalVote,
   state: string,
   requestId: string,
   isVoid = false,
+  cooldownSeconds?: number,
 ) => ({
   event: 'approval.answered' as const,
   ...whose(approval),
@@ -41,6 +42,7 @@ export const answeredRecord = (
   voter: vote as unknown as Json,
   state,
   ...(isVoid ? { void: true } : {}),
+  ...(cooldownSeconds === undefined ? {} : { cooldown_seconds: cooldownSeconds }),
 })
 
 export const usedRecord = (approval: Approval, lease: string, requestId: string) => ({

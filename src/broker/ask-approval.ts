@@ -4,6 +4,7 @@ import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import { plainText } from '../core/plain-text.js'
 import { type Actor, type Approval, type ApprovalVote, type Bound, stateAt } from '../ledger/approval.js'
+import type { AskApproval } from '../ledger/approval-ledger.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import { boundSha256, denialKeys } from './approval-bound.js'
@@ -28,37 +29,21 @@ export class ApprovalWanted extends BrokerError {
   }
 }
 
+/** What people are asked to agree to: what their answer binds, as it was decided, in a task below these ancestors. */
+export interface ApprovalAsked {
+  readonly task: Task
+  readonly ancestors: readonly Task[]
+  readonly bound: Bound
+  readonly decided: Decided
+}
+
 /**
  * The approval of this request: a new one, or that of the same request while it is pending or approved. On disk before it is
  * told. Throws `quota` (429: too many wait, or it was denied just now), `locked`, `task_closed`, `audit_unavailable`.
  */
-export async function askApproval(
-  parts: Parts,
-  caller: Caller,
-  task: Task,
-  ancestors: readonly Task[],
-  bound: Bound,
-  decided: Decided,
-): Promise<Approval> {
-  const { limits } = parts.rules()
-  const answer = await parts.ledger.askApproval({
-    id: createId('appr', parts.clock.now()),
-    record: {
-      bound,
-      boundSha256: boundSha256(bound),
-      account: task.account,
-      persons: bound.persons ?? [],
-      actors: [task, ...ancestors].map(actorOf),
-      purpose: plainText(task.purpose),
-      escalation: decided.input.escalation,
-      decision: decided.decision.id,
-      request: caller.requestId,
-    },
-    timeoutSeconds: approvalTimeoutOf(decided),
-    pendingLimit: limits.account.pending_approvals,
-    ...denialKeys(task.account, bound),
-    locks: lockNames(bound, [task, ...ancestors]),
-  })
+export async function askApproval(parts: Parts, caller: Caller, asked: ApprovalAsked): Promise<Approval> {
+  const { task, decided } = asked
+  const answer = await parts.ledger.askApproval(ledgerRequestOf(parts, caller, asked))
   switch (answer.outcome) {
     case 'ok':
       return await recordRequested(parts, caller, answer.approval, decided)
@@ -66,7 +51,7 @@ export async function askApproval(
       if (stateAt(answer.approval, parts.clock.now()) === 'approved' && !isAgreed(parts, answer.approval)) {
         // It can be neither used nor answered any more: until its time is up nobody else could agree.
         await withdraw(parts, answer.approval.id, 'approver_removed')
-        return await askApproval(parts, caller, task, ancestors, bound, decided)
+        return await askApproval(parts, caller, asked)
       }
       await recordDecision(parts, caller, task.id, decided, { approval: answer.approval.id })
       return answer.approval
@@ -81,6 +66,31 @@ export async function askApproval(
   }
 }
 
+function ledgerRequestOf(
+  parts: Parts,
+  caller: Caller,
+  { task, ancestors, bound, decided }: ApprovalAsked,
+): AskApproval {
+  return {
+    id: createId('appr', parts.clock.now()),
+    record: {
+      bound,
+      boundSha256: boundSha256(bound),
+      account: task.account,
+      persons: bound.persons ?? [],
+      actors: [task, ...ancestors].map(actorOf),
+      purpose: plainText(task.purpose),
+      escalation: decided.input.escalation,
+      decision: decided.decision.id,
+      request: caller.requestId,
+    },
+    timeoutSeconds: approvalTimeoutOf(decided),
+    pendingLimit: parts.rules().limits.account.pending_approvals,
+    ...denialKeys(task.account, bound),
+    locks: lockNames(bound, [task, ...ancestors]),
+  }
+}
+
 const actorOf = ({ id, principal, agent }: Task): Actor => ({
   task: id,
   principal,
@@ -92,7 +102,7 @@ const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
     'quota',
     outcome === 'denied'
       ? 'people denied this just now; limits.account.approval_cooldown says when it may be asked again'
-      : 'limits.account.pending_approvals is reached: so many requests of this account wait for people already',
+      : 'limits.account.pending_approvals is reached: so many requests of this account wait for people already, or ten times as many were left unanswered within the hour',
     { retryAfterSeconds },
   )
 

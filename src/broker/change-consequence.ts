@@ -1,7 +1,7 @@
 // Whether it is for the change that a live lease is no longer permitted. A rule over what else is held may have been met when the
 // lease was issued and not be now: that alone ends nothing. What the new rules say beside it does.
 import type { Lease } from '../ledger/lease.js'
-import type { CountedLook } from './less-lease.js'
+import type { CountedLook } from './look-without-lease.js'
 import type { Parts, Rules } from './parts.js'
 import { findObjection, type LeaseContext, type Objection } from './redecide-lease.js'
 

@@ -5,10 +5,10 @@ import type { CeilingPair } from '../ledger/delegation.js'
 import type { Task } from '../ledger/task.js'
 import type { HolderLook, Reservation } from '../ledger/way-out.js'
 import type { Decision, DecisionInput, OfferBounds, Verdict } from '../policy/decision.js'
-import type { Asked } from './asked.js'
 import { type Escalation, escalationOf, holdingsOf, ownHolders } from './holders.js'
 import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
 import type { Caller, Parts } from './parts.js'
+import type { ResolvedRequest } from './resolved-request.js'
 
 /** The state of the world as the ledger's one look gave it. */
 export interface World {
@@ -58,20 +58,20 @@ type AskingHop = Hop & { readonly escalation: Escalation | null }
 /**
  * Decides for the caller and for every ancestor; never throws on a denial. `world` is what a later reservation must still find.
  */
-export function decide(parts: Parts, caller: Caller, asked: Asked, world: World): Decided {
+export function decide(parts: Parts, caller: Caller, resolved: ResolvedRequest, world: World): Decided {
   const ceilings = [world.task, ...world.ancestors].flatMap(({ ceiling }) => (ceiling ? [ceiling] : []))
-  const outside = isOutside(ceilings, asked.grant.action, asked.resource.id)
-  const hopOf = (principal: Principal, task: string | null) => decideHop(parts, principal, task, asked, world, 0)
+  const outside = isOutside(ceilings, resolved.grant.action, resolved.resource.id)
+  const hopOf = (principal: Principal, task: string | null) => decideHop(parts, principal, task, resolved, world, 0)
   const ownFirst = hopOf(caller.principal, null)
   const aboveFirst = world.ancestors.map((task) => hopOf(recordedPrincipal(task), task.id))
   // How long a credential would live is known only once all policies have narrowed it: whether that is an escalation is asked
   // of what they would give, not of what was asked for, and then it is decided as one. Otherwise whoever once asks for an
   // hour and is given a minute could have an hour of anything later on, unseen.
   const first = joinHops(ownFirst.verdict, aboveFirst, outside)
-  const lifetime = 'ttlSeconds' in first.verdict ? first.verdict.ttlSeconds : boundTtl(asked, world)
+  const lifetime = 'ttlSeconds' in first.verdict ? first.verdict.ttlSeconds : boundTtl(resolved, world)
   const withLifetime = (hop: AskingHop) =>
-    hop.escalation === null && escalationOfHop(hop.input.principal, asked, world, lifetime) !== null
-      ? decideHop(parts, hop.input.principal, hop.task, asked, world, lifetime)
+    hop.escalation === null && escalationOfHop(hop.input.principal, resolved, world, lifetime) !== null
+      ? decideHop(parts, hop.input.principal, hop.task, resolved, world, lifetime)
       : hop
   const own = withLifetime(ownFirst)
   const above = aboveFirst.map(withLifetime)
@@ -85,7 +85,7 @@ export function decide(parts: Parts, caller: Caller, asked: Asked, world: World)
   parts.metrics.decisions.inc({ effect: decision.effect })
   // What wants approval is reserved, too, once it is given.
   const counts = verdict.effect === 'deny' ? [] : [own, ...above].flatMap((hop) => countsOf(parts, hop, world))
-  const rememberedTtlSeconds = rememberedTtl(verdict, asked, world)
+  const rememberedTtlSeconds = rememberedTtl(verdict, resolved, world)
   return {
     decision,
     verdict,
@@ -108,13 +108,13 @@ function decideHop(
   parts: Parts,
   principal: Principal,
   task: string | null,
-  asked: Asked,
+  resolved: ResolvedRequest,
   world: World,
   lifetimeSeconds: number,
 ): AskingHop {
-  const { grant, resource, declared, ttlSeconds } = asked
+  const { grant, resource, declared, ttlSeconds } = resolved
   const holders = ownHolders(world.holders, principal)
-  const escalation = escalationOfHop(principal, asked, world, lifetimeSeconds)
+  const escalation = escalationOfHop(principal, resolved, world, lifetimeSeconds)
   const input: DecisionInput = {
     principal,
     action: grant.action,
@@ -135,8 +135,8 @@ function decideHop(
     now: world.now,
   }
   const bounds: OfferBounds = {
-    ttlSeconds: boundTtl(asked, world),
-    minTtlSeconds: asked.guarantees.minTtlSeconds,
+    ttlSeconds: boundTtl(resolved, world),
+    minTtlSeconds: resolved.guarantees.minTtlSeconds,
     binding: principal.binding,
     require: grant.require,
   }
@@ -147,9 +147,9 @@ function decideHop(
 }
 
 const leftSeconds = ({ now, task }: World) => Math.floor((task.expiresAt - now) / 1000)
-const boundTtl = ({ ttlSeconds }: Asked, world: World) => Math.min(ttlSeconds, leftSeconds(world))
+const boundTtl = ({ ttlSeconds }: ResolvedRequest, world: World) => Math.min(ttlSeconds, leftSeconds(world))
 
-function escalationOfHop(principal: Principal, { grant, resource }: Asked, world: World, ttlSeconds: number) {
+function escalationOfHop(principal: Principal, { grant, resource }: ResolvedRequest, world: World, ttlSeconds: number) {
   return escalationOf(ownHolders(world.holders, principal), { access: grant.access, resource, ttlSeconds })
 }
 
@@ -169,7 +169,7 @@ function countsOf(parts: Parts, { input }: Hop, world: World): NonNullable<Reser
  * What only the task's end cut short is remembered by the whole minute: by the second, each request of a task near its end
  * would be something new that was granted, and a reason to decide everybody else's again.
  */
-function rememberedTtl(verdict: Verdict, asked: Asked, world: World): number {
-  const seconds = 'ttlSeconds' in verdict ? verdict.ttlSeconds : boundTtl(asked, world)
-  return seconds < leftSeconds(world) ? seconds : Math.min(asked.ttlSeconds, Math.ceil(seconds / 60) * 60)
+function rememberedTtl(verdict: Verdict, resolved: ResolvedRequest, world: World): number {
+  const seconds = 'ttlSeconds' in verdict ? verdict.ttlSeconds : boundTtl(resolved, world)
+  return seconds < leftSeconds(world) ? seconds : Math.min(resolved.ttlSeconds, Math.ceil(seconds / 60) * 60)
 }

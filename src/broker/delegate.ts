@@ -10,6 +10,7 @@ import { createDelegationToken } from './delegation-token.js'
 import { isOutside } from './hops.js'
 import { chainTargets, checkUnlocked } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
+import { rateExceeded } from './request-rate.js'
 import { checkDepth, checkNoCycle } from './take-delegation.js'
 
 export interface Delegated {
@@ -126,9 +127,7 @@ async function write(parts: Parts, caller: Caller, record: DelegationRecord, ttl
     case 'quota':
       throw new BrokerError('quota', '100 delegations of this task wait to be used', { retryAfterSeconds: 60 })
     case 'rate':
-      throw new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', {
-        retryAfterSeconds: answer.retryAfterSeconds,
-      })
+      throw rateExceeded(answer.retryAfterSeconds)
   }
 }
 

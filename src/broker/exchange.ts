@@ -6,12 +6,13 @@ import type { Lease } from '../ledger/lease.js'
 import type { Decision } from '../policy/decision.js'
 import type { Credential } from '../providers/provider.js'
 import { activateOrEnd } from './activate.js'
-import { resolveAsked } from './asked.js'
+import type { Idempotency } from './idempotency.js'
 import { issueOrEnd } from './issue.js'
+import type { LeaseRequest } from './lease-request.js'
 import type { Caller, Parts } from './parts.js'
 import { recordReserved } from './records.js'
 import { reserveAsDecided } from './reserve.js'
-import type { Idempotency } from './wanted.js'
+import { resolveRequest } from './resolved-request.js'
 
 export interface Exchanged {
   readonly lease: Lease
@@ -34,11 +35,16 @@ export async function exchange(
   request: CredentialRequest,
   idempotency: Idempotency | null,
 ): Promise<Exchanged> {
-  const asked = resolveAsked(parts, request)
-  const leaseId = createId('lease', parts.clock.now())
-  const { hash: rules } = parts.rules()
-  const wanted = { taskId, leaseId, request, asked, rules, idempotency, approvalId: request.approval_id ?? null }
-  const reserved = await reserveAsDecided(parts, caller, wanted)
+  const leaseRequest: LeaseRequest = {
+    taskId,
+    leaseId: createId('lease', parts.clock.now()),
+    credential: request,
+    resolved: resolveRequest(parts, request),
+    rulesHash: parts.rules().hash,
+    idempotency,
+    approvalId: request.approval_id ?? null,
+  }
+  const reserved = await reserveAsDecided(parts, caller, leaseRequest)
   await recordReserved(parts, caller, reserved)
   const issued = await issueOrEnd(parts, caller, reserved)
   const lease = await activateOrEnd(parts, caller, reserved, issued)

@@ -6,10 +6,10 @@ import type { Ending, LeaseMatch, LeaseRef, Revocation } from '../ledger/ledger.
 import type { Access } from '../policy/decision.js'
 import { endLeases } from './end-leases.js'
 import { endTask } from './end-task.js'
+import { ForegroundGate } from './foreground-gate.js'
 import { matchOf } from './lease-match.js'
 import type { Caller, Parts } from './parts.js'
 import { recordEnding } from './records.js'
-import { RightOfWay } from './right-of-way.js'
 
 /**
  * Counts what the target reaches and, unless it is a dry run, orders it ended. The order is on disk before the answer; where
@@ -81,37 +81,37 @@ const ranks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
 const pageSize = 50
 
 /** Orders every lease that the order reaches to end. Idempotent: run again after a crash it does no harm. */
-export async function carryOut(parts: Parts, id: string, rightOfWay = new RightOfWay()): Promise<void> {
+export async function carryOut(parts: Parts, id: string, foreground = new ForegroundGate()): Promise<void> {
   const kept = setInterval(() => {
     parts.ledger.keepOrder(id).catch((error: unknown) => parts.log.debug({ err: error }, 'an order was not kept'))
   }, 1000)
   kept.unref()
   try {
-    await endAll(parts, id, rightOfWay)
+    await endAll(parts, id, foreground)
   } finally {
     clearInterval(kept)
   }
 }
 
-async function endAll(parts: Parts, id: string, rightOfWay: RightOfWay): Promise<void> {
+async function endAll(parts: Parts, id: string, foreground: ForegroundGate): Promise<void> {
   const order: Revocation | null = await parts.ledger.findRevocation(id)
   if (!order) return await parts.ledger.revocationScanned(id)
   const { match, actor } = order
   const ending = { reason: 'revoked', actor, revocation: id, forced: true } as const
   if (match.task !== undefined && !order.keepsTask)
-    await endTask(parts, match.task, 'revoked', actor, null, ending).catch(unlessNotFound)
+    await endTask(parts, match.task, { outcome: 'revoked', actor, order: ending }).catch(unlessNotFound)
   const found: Record<Access, string[]> = { admin: [], deploy: [], write: [], read: [] }
   for await (const page of pages(parts, match)) {
     for (const lease of page) found[lease.access].push(lease.id)
     // Nothing outranks these: they need not wait for the end of the scan.
-    await endPages(parts, found.admin.splice(0), ending, 0, rightOfWay)
-    await rightOfWay.giveWay()
+    await endPages(parts, found.admin.splice(0), ending, 0, foreground)
+    await foreground.giveWay()
   }
   const left = ranks.reduce((sum, access) => sum + found[access].length, 0)
   for (const [rank, access] of ranks.entries()) {
     // Of a large order the workers take what they can; jobs for all of it would keep others waiting.
     const how = left > large ? { ...ending, bulk: rank } : ending
-    await endPages(parts, found[access], how, rank, rightOfWay)
+    await endPages(parts, found[access], how, rank, foreground)
   }
   await parts.ledger.revocationScanned(id)
 }
@@ -121,10 +121,10 @@ async function endPages(
   ids: readonly string[],
   ending: Ending,
   rank: number,
-  rightOfWay: RightOfWay,
+  foreground: ForegroundGate,
 ): Promise<void> {
   for (let i = 0; i < ids.length; i += pageSize) {
-    await rightOfWay.giveWay()
+    await foreground.giveWay()
     const page = ids.slice(i, i + pageSize)
     // A broker and a worker may both be at it, and a task's own end has recorded its leases: once is enough.
     await recordEnding(parts, await endLeases(parts, page, ending, rank), ending, null)

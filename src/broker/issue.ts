@@ -14,7 +14,7 @@ const marginMs = 4000
 
 /** Throws `provider_failed` (502), `provider_unavailable` (503), or `task_closed` and `locked` where that ended it meanwhile. */
 export async function issueOrEnd(parts: Parts, caller: Caller, reserved: Reserved): Promise<Issued> {
-  const { provider } = reserved.asked
+  const { provider } = reserved.resolved
   const { toIssue, recipe, pass } = reserved
   // A process that was stopped for long may wake up here: minting now would outlive what the ledger expects.
   const elapsedMs = parts.clock.monotonic() - reserved.sentAt
@@ -86,7 +86,7 @@ async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
 }
 
 function failureOf(parts: Parts, caller: Caller, reserved: Reserved, error: unknown): Error {
-  const { name } = reserved.asked.provider
+  const { name } = reserved.resolved.provider
   parts.log.warn(
     { err: error, provider: name, lease: reserved.toIssue.id, request_id: caller.requestId },
     'minting failed',

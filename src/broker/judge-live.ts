@@ -5,7 +5,7 @@ import type { Lease } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import type { Access } from '../policy/decision.js'
 import { isForTheChange, judgeLease } from './change-consequence.js'
-import type { CountedLook } from './less-lease.js'
+import type { CountedLook } from './look-without-lease.js'
 import type { Parts, Rules } from './parts.js'
 import type { LeaseContext, Objection } from './redecide-lease.js'
 
@@ -36,10 +36,10 @@ export async function judgePage(
   rules: Rules,
   page: readonly Lease[],
   { requiredBefore, before }: JudgeOptions,
-  around = new Surroundings(parts),
+  contexts = new LeaseContexts(parts),
 ): Promise<Doomed[]> {
   const live = page.filter(isStanding)
-  const contextOf = await around.of(live, requiredBefore)
+  const contextOf = await contexts.of(live, requiredBefore)
   const doomed: Doomed[] = []
   for (const [index, lease] of live.entries()) {
     if (index % decisionsAtOnce === decisionsAtOnce - 1) await setImmediate()
@@ -66,7 +66,7 @@ const freshMs = 1000
 const mostKnown = 20_000
 
 /** Tasks, chains and holders of many leases in a few calls. */
-export class Surroundings {
+export class LeaseContexts {
   readonly #parts: Parts
   #tasks = new Map<string, Task>()
   #looks = new Map<string, CountedLook>()

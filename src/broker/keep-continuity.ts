@@ -7,7 +7,7 @@ import type { BeatAnswer, Continuity } from '../ledger/continuity.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Restoration } from '../ledger/restoration.js'
 import type { Logger } from '../telemetry/logger.js'
-import { Gathered } from './gathered.js'
+import { AuditProjection } from './audit-projection.js'
 import { type Replayed, replay } from './replay.js'
 
 export interface ContinuityParts {
@@ -56,20 +56,20 @@ export async function keepContinuity(parts: ContinuityParts): Promise<void> {
 }
 
 async function replayOwn(parts: ContinuityParts, answer: Doubtful): Promise<void> {
-  const gathered = new Gathered()
+  const projection = new AuditProjection()
   let provenAt = answer.outcome === 'behind' ? (answer.ackedAt ?? 0) : 0
   for await (const record of parts.ownRecords(Math.max(0, answer.wal - overlap))) {
     // A lock is in the ledger before its record: up to `wal` it was there, and may have been removed by another instance since.
     if (record.event === 'lock.set' && record.seq <= answer.wal) continue
     provenAt = Math.max(provenAt, provenBy(record))
-    gathered.take(record)
+    projection.apply(record)
   }
   // Before anything is written: a crash in the middle must not leave it issuing.
   const wentFarBack = answer.outcome === 'behind' && (await pauseIfOld(parts, answer, provenAt))
-  const done = await replay(parts, gathered, { memoryMs: parts.memoryMs, complete: false })
+  const done = await replay(parts, projection, { memoryMs: parts.memoryMs, complete: false })
   if (!wentFarBack && answer.outcome === 'behind' && !answer.wentBack && foundAll(done)) return
   const ledger = answer.outcome === 'lost' ? answer.successor : parts.continuity.incarnation
-  const seen = { reflected: answer.wal, records: gathered.records, ...done }
+  const seen = { reflected: answer.wal, records: projection.records, ...done }
   parts.log.warn({ ...seen, ledger }, 'what the ledger lacked of our records was written again')
   await parts.audit.append({ event: 'ledger.replayed', ledger, ...seen })
 }

@@ -5,8 +5,8 @@ import { BrokerError } from '../core/errors.js'
 import { issuerOf } from '../ledger/lease.js'
 import type { Lock } from '../ledger/lock.js'
 import type { Task } from '../ledger/task.js'
-import type { Asked } from './asked.js'
 import type { Caller, Parts } from './parts.js'
+import type { ResolvedRequest } from './resolved-request.js'
 
 /** All that is needed to set it again (recovery). */
 export const lockRecord = (lock: Lock) => ({
@@ -35,7 +35,7 @@ export async function lockedBy(parts: Parts, names: readonly string[]): Promise<
  */
 export function requestTargets(
   { principal }: Caller,
-  { grant, resource }: Asked,
+  { grant, resource }: ResolvedRequest,
   chain: readonly string[],
   above: readonly Pick<Task, 'principal' | 'account'>[],
 ): string[] {

@@ -6,6 +6,7 @@ import type { Look } from '../ledger/way-out.js'
 import { ownHolders } from './holders.js'
 import { recordedPrincipal } from './hops.js'
 import type { Caller, Parts } from './parts.js'
+import { rateExceeded } from './request-rate.js'
 import { checkOwner } from './task-access.js'
 
 const clockToleranceMs = 5000
@@ -24,9 +25,7 @@ export async function lookAt(
   const perMinute = parts.rules().limits.account.requests_per_minute
   const look = await parts.ledger.look(taskId, idempotencyKey, counted ? { account, perMinute } : null)
   if (look !== 'not_found' && 'rateRetryAfterSeconds' in look) {
-    throw new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', {
-      retryAfterSeconds: look.rateRetryAfterSeconds,
-    })
+    throw rateExceeded(look.rateRetryAfterSeconds)
   }
   await checkOwner(parts, caller, taskId, look === 'not_found' ? null : look.task)
   if (look === 'not_found') throw new BrokerError('internal', `a look without the task ${taskId}`)

@@ -5,7 +5,7 @@ import { isClaimed } from '../audit/record.js'
 import type { MirroredRecord, TimelineStore } from '../ledger/timeline.js'
 import type { Logger } from '../telemetry/logger.js'
 import { auditEntryText } from './audit-entry.js'
-import { isOrder } from './story-facts.js'
+import { isOrder } from './order-matcher.js'
 
 /** Under load a batch takes all that came while the one before was under way. */
 const lingerMs = 20

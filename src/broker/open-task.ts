@@ -4,28 +4,28 @@ import type { OpenTaskRequest } from '../api/tasks.js'
 import { BrokerError } from '../core/errors.js'
 import { fillRecipe } from '../grants/recipe.js'
 import type { Approval } from '../ledger/approval.js'
-import type { Holder, Task } from '../ledger/task.js'
+import type { Task } from '../ledger/task.js'
+import { rolledBack } from '../ledger/unavailable.js'
+import type { OpenTaskAnswer } from '../ledger/way-out.js'
 import type { JsonObject } from '../providers/provider.js'
 import { boundOf, personsBehind } from './approval-bound.js'
 import { approvalTimeoutOf, askApproval } from './ask-approval.js'
-import { type Asked, resolveEach } from './asked.js'
-import { type Decided, decide } from './decide.js'
+import type { Decided } from './decide.js'
+import { decideAll, type PlannedTask } from './decide-all.js'
 import { draftTask } from './draft-task.js'
 import { endTask } from './end-task.js'
 import { checkAnswering } from './enter-provider.js'
 import { type Exchanged, exchange } from './exchange.js'
-import { withHeld } from './holders.js'
-import { noteDenial } from './look.js'
+import type { Idempotency } from './idempotency.js'
 import { resolveNamedApproval } from './named-approval.js'
 import type { Caller, Parts } from './parts.js'
 import { recordOpened } from './record-opened.js'
-import { refusalOf, refuse } from './refusal.js'
 import { checkNotRepeated, repeatedOpening } from './repeated-opening.js'
+import { rateExceeded } from './request-rate.js'
+import { type RequestedCredential, resolveRequests } from './resolved-request.js'
 import { takeDelegation } from './take-delegation.js'
 import { isOwn, notFound } from './task-access.js'
 import { createTaskToken } from './task-token.js'
-import { decisionView } from './views.js'
-import type { Idempotency } from './wanted.js'
 
 export interface OpenedTask {
   readonly task: Task
@@ -33,6 +33,14 @@ export interface OpenedTask {
   readonly credentials: readonly Exchanged[]
   /** What people have to agree to first, one per credential that wants it; then nothing was minted. */
   readonly approvals: readonly Approval[]
+}
+
+/** A task that is permitted and not written yet. */
+interface Opening extends PlannedTask {
+  readonly request: OpenTaskRequest
+  readonly idempotency: Idempotency | null
+  /** One decision per requested credential. */
+  readonly decided: readonly Decided[]
 }
 
 /**
@@ -45,31 +53,43 @@ export async function openTask(
   request: OpenTaskRequest,
   idempotency: Idempotency | null,
 ): Promise<OpenedTask> {
-  const wanted = resolveEach(parts, request.credentials ?? [])
-  for (const { credential } of wanted) await checkNoApproval(parts, caller, credential)
-  await checkNotRepeated(parts, caller, idempotency, wanted.length)
-  const parent = await takeDelegation(parts, caller, request.delegation)
-  const draft = draftTask(parts, caller, request, parent)
-  const decided = await decideAll(parts, caller, draft, wanted, parent?.chain ?? [])
-  fillAll(draft, wanted)
-  for (const { asked } of wanted) checkAnswering(parts, asked.provider.name)
-  const { task, isNew } = await writeTask(parts, caller, draft, request, wanted, idempotency, decided)
+  const opening = await decideOpening(parts, caller, request, idempotency)
+  const { task, isNew } = await writeTask(parts, caller, opening)
   try {
-    const approvals = await askAll(parts, caller, task, wanted, decided, parent?.chain ?? [])
-    const credentials: Exchanged[] = []
-    for (const { credential } of approvals.length > 0 ? [] : wanted)
-      credentials.push(await exchange(parts, caller, task.id, credential, null))
+    const approvals = await askAll(parts, caller, task, opening)
+    const credentials = approvals.length > 0 ? [] : await exchangeAll(parts, caller, task, opening.requested)
     // Who waits for people may be another process by the time they have answered: the first beat is waited for so long.
     if (request.heartbeat_seconds !== undefined && approvals.length === 0) await parts.ledger.beat(task.id)
     return { task, taskToken: await createTaskToken(parts, task), credentials, approvals }
   } catch (error) {
     if (!isNew) throw error
     // The caller is told why it has no credentials; should the end fail too, the task is still due.
-    await endTask(parts, task.id, 'failed', 'broker', caller.requestId).catch((ending: unknown) =>
-      parts.log.warn({ err: ending, task: task.id }, 'a task that was not opened whole waits for the sweeper'),
+    const ending = { outcome: 'failed', actor: 'broker', requestId: caller.requestId }
+    await endTask(parts, task.id, ending).catch((failure: unknown) =>
+      parts.log.warn({ err: failure, task: task.id }, 'a task that was not opened whole waits for the sweeper'),
     )
     throw error
   }
+}
+
+/** Everything that can be refused before there is a task: what is asked for, a repeat, the chain, the decisions, the providers. */
+async function decideOpening(
+  parts: Parts,
+  caller: Caller,
+  request: OpenTaskRequest,
+  idempotency: Idempotency | null,
+): Promise<Opening> {
+  const requested = resolveRequests(parts, request.credentials ?? [])
+  for (const { credential } of requested) await checkNoApproval(parts, caller, credential)
+  await checkNotRepeated(parts, caller, idempotency, requested.length)
+  const taken = await takeDelegation(parts, caller, request.delegation)
+  const draft = draftTask(parts, caller, request, taken)
+  const planned = { draft, ancestors: taken?.chain ?? [], requested }
+  const decided = await decideAll(parts, caller, planned, { countsDenials: true })
+  // What cannot be filled is the caller's to know before what the provider's state is.
+  fillAll(draft, requested)
+  for (const { resolved } of requested) checkAnswering(parts, resolved.provider.name)
+  return { ...planned, request, idempotency, decided }
 }
 
 /** An approval is for one task, and there is none yet: 404 as for another task's, and on record. */
@@ -77,12 +97,11 @@ async function checkNoApproval(parts: Parts, caller: Caller, { approval_id }: Cr
   if (approval_id) await resolveNamedApproval(parts, caller, null, approval_id)
 }
 
-/** What cannot be filled is the caller's to know before what the provider's state is, and before there is a task. */
-function fillAll(task: Task, wanted: readonly { asked: Asked }[]): JsonObject[] {
-  return wanted.map(({ asked }) => {
-    const { grant, resource, declared } = asked
-    return fillRecipe(grant.recipe, { resource, declared, task: { id: task.id } })
-  })
+/** The recipes of all, filled for this task. Throws `unfillable_recipe` (422). */
+function fillAll(task: Task, requested: readonly RequestedCredential[]): JsonObject[] {
+  return requested.map(({ resolved: { grant, resource, declared } }) =>
+    fillRecipe(grant.recipe, { resource, declared, task: { id: task.id } }),
+  )
 }
 
 const isToBeApproved = ({ verdict }: Decided) => verdict.effect === 'approval_required'
@@ -92,107 +111,54 @@ async function askAll(
   parts: Parts,
   caller: Caller,
   task: Task,
-  wanted: readonly { asked: Asked }[],
-  decided: readonly Decided[],
-  ancestors: readonly Task[],
+  { requested, decided, ancestors }: Opening,
 ): Promise<Approval[]> {
   // Of the task that is there, which of an opening that is repeated is not the draft.
-  const recipes = fillAll(task, wanted)
+  const recipes = fillAll(task, requested)
+  const persons = personsBehind(caller, [task, ...ancestors])
   const approvals: Approval[] = []
-  for (const [i, { asked }] of wanted.entries()) {
+  for (const [i, { resolved }] of requested.entries()) {
     const [one, recipe] = [decided[i], recipes[i]]
-    if (one?.verdict.effect !== 'approval_required' || recipe === undefined) continue
-    const bound = boundOf(asked, task, recipe, one, personsBehind(caller, [task, ...ancestors]))
-    approvals.push(await askApproval(parts, caller, task, ancestors, bound, one))
+    if (one === undefined || !isToBeApproved(one) || recipe === undefined) continue
+    const bound = boundOf(resolved, task, recipe, one, persons)
+    approvals.push(await askApproval(parts, caller, { task, ancestors, bound, decided: one }))
   }
   return approvals
 }
 
-/**
- * Decides every credential as if those before it were held. Any denial → 403 with all `decisions`, and no task; a plan's
- * (`isPlan`) is not counted against whoever made it.
- */
-export async function decideAll(
+/** One after the other: each is decided again on what those before it left. */
+async function exchangeAll(
   parts: Parts,
   caller: Caller,
-  draft: Task,
-  wanted: readonly { credential: CredentialRequest; asked: Asked }[],
-  ancestors: readonly Task[],
-  isPlan = false,
-): Promise<readonly Decided[]> {
-  if (wanted.length === 0) return []
-  // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
-  await countRequest(parts, draft.holders)
-  const look = await parts.ledger.lookHolders(draft.holders)
-  let holders = look.holders
-  const decided: Decided[] = []
-  for (const [i, { asked }] of wanted.entries()) {
-    const task = {
-      openedAt: look.now,
-      expiresAt: look.now + (draft.expiresAt - draft.openedAt),
-      depth: draft.depth,
-      activeLeases: i,
-      ...(draft.ceiling === undefined ? {} : { ceiling: draft.ceiling }),
-    }
-    const one = decide(parts, caller, asked, { now: look.now, task, holders, ancestors })
-    decided.push(one)
-    holders = withHeld(holders, { ...asked.grant, resource: asked.resource, ttlSeconds: one.rememberedTtlSeconds })
-  }
-  // A denial says more than a missing approval: nothing an approver could do would help, so nobody is asked.
-  const first = decided.find((one) => one.verdict.effect === 'deny')
-  if (!first) return decided
-  const refused = decided.filter((one) => one.verdict.effect !== 'permit')
-  await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
-  if (!isPlan) await noteDenial(parts, caller, draft.holders)
-  const { code, detail, members } = refusalOf(first, first.input)
-  throw new BrokerError(code, detail, {
-    members: { ...members, decisions: decided.map((one) => decisionView(one.decision)) },
-  })
+  task: Task,
+  requested: readonly RequestedCredential[],
+): Promise<Exchanged[]> {
+  const credentials: Exchanged[] = []
+  for (const { credential } of requested) credentials.push(await exchange(parts, caller, task.id, credential, null))
+  return credentials
 }
-
-/** Counts one of the account's requests. Throws `rate`. */
-export async function countRequest(parts: Parts, holders: readonly Holder[]): Promise<void> {
-  const account = holders.find((holder) => holder.kind === 'account')
-  if (!account) throw new BrokerError('internal', 'a task without an account')
-  const wait = await parts.ledger.countRequest(account.id, parts.rules().limits.account.requests_per_minute)
-  if (wait !== null) throw rateExceeded(wait)
-}
-
-const rateExceeded = (retryAfterSeconds: number) =>
-  new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', { retryAfterSeconds })
 
 /**
  * The first one may take as much longer as the providers may take to mint what is asked for at once, or people to agree to it:
  * until then there is nothing that an abandoned task could hold.
  */
-function heartbeatOf(
-  { heartbeat_seconds }: OpenTaskRequest,
-  wanted: readonly { asked: Asked }[],
-  decided: readonly Decided[],
-) {
+function heartbeatOf({ request: { heartbeat_seconds }, requested, decided }: Opening) {
   if (heartbeat_seconds === undefined) return undefined
   const everyMs = heartbeat_seconds * 1000
-  const mintingMs = wanted.reduce((sum, { asked }) => sum + asked.provider.timeoutSeconds * 1000, 0)
-  const waiting = decided.filter(({ verdict }) => verdict.effect === 'approval_required')
-  const waitingMs = Math.max(0, ...waiting.map((one) => approvalTimeoutOf(one) * 1000))
+  const mintingMs = requested.reduce((sum, { resolved }) => sum + resolved.provider.timeoutSeconds * 1000, 0)
+  const waitingMs = Math.max(0, ...decided.filter(isToBeApproved).map((one) => approvalTimeoutOf(one) * 1000))
   return { everyMs, firstMs: everyMs + mintingMs + waitingMs }
 }
 
-async function writeTask(
-  parts: Parts,
-  caller: Caller,
-  draft: Task,
-  request: OpenTaskRequest,
-  wanted: readonly { asked: Asked }[],
-  idempotency: Idempotency | null,
-  decided: readonly Decided[],
-): Promise<{ task: Task; isNew: boolean }> {
+/** In the ledger, then on disk. `isNew`: false for an opening that was repeated while people are asked. */
+async function writeTask(parts: Parts, caller: Caller, opening: Opening): Promise<{ task: Task; isNew: boolean }> {
+  const { draft, request, idempotency, decided } = opening
   const { limits } = parts.rules()
   const answer = await parts.ledger.openTask({
     task: draft,
     ttlSeconds: (draft.expiresAt - draft.openedAt) / 1000,
     openTasksLimit: limits.account.open_tasks,
-    heartbeat: heartbeatOf(request, wanted, decided),
+    heartbeat: heartbeatOf(opening),
     ratePerMinute: request.credentials ? null : limits.account.requests_per_minute,
     idempotency,
   })
@@ -217,10 +183,8 @@ async function writeTask(
   return { task, isNew: true }
 }
 
-function notOpened(
-  answer: Exclude<Awaited<ReturnType<Parts['ledger']['openTask']>>, { outcome: 'ok' }>,
-  idempotency: Idempotency | null,
-) {
+/** Why there is no task: the ledger's answer → the error that the caller gets. */
+function notOpened(answer: Exclude<OpenTaskAnswer, { outcome: 'ok' }>, idempotency: Idempotency | null): BrokerError {
   if (answer.outcome === 'again') return repeatedOpening(answer, idempotency)
   switch (answer.outcome) {
     case 'closed':
@@ -234,9 +198,6 @@ function notOpened(
   }
   const { retryAfterSeconds } = answer
   if (answer.outcome === 'rate') return rateExceeded(retryAfterSeconds)
-  if (answer.outcome === 'rolled_back') {
-    const detail = 'the ledger is not as this broker left it; see /readyz, and hallpass recover'
-    return new BrokerError('rolled_back', detail, { retryAfterSeconds })
-  }
+  if (answer.outcome === 'rolled_back') return rolledBack(retryAfterSeconds)
   return new BrokerError('quota', 'limits.account.open_tasks is reached for this account', { retryAfterSeconds })
 }

@@ -1,4 +1,4 @@
-// What the stories work with. Built once by compose.ts; `rules()` gives the set that is in force now, whole.
+// What the stories work with. Built once by compose/compose.ts; `rules()` gives the set that is in force now, whole.
 import type { AuditSink } from '../audit/record.js'
 import type { Clock } from '../core/clock.js'
 import type { Catalogue } from '../grants/catalogue.js'

@@ -5,8 +5,8 @@ import type { Look } from '../ledger/way-out.js'
 import type { JsonObject, LeaseToIssue } from '../providers/provider.js'
 import type { Decided } from './decide.js'
 import { sensitivityOf } from './holders.js'
+import type { LeaseRequest } from './lease-request.js'
 import type { Caller } from './parts.js'
-import type { Wanted } from './wanted.js'
 
 export interface Prepared {
   readonly toIssue: Omit<LeaseToIssue, 'remainingMs'>
@@ -16,26 +16,26 @@ export interface Prepared {
 }
 
 /** No network, nothing stored. Throws `unfillable_recipe` (422). The deadline is the ledger's to set: here it is foreseen. */
-export function prepare(caller: Caller, wanted: Wanted, look: Look, decided: Decided): Prepared {
-  const { grant, resource, declared } = wanted.asked
+export function prepare(caller: Caller, request: LeaseRequest, look: Look, decided: Decided): Prepared {
+  const { grant, resource, declared } = request.resolved
   const recipe = fillRecipe(grant.recipe, { resource, declared, task: { id: look.task.id } })
-  const toIssue = leaseToIssue(caller, wanted, look, decided)
+  const toIssue = leaseToIssue(caller, request, look, decided)
   return {
     recipe,
     toIssue,
-    record: recordOf(wanted, look, decided, recipe, toIssue, caller),
+    record: recordOf(request, look, decided, recipe, toIssue, caller),
     env: fillEnv(grant.env, resource),
   }
 }
 
 function leaseToIssue(
   caller: Caller,
-  { asked, leaseId }: Wanted,
+  { resolved, leaseId }: LeaseRequest,
   { now, task, ancestors }: Look,
   { verdict }: Decided,
 ) {
   const { principal } = caller
-  const ttlSeconds = 'ttlSeconds' in verdict ? verdict.ttlSeconds : asked.ttlSeconds
+  const ttlSeconds = 'ttlSeconds' in verdict ? verdict.ttlSeconds : resolved.ttlSeconds
   return {
     id: leaseId,
     taskId: task.id,
@@ -46,10 +46,10 @@ function leaseToIssue(
     })),
     principal: principal.id,
     account: principal.account,
-    action: asked.grant.action,
-    access: asked.grant.access,
-    resource: asked.resource.id,
-    declared: asked.declared,
+    action: resolved.grant.action,
+    access: resolved.grant.access,
+    resource: resolved.resource.id,
+    declared: resolved.declared,
     deadline: now + ttlSeconds * 1000,
     // A key that the caller chose by itself binds nothing: whoever verifies the credential would believe it did.
     jkt: principal.binding === 'dpop' ? (principal.jkt ?? null) : null,
@@ -58,14 +58,14 @@ function leaseToIssue(
 }
 
 function recordOf(
-  { asked }: Wanted,
+  { resolved }: LeaseRequest,
   { task, ancestors }: Look,
   decided: Decided,
   recipe: JsonObject,
   toIssue: Prepared['toIssue'],
   caller: Caller,
 ): LeaseRecord {
-  const { provider, grant, resource } = asked
+  const { provider, grant, resource } = resolved
   const { revocation, sessions, propagationSeconds } = provider.guarantees(recipe)
   const sensitivity = sensitivityOf(resource)
   const capacity = provider.capacity?.(recipe)
@@ -93,7 +93,7 @@ function recordOf(
     decision: decided.decision.id,
     request: caller.requestId,
     ...(follows ? { follows } : {}),
-    ...(Object.keys(asked.declared).length > 0 ? { declared: asked.declared } : {}),
+    ...(Object.keys(resolved.declared).length > 0 ? { declared: resolved.declared } : {}),
     ...(caller.principal.binding === 'none' ? {} : { binding: caller.principal.binding }),
     ...approvedBy(decided),
   }

@@ -1,11 +1,13 @@
 // One story of a task and of all below it, from the ledger's bounded copy of the audit.
 import type { AuditEntry } from '../api/audit.js'
 import type { Task } from '../ledger/task.js'
+import { OrderMatcher } from './order-matcher.js'
 import type { Parts } from './parts.js'
-import { StoryFacts } from './story-facts.js'
 
 /** A tree may be wider than anyone reads at once. */
 const mostTasks = 200
+/** Of two kilobytes each at most: whoever opened the tasks may ask for their story as often as they like. */
+const mostRecords = 5000
 
 export interface ReadTimeline {
   readonly records: AuditEntry[]
@@ -24,7 +26,8 @@ export async function readTimeline(parts: Parts, root: Task, sees: (task: Task) 
   for (let level: Task[] = [root]; level.length > 0; ) {
     const below: string[] = []
     for (const task of level) {
-      if (++read > mostTasks) return { records: await withOrders(parts, records), complete: false }
+      if (++read > mostTasks || records.length > mostRecords)
+        return { records: await withOrders(parts, records), complete: false }
       const [timeline, children] = await Promise.all([
         parts.ledger.readTimeline(task.id),
         parts.ledger.childrenOf(task.id),
@@ -42,9 +45,9 @@ export async function readTimeline(parts: Parts, root: Task, sees: (task: Task) 
 
 /** What operators ordered meanwhile of whoever works here, in its place. */
 async function withOrders(parts: Parts, records: readonly AuditEntry[]): Promise<AuditEntry[]> {
-  const facts = new StoryFacts()
-  for (const record of records) facts.take(record)
-  const orders = (await parts.ledger.recentOrders()).map(readEntry).filter((order) => facts.concerns(order))
+  const matcher = new OrderMatcher()
+  for (const record of records) matcher.learn(record)
+  const orders = (await parts.ledger.recentOrders()).map(readEntry).filter((order) => matcher.matches(order))
   return [...records, ...orders].sort(inOrder)
 }
 

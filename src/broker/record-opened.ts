@@ -3,8 +3,8 @@ import type { OpenTaskRequest } from '../api/tasks.js'
 import type { Json } from '../core/canonical-json.js'
 import { chainMembers } from '../ledger/replies.js'
 import type { Task } from '../ledger/task.js'
+import type { Idempotency } from './idempotency.js'
 import type { Caller, Parts } from './parts.js'
-import type { Idempotency } from './wanted.js'
 
 /** All that is needed to write the task again into a ledger that lost it (recovery). Throws `audit_unavailable`. */
 export async function recordOpened(

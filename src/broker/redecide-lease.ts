@@ -12,7 +12,7 @@ import { approvalStands } from './approval-stands.js'
 import type { Judged } from './decide.js'
 import { holdingsOf, isEscalation, ownHolders } from './holders.js'
 import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
-import { type CountedLook, lessLease } from './less-lease.js'
+import { type CountedLook, lookWithoutLease } from './look-without-lease.js'
 import type { Parts, Rules } from './parts.js'
 
 export type NoLonger =
@@ -68,7 +68,7 @@ export function findObjection(
   }
   const asked = resolveRecorded(rules, lease)
   if ('reason' in asked) return say(asked.reason)
-  const looks = context.looks.map((look) => lessLease(look, lease))
+  const looks = context.looks.map((look) => lookWithoutLease(look, lease))
   const decided = decideRecorded(parts, rules, lease, asked, { ...context, looks })
   const reason = objectionIn(decided.verdict, lease, context.now)
   if (reason === null) return null

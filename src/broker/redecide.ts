@@ -7,11 +7,11 @@ import type { Ending } from '../ledger/ledger.js'
 import type { RedecisionTurn } from '../ledger/rules-change.js'
 import type { Access } from '../policy/decision.js'
 import { endLeases } from './end-leases.js'
-import { type Doomed, isStanding, type JudgeOptions, judgePage, Surroundings } from './judge-live.js'
+import { ForegroundGate } from './foreground-gate.js'
+import { type Doomed, isStanding, type JudgeOptions, judgePage, LeaseContexts } from './judge-live.js'
 import type { Parts, Rules } from './parts.js'
 import { recordEnding } from './records.js'
 import { decisionRecord } from './refusal.js'
-import { RightOfWay } from './right-of-way.js'
 
 export interface Redecided {
   readonly outcome: 'done' | 'waiting' | 'due'
@@ -34,14 +34,14 @@ const longestPauseMs = 250
  */
 export async function redecide(
   parts: Parts,
-  rightOfWay = new RightOfWay(),
+  foreground = new ForegroundGate(),
   /** Aborted: the turn is given back. */
   stopped: AbortSignal = new AbortController().signal,
 ): Promise<Redecided | null> {
   const rules = parts.rules()
   const turn = await parts.ledger.beginRedecision(rules.hash)
   if (turn === null) return null
-  const work = new Work(parts, rules, turn, rightOfWay)
+  const work = new Work(parts, rules, turn, foreground)
   const kept = setInterval(() => void work.keep(), 2000)
   kept.unref()
   const stop = () => work.stop()
@@ -61,15 +61,15 @@ class Work {
   readonly #parts: Parts
   readonly #rules: Rules
   readonly #turn: RedecisionTurn
-  readonly #rightOfWay: RightOfWay
+  readonly #foreground: ForegroundGate
   /** The turn is another's, or the rules have changed again. */
   #over = false
 
-  constructor(parts: Parts, rules: Rules, turn: RedecisionTurn, rightOfWay: RightOfWay) {
+  constructor(parts: Parts, rules: Rules, turn: RedecisionTurn, foreground: ForegroundGate) {
     this.#parts = parts
     this.#rules = rules
     this.#turn = turn
-    this.#rightOfWay = rightOfWay
+    this.#foreground = foreground
   }
 
   async keep(): Promise<void> {
@@ -104,15 +104,15 @@ class Work {
     const options = judgeOptions(this.#rules, this.#turn)
     const doomed = new Map<string, Doomed>()
     const seen = new Set<string>()
-    const around = new Surroundings(this.#parts)
+    const contexts = new LeaseContexts(this.#parts)
     const { ledger, providers } = this.#parts
     for await (const page of ledger.liveLeases({}, [...providers.keys()])) {
-      await this.#rightOfWay.giveWay()
+      await this.#foreground.giveWay()
       if (this.#over) break
       const before = process.cpuUsage()
       for (const lease of page.filter(isStanding)) seen.add(lease.id)
       const judged = page.filter((lease) => lease.issuedAt === null || lease.issuedAt >= this.#turn.since)
-      for (const one of await judgePage(this.#parts, this.#rules, judged, options, around)) doomed.set(one.lease, one)
+      for (const one of await judgePage(this.#parts, this.#rules, judged, options, contexts)) doomed.set(one.lease, one)
       const { user, system } = process.cpuUsage(before)
       await pause(Math.min(longestPauseMs, ((user + system) / 1000) * pausePerWork))
     }
@@ -124,7 +124,7 @@ class Work {
     const { endsPerSecond } = this.#rules.change
     let ended = 0
     for (let i = 0; i < doomed.length && !this.#over; i += pageSize) {
-      await this.#rightOfWay.giveWay()
+      await this.#foreground.giveWay()
       const begun = this.#parts.clock.monotonic()
       const page = doomed.slice(i, i + pageSize)
       ended += await endDoomed(this.#parts, this.#rules, page)

@@ -2,10 +2,10 @@
 import { BrokerError } from '../core/errors.js'
 import { equalInConstantTime } from '../core/hash.js'
 import type { Lease } from '../ledger/lease.js'
+import type { Idempotency } from './idempotency.js'
 import type { Caller, Parts } from './parts.js'
 import { isOwn } from './task-access.js'
 import { leaseView } from './views.js'
-import type { Idempotency } from './wanted.js'
 
 export interface PriorOpening {
   readonly task: string

@@ -2,8 +2,8 @@
 // `hallpass recover` of all. May be repeated, and may find everything there already.
 import type { Ending, Ledger } from '../ledger/ledger.js'
 import type { Restoration } from '../ledger/restoration.js'
-import type { Gathered } from './gathered.js'
-import type { GatheredEnding, GatheredLease } from './gathered-lease.js'
+import type { AuditProjection } from './audit-projection.js'
+import type { ProjectedEnding, ProjectedLease } from './projected-lease.js'
 
 export interface ReplayParts {
   readonly ledger: Pick<
@@ -36,53 +36,57 @@ const dayMs = 86_400_000
 const orderKeptMs = 2 * dayMs
 
 /** Throws `ledger_unavailable`; what was done by then stays, and doing it again is harmless. */
-export async function replay(parts: ReplayParts, gathered: Gathered, extent: Extent): Promise<Replayed> {
+export async function replay(parts: ReplayParts, projection: AuditProjection, extent: Extent): Promise<Replayed> {
   const now = await parts.ledger.now()
   const done: Replayed = { tasks: 0, leases: 0, ended: 0, granted: 0, locks: 0, approvals: 0 }
   // Locks first: whatever else is missing yet, what an operator stopped gets nothing.
-  await replayLocks(parts, gathered, done)
-  for (const task of gathered.tasks()) {
+  await replayLocks(parts, projection, done)
+  for (const task of projection.tasks()) {
     // An ended one is still asked about for a day; an older one has nobody who asks.
     if (task.expiresAt + dayMs > now && (await parts.restoration.restoreTask(task))) done.tasks++
   }
   // Before anything may be issued again: a used approval must be known as used.
-  for (const approval of gathered.approvals()) {
+  for (const approval of projection.approvals()) {
     if (await parts.restoration.restoreApproval(approval)) done.approvals++
   }
   // One that came back unused would open a second task.
-  for (const delegation of gathered.delegations()) {
+  for (const delegation of projection.delegations()) {
     if (delegation.expiresAt > now) await parts.restoration.restoreDelegation(delegation)
   }
-  for (const lease of gathered.leases()) {
+  for (const lease of projection.leases()) {
     if (lease.endedAs === null) await restore(parts, lease, now, extent, done)
     else await remember(parts, lease, now, extent, done)
   }
-  for (const { lease, ending, ended } of gathered.foreignEnds()) {
+  for (const { lease, ending, ended } of projection.foreignEnds()) {
     if (ended) await endAgain(parts, lease, ending, done)
     else if (ending && (await parts.restoration.restoreEnd(lease, ending)) === 'live')
       done.ended += (await parts.ledger.endLeases([lease], ending)).due.length
   }
-  for (const [task, outcome] of gathered.taskEnds) {
+  for (const [task, outcome] of projection.taskEnds) {
     const answer = await parts.ledger.endTask(task, outcome)
     // Another instance opened it, and may come to its replay after this one.
-    if (answer === 'not_found' && !gathered.opened(task)) await parts.restoration.noteTaskEnded(task, outcome)
+    if (answer === 'not_found' && !projection.opened(task)) await parts.restoration.noteTaskEnded(task, outcome)
   }
   // Orders last: they are due at once, and reach what is in the ledger by then.
-  for (const { at, ...order } of gathered.orders()) {
+  for (const { at, ...order } of projection.orders()) {
     if (at + orderKeptMs > now) await parts.ledger.createRevocation({ ...order, matched: 0 })
   }
   return done
 }
 
-async function replayLocks({ ledger, restoration }: ReplayParts, gathered: Gathered, done: Replayed): Promise<void> {
-  for (const id of gathered.unlocked) {
+async function replayLocks(
+  { ledger, restoration }: ReplayParts,
+  projection: AuditProjection,
+  done: Replayed,
+): Promise<void> {
+  for (const id of projection.unlocked) {
     await restoration.noteUnlocked(id)
     await ledger.removeLock(id)
   }
-  for (const lock of gathered.locks()) if (await restoration.restoreLock(lock)) done.locks++
+  for (const lock of projection.locks()) if (await restoration.restoreLock(lock)) done.locks++
 }
 
-async function restore(parts: ReplayParts, lease: GatheredLease, now: number, { complete }: Extent, done: Replayed) {
+async function restore(parts: ReplayParts, lease: ProjectedLease, now: number, { complete }: Extent, done: Replayed) {
   const { lost, ending, failed, retried } = lease
   // The ledger itself forgets a lease a day after its end. In one instance's records the end may be another's to tell.
   if (!complete && lost.expiresAt + dayMs < now) return
@@ -96,7 +100,7 @@ async function restore(parts: ReplayParts, lease: GatheredLease, now: number, { 
   if (order) done.ended += (await parts.ledger.endLeases([lost.id], order)).due.length
 }
 
-async function remember(parts: ReplayParts, lease: GatheredLease, now: number, extent: Extent, done: Replayed) {
+async function remember(parts: ReplayParts, lease: ProjectedLease, now: number, extent: Extent, done: Replayed) {
   const { lost, endedAs, ending } = lease
   const { end } = lost
   if (endedAs === 'abandoned' && end) await parts.ledger.abandonLease(lost.id, end.actor)
@@ -108,13 +112,13 @@ async function remember(parts: ReplayParts, lease: GatheredLease, now: number, e
   done.granted++
 }
 
-const unsaid: GatheredEnding = { reason: 'revoked', actor: 'replay' }
+const unsaid: ProjectedEnding = { reason: 'revoked', actor: 'replay' }
 
 /**
  * Where the ledger went back to when it was alive its end is carried through again, which finds it dead. Returns whether the
  * ledger, too, has it as over.
  */
-async function endAgain(parts: ReplayParts, lease: string, ending: GatheredEnding | null, done: Replayed) {
+async function endAgain(parts: ReplayParts, lease: string, ending: ProjectedEnding | null, done: Replayed) {
   if ((await parts.restoration.restoreEnd(lease)) === 'over') return true
   done.ended += (await parts.ledger.endLeases([lease], ending ?? unsaid)).due.length
   return false

@@ -7,11 +7,11 @@ import { beginBulk } from './end-bulk.js'
 import { endTask } from './end-task.js'
 import { expireApprovals } from './expire-approvals.js'
 import { carryOut } from './force-revoke.js'
-import type { OwnWork } from './own-work.js'
 import type { Parts } from './parts.js'
 import { recordEnded } from './records.js'
 import { expireLocks } from './remove-lock.js'
 import { revoke } from './revoke.js'
+import type { SweepPool } from './sweep-pool.js'
 
 const pageSize = 400
 /**
@@ -21,21 +21,21 @@ const pageSize = 400
 const patienceMs = 1900
 
 /**
- * One sweep. Returns how many leases were due; what no job could be added for is begun as `own` work and not waited for.
+ * One sweep. Returns how many leases were due; what no job could be added for is begun in `pool` and not waited for.
  * Throws `ledger_unavailable`; the next sweep tries again.
  */
-export async function sweep(parts: Parts, own: OwnWork): Promise<number> {
+export async function sweep(parts: Parts, pool: SweepPool): Promise<number> {
   const due = await parts.ledger.takeDue([...parts.providers.keys()], pageSize)
   for (const lease of due) parts.metrics.sweeperFinds.inc({ provider: lease.provider })
-  await startRevocations(parts, due, own)
-  const tasks = endDueTasks(parts, own, await parts.ledger.takeDueTasks(100))
-  void own.begin('orders:', await parts.ledger.takeDueRevocations(10), (id) =>
-    carryOut(parts, id, own.rightOfWay).catch((error: unknown) =>
+  await startRevocations(parts, due, pool)
+  const tasks = endDueTasks(parts, pool, await parts.ledger.takeDueTasks(100))
+  void pool.begin('orders:', await parts.ledger.takeDueRevocations(10), (id) =>
+    carryOut(parts, id, pool.foreground).catch((error: unknown) =>
       parts.log.warn({ err: error, revocation: id }, 'an order waits for the next sweep'),
     ),
   )
-  beginBulk(parts, own)
-  const upkeep = own.begin('upkeep:', ['all'], () => keepUp(parts))
+  beginBulk(parts, pool)
+  const upkeep = pool.begin('upkeep:', ['all'], () => keepUp(parts))
   await atMost(Promise.all([tasks, upkeep]), pauseMs)
   return due.length
 }
@@ -55,11 +55,11 @@ async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
   clearTimeout(timer)
 }
 
-async function endDueTasks(parts: Parts, own: OwnWork, due: readonly DueTask[]): Promise<void> {
+async function endDueTasks(parts: Parts, pool: SweepPool, due: readonly DueTask[]): Promise<void> {
   const outcomes = new Map(due.map(({ task, outcome }) => [task, outcome]))
-  await own.begin('tasks:', [...outcomes.keys()], async (task) => {
-    await endTask(parts, task, outcomes.get(task) ?? 'deadline', 'sweeper', null).catch((error: unknown) =>
-      parts.log.warn({ err: error, task }, 'a due task waits for the next sweep'),
+  await pool.begin('tasks:', [...outcomes.keys()], async (task) => {
+    await endTask(parts, task, { outcome: outcomes.get(task) ?? 'deadline', actor: 'sweeper' }).catch(
+      (error: unknown) => parts.log.warn({ err: error, task }, 'a due task waits for the next sweep'),
     )
   })
 }
@@ -74,7 +74,7 @@ async function keepUp(parts: Parts): Promise<void> {
   }
 }
 
-async function startRevocations(parts: Parts, due: readonly DueLease[], own: OwnWork): Promise<void> {
+async function startRevocations(parts: Parts, due: readonly DueLease[], pool: SweepPool): Promise<void> {
   const isOurs = (lease: DueLease) => parts.providers.get(lease.provider)?.callsNobody === true
   const waiting = due.filter((lease) => lease.waitingMs <= patienceMs && !isOurs(lease))
   const overdue = due.filter((lease) => lease.waitingMs > patienceMs && !isOurs(lease))
@@ -86,18 +86,18 @@ async function startRevocations(parts: Parts, due: readonly DueLease[], own: Own
     },
   )
   const revokeOne = async (lease: string) => {
-    await revoke(parts, lease, own.stopped).catch((error: unknown) =>
+    await revoke(parts, lease, pool.stopped).catch((error: unknown) =>
       parts.log.warn({ err: error, lease }, 'an overdue lease waits for the next sweep'),
     )
   }
   const alone = [...unqueued, ...overdue]
   for (const provider of new Set(alone.map((lease) => lease.provider))) {
     const leases = alone.filter((lease) => lease.provider === provider).map(({ lease }) => lease)
-    void own.begin(provider, leases, revokeOne)
+    void pool.begin(provider, leases, revokeOne)
   }
   // No far side to wait for: ten thousand that are due at once are over in the time that it would take to queue them.
   const ours = due.filter(isOurs).map(({ lease }) => lease)
-  await own.begin('ours:', ours, revokeOne, pageSize)
+  await pool.begin('ours:', ours, revokeOne, pageSize)
 }
 
 /** Ends whose audit record could not be written then. */

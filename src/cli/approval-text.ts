@@ -1,6 +1,6 @@
 // An approval in words: for the person who answers, and for whoever waits.
 import type { Approval } from '../client/index.js'
-import { formatMembers, formatTable } from './output.js'
+import { foldText, formatMembers, formatTable, withoutControls } from './output.js'
 
 /** `2 of dba`, or `1 of dba and 1 of release-managers`. */
 export function describeNeeds({ requirements, needed, group }: Approval): string {
@@ -67,8 +67,11 @@ export function formatApproval(approval: Approval, now: number): string {
     // Told apart from what was verified: an approver must not take the requester's word for it.
     'purpose (unverified)': purpose_unverified,
   })
-  const answers = votes.map(({ vote, by, person, at, reason }) => [vote, person ?? by, at, reason])
-  return answers.length === 0 ? members : `${members}\n\n${formatTable([['VOTE', 'BY', 'AT', 'REASON'], ...answers])}`
+  const answers = votes.flatMap(({ vote, by, person, at, reason }) => [
+    withoutControls(`${vote}  ${person ?? by}  ${at}`),
+    `          ${foldText(withoutControls(reason), 10)}`,
+  ])
+  return answers.length === 0 ? members : `${members}\n\n${['VOTE  BY  AT', ...answers].join('\n')}`
 }
 
 /** `dev:developer (agent reviewer) in task_…` */

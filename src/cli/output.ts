@@ -20,9 +20,20 @@ export function createOutput(
 ): Output {
   return {
     format,
-    print: (value, text) => write.stdout(`${format === 'json' ? JSON.stringify(value, null, 2) : text}\n`),
+    print: (value, text) =>
+      write.stdout(`${format === 'json' ? asciiControls(JSON.stringify(value, null, 2)) : text}\n`),
     note: (line) => write.stderr(`${withoutControls(line)}\n`),
   }
+}
+
+/**
+ * JSON escapes the controls of ASCII by itself. What else steers a terminal, or turns the direction of what it shows, is escaped
+ * here: the same value for every reader.
+ */
+function asciiControls(json: string): string {
+  const escaped = (text: string) =>
+    Array.from({ length: text.length }, (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')
+  return json.replace(/[\x7f-\x9f\p{Cf}\u2028\u2029]/gu, escaped)
 }
 
 /** Says why a command ended. The code comes first: it is what the documentation is searched by. */
@@ -76,10 +87,33 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
 
 /** `name  value` lines; members without a value are left out. */
 export function formatMembers(members: Readonly<Record<string, string | number | null | undefined>>): string {
-  const rows = Object.entries(members).flatMap(([name, value]) =>
-    value === null || value === undefined ? [] : [[name, String(value)]],
+  const rows = Object.entries(members).flatMap(([name, value]): [string, string][] =>
+    value === null || value === undefined ? [] : [[withoutControls(name), withoutControls(String(value))]],
   )
-  return formatTable(rows)
+  const column = Math.max(...rows.map(([name]) => name.length)) + 2
+  return rows.map(([name, value]) => `${name.padEnd(column)}${foldText(value, column)}`.trimEnd()).join('\n')
+}
+
+/** Of most terminals. */
+const lineWidth = 80
+
+/**
+ * Text with blanks in lines of its own column. A terminal goes on at its left edge, where the names of members and whole rows
+ * begin: a purpose must not be able to write one there. What has no blanks stays whole, so that it can be copied.
+ */
+export function foldText(text: string, column: number): string {
+  const words = text.replace(/\p{Zs}/gu, ' ').split(' ')
+  const room = Math.max(20, lineWidth - 1 - column)
+  if (words.length === 1 || text.length <= room) return text
+  const lines: string[] = []
+  let line = ''
+  for (const word of words.flatMap((one) => one.match(new RegExp(`.{1,${room}}`, 'gu')) ?? [''])) {
+    if (line !== '' && line.length + 1 + word.length > room) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line].join(`\n${' '.repeat(column)}`)
 }
 
 /** Names and purposes come from tokens and callers: an escape sequence among them must not reach an operator's terminal. */

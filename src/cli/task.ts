@@ -78,12 +78,15 @@ export async function runTaskList(options: TaskListOptions, io: CommandIo): Prom
     one.outcome ?? '-',
     one.expires_at,
     one.principal,
-    one.purpose,
+    shortened(one.purpose),
   ])
   io.output.print(list, formatTable([['TASK', 'STATE', 'OUTCOME', 'EXPIRES', 'PRINCIPAL', 'PURPOSE'], ...rows]))
   if (list.next_cursor !== null) io.output.note(`more: --cursor ${list.next_cursor}`)
   return exitCodes.done
 }
+
+/** Of a row only the beginning: what is long enough could go on as a row of its own. `task show` has all of it. */
+const shortened = (purpose: string) => (purpose.length > 60 ? `${purpose.slice(0, 59)}…` : purpose)
 
 const filterOf = ({ principal, account, limit, cursor }: TaskListOptions) => ({ principal, account, limit, cursor })
 

@@ -2,9 +2,9 @@ import { credentialAnswers } from '../api/approvals.js'
 import * as api from '../api/credentials.js'
 import { approvalView } from '../broker/approval-view.js'
 import { ApprovalWanted } from '../broker/ask-approval.js'
-import { resolveAsked } from '../broker/asked.js'
 import { type DryRun, dryRun } from '../broker/dry-run.js'
 import { type Exchanged, exchange } from '../broker/exchange.js'
+import { resolveRequest } from '../broker/resolved-request.js'
 import { decisionView, leaseView } from '../broker/views.js'
 import { callerOf, checkTaskToken } from './access.js'
 import { readIdempotency } from './idempotency.js'
@@ -32,7 +32,7 @@ export const credentialRoutes: Route[] = [
     query: api.credentialQuery,
     body: api.credentialRequest,
     answer: credentialAnswers,
-    check: (parts, body) => void resolveAsked(parts, body),
+    check: (parts, body) => void resolveRequest(parts, body),
     async run({ parts, identity, params, query, body, headers }) {
       const task = params[0] ?? ''
       await checkTaskToken(parts, identity, task)

@@ -1,7 +1,7 @@
 // What may be asked for at all, and on one resource by this caller: so that an agent plans without guessing.
 import * as api from '../api/grants.js'
-import { type May, mayAsk } from '../broker/may.js'
 import type { Parts } from '../broker/parts.js'
+import { type May, previewGrants } from '../broker/preview-grants.js'
 import { BrokerError } from '../core/errors.js'
 import type { ContextField, Grant } from '../grants/grant.js'
 import { callerOf } from './access.js'
@@ -26,7 +26,7 @@ export const grantRoutes: Route[] = [
         .filter((grant) => resource === null || grant.resourceType === resource.type)
         .sort((a, b) => (a.action < b.action ? -1 : 1))
       const page = all.slice(offset, offset + limit)
-      const may = resource === null ? [] : await mayAsk(parts, callerOf(identity), page, resource)
+      const may = resource === null ? [] : await previewGrants(parts, callerOf(identity), page, resource)
       const next = offset + limit < all.length ? Buffer.from(String(offset + limit)).toString('base64url') : null
       return {
         status: 200,

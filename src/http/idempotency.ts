@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { idempotencyKey } from '../api/fields.js'
-import type { Idempotency } from '../broker/wanted.js'
+import type { Idempotency } from '../broker/idempotency.js'
 import { canonicalJson, type Json } from '../core/canonical-json.js'
 import { invalidField } from '../core/errors.js'
 import { sha256Hex } from '../core/hash.js'

@@ -16,7 +16,7 @@ import { taskRoutes } from './tasks.js'
 import { timelineRoutes } from './timeline.js'
 import { whoamiRoutes } from './whoami.js'
 
-export interface Surroundings {
+export interface RouteDependencies {
   readonly issuer: string
   readonly version: string
   /** Published documents by path. */
@@ -27,7 +27,7 @@ export interface Surroundings {
 export type Door = 'workloads' | 'operators' | 'metrics'
 
 /** Every route there is. */
-export function allRoutes(around: Surroundings): Route[] {
+export function allRoutes(dependencies: RouteDependencies): Route[] {
   const routes = [
     ...taskRoutes, //        POST /v1/tasks · GET /v1/tasks · GET /v1/tasks/:id · POST /v1/tasks/:id/{complete,heartbeat}
     ...credentialRoutes, //  POST /v1/tasks/:id/credentials
@@ -41,10 +41,10 @@ export function allRoutes(around: Surroundings): Route[] {
     ...oauthRoutes, //       POST /oauth/introspect
     ...whoamiRoutes, //      GET /v1/whoami
     ...policyRoutes, //      POST /v1/policy/simulate
-    ...discoveryRoutes(around.documents),
-    ...healthRoutes(around.condition, around.version),
+    ...discoveryRoutes(dependencies.documents),
+    ...healthRoutes(dependencies.condition, dependencies.version),
   ]
-  const document = openApiDocument(routes, around.issuer, around.version)
+  const document = openApiDocument(routes, dependencies.issuer, dependencies.version)
   return [
     ...routes,
     route({

@@ -115,7 +115,11 @@ export const taskRoutes: Route[] = [
     answer: api.completeAnswer,
     async run({ parts, identity, params, query, body }) {
       const task = await resolveOwnTask(parts, identity, params[0] ?? '')
-      const leases = await endTask(parts, task.id, body.outcome ?? 'succeeded', actorOf(identity), identity.requestId)
+      const leases = await endTask(parts, task.id, {
+        outcome: body.outcome ?? 'succeeded',
+        actor: actorOf(identity),
+        requestId: identity.requestId,
+      })
       const settled = await awaitReceipts(parts, leases, (query.wait_seconds ?? 0) * 1000)
       const now = parts.clock.now()
       const ended = (await parts.ledger.findTask(task.id)) ?? task

@@ -1,12 +1,11 @@
 // Whether the ledger is still the one this instance wrote to. Redis may lose its last second, go back to a snapshot, or come
 // back empty: each beat and each reservation carries what Redis acknowledged before, and nothing is issued while it knows less.
 import { randomUUID } from 'node:crypto'
-import { BrokerError } from '../core/errors.js'
 import type { Connection } from './connection.js'
 import { ledgerTag } from './keys.js'
 import { createScripts, type RunScript } from './scripts.js'
 import { SeenServer, type ServerFacts } from './seen-server.js'
-import { orUnavailable } from './unavailable.js'
+import { orUnavailable, rolledBack } from './unavailable.js'
 
 /** After Redis came back, an instance seen this long ago must have beaten again before anything is issued. */
 const seenWithinMs = 10_000
@@ -184,8 +183,7 @@ export class Continuity {
   async checkSure(): Promise<void> {
     if (this.#doubt === null) await this.beat()
     if (this.#doubt === null) return
-    const detail = 'the ledger is not as this broker left it; see /readyz, and hallpass recover'
-    throw new BrokerError('rolled_back', detail, { retryAfterSeconds: 5 })
+    throw rolledBack(5)
   }
 
   #loseFaith(reason: string): void {

@@ -11,14 +11,21 @@ import type { RunScript } from './scripts.js'
 import { storedFingerprint } from './stored-lease.js'
 import { orUnavailable } from './unavailable.js'
 
+/** Leases read at once: a task that lived for hours has thousands, and others wait for Redis, too. */
+const atOnce = 500
+
 export function createLeaseReader(redis: Connection, tag: string, run: RunScript) {
   const findLeases = async (ids: readonly string[]): Promise<Lease[]> => {
-    if (ids.length === 0) return []
-    const replies = await orUnavailable(Promise.all(ids.map((id) => redis.hgetall(`${tag}l:${id}`))))
-    return ids.flatMap((id, i) => {
-      const fields = replies[i]
-      return fields?.state === undefined ? [] : [leaseOf(id, fields)]
-    })
+    const found: Lease[] = []
+    for (let at = 0; at < ids.length; at += atOnce) {
+      const some = ids.slice(at, at + atOnce)
+      const replies = await orUnavailable(Promise.all(some.map((id) => redis.hgetall(`${tag}l:${id}`))))
+      for (const [i, id] of some.entries()) {
+        const fields = replies[i]
+        if (fields?.state !== undefined) found.push(leaseOf(id, fields))
+      }
+    }
+    return found
   }
   return {
     findLeases,

@@ -153,7 +153,12 @@ export interface Ledger
   // The way back.
   endLeases(leases: readonly string[], ending: Ending): Promise<{ due: DueLease[]; ordered: OrderedLease[] }>
   /** `ended`: its end is still to be carried through, by this caller. `outcome`: the first one stands. */
-  endTask(task: string, outcome: string): Promise<{ ended: boolean; outcome: string; children: string[] } | 'not_found'>
+  /** `unlessHeard`: only while its heartbeat is missing; `heard`: it has come meanwhile, and nothing is done. */
+  endTask(
+    task: string,
+    outcome: string,
+    unlessHeard?: boolean,
+  ): Promise<{ ended: boolean; outcome: string; children: string[] } | 'not_found' | 'heard'>
   leasesOfTask(task: string): Promise<string[]>
   taskLeasesEnded(task: string): Promise<void>
   claim(lease: string, token: string): Promise<ClaimAnswer>

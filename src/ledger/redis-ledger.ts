@@ -81,11 +81,12 @@ function wayBack(run: RunScript, prefix: string) {
       }
       return ended
     },
-    async endTask(task: string, outcome: string) {
-      const [first, ended, ...children] = (await run('end-task', task, outcome)) as [string | number, ...string[]]
-      return first === 'not_found'
-        ? ('not_found' as const)
-        : { ended: first === 1, outcome: ended ?? outcome, children }
+    async endTask(task: string, outcome: string, unlessHeard = false) {
+      const answer = await run('end-task', task, outcome, unlessHeard ? 1 : 0)
+      const [first, ended, children] = answer as [string | number, string?, string[]?]
+      return first === 'not_found' || first === 'heard'
+        ? first
+        : { ended: first === 1, outcome: ended ?? outcome, children: children ?? [] }
     },
     async taskLeasesEnded(task: string) {
       await run('task-leases-ended', task)

@@ -1,5 +1,6 @@
 // Writing again what a ledger lost, from audit records. Everything here may be repeated and leaves alone what is there.
 import { type Approval, type ApprovalRecord, personKey } from './approval.js'
+import type { AnswerApproval } from './approval-ledger.js'
 import type { Connection } from './connection.js'
 import type { Delegation } from './delegation.js'
 import { holderId, ledgerTag } from './keys.js'
@@ -67,6 +68,8 @@ export interface LostTask {
 export interface LostApproval extends Omit<Approval, 'record' | 'answers'> {
   /** Null where another instance has what was asked. */
   readonly record: ApprovalRecord | null
+  /** When it was denied, and what that keeps from being asked again; null: it was not, or another instance has what was asked. */
+  readonly denial: (Pick<AnswerApproval, 'cooldownKey' | 'cooldownMs' | 'flagKey'> & { readonly at: number }) | null
 }
 
 export interface Restoration {
@@ -159,7 +162,7 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
     },
     async restoreApproval(approval) {
       const { id, record, state, votes, requestedAt, expiresAt, endReason, lease } = approval
-      const { recentRequests, deniedBefore } = approval
+      const { recentRequests, deniedBefore, denial } = approval
       const asked =
         record === null
           ? {}
@@ -179,6 +182,7 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
         lease: lease ?? undefined,
         votes: Object.fromEntries(votes.map((vote) => [personKey(vote), JSON.stringify(vote)])),
         ...asked,
+        ...(denial === null ? {} : { denial }),
       }
       const text = record === null ? '' : JSON.stringify(record)
       return (await orUnavailable(run('restore-approval', JSON.stringify(args), text))) === 1

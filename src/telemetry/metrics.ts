@@ -97,7 +97,7 @@ export function createMetrics() {
   }
 }
 
-/** What this program saw of each issuer. The gauges are read at each scrape (compose-issuers.ts). */
+/** What this program saw of each issuer. The gauges are read at each scrape (compose/issuer-metrics.ts). */
 function createIssuerMetrics(registers: Registry[]) {
   return {
     issuerFetches: new Counter({

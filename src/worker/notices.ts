@@ -1,7 +1,7 @@
 // Schedules broker.deliverNotices; does none of the work.
 import { announceMissed } from '../broker/announce-approval.js'
 import { deliverNotices } from '../broker/deliver-notices.js'
-import { handBackAfter } from '../broker/own-work.js'
+import { handBackAfter } from '../broker/hand-back.js'
 import type { Parts } from '../broker/parts.js'
 import type { PostNotice } from '../broker/post-notice.js'
 

@@ -1,10 +1,10 @@
 // BullMQ jobs → broker.revoke. One worker per provider with a concurrency of its own: a slow provider delays no other.
 import { setMaxListeners } from 'node:events'
 import { type Job, Worker } from 'bullmq'
-import { handBackAfter } from '../broker/own-work.js'
+import { ForegroundGate } from '../broker/foreground-gate.js'
+import { handBackAfter } from '../broker/hand-back.js'
 import type { Parts } from '../broker/parts.js'
 import { revoke } from '../broker/revoke.js'
-import { RightOfWay } from '../broker/right-of-way.js'
 import type { Connection } from '../ledger/connection.js'
 import { interactive, queueName, queuePrefix } from '../queue/revocation-queue.js'
 
@@ -18,14 +18,14 @@ export function startRevocationWorkers(
   parts: Parts,
   connect: () => Connection,
   prefix: string,
-  rightOfWay = new RightOfWay(),
+  foreground = new ForegroundGate(),
 ): RevocationWorkers {
   const stop = new AbortController()
   // One listener per revocation under way.
   setMaxListeners(0, stop.signal)
   const run = (job: Job<string>) => {
     const work = revoke(parts, job.data, stop.signal)
-    return job.priority === interactive ? rightOfWay.first(work) : work
+    return job.priority === interactive ? foreground.runFirst(work) : work
   }
   const workers = [...parts.providers.values()].map((provider) => {
     const worker = new Worker<string>(queueName, async (job) => await run(job), {

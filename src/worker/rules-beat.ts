@@ -1,12 +1,13 @@
 // Each second: says which rules this program decides by, and where live leases are to be judged by them has it done. Does none
 // of the work.
+
+import type { ForegroundGate } from '../broker/foreground-gate.js'
 import type { Parts } from '../broker/parts.js'
 import { redecide } from '../broker/redecide.js'
-import type { RightOfWay } from '../broker/right-of-way.js'
 import { type Beating, startBeating } from './beat.js'
 
 /** `judges`: given by programs that end leases; the others only say what they decide by. */
-export function startRulesBeat(parts: Parts, program: string, judges: RightOfWay | null): Beating {
+export function startRulesBeat(parts: Parts, program: string, judges: ForegroundGate | null): Beating {
   const stop = new AbortController()
   let work: Promise<unknown> = Promise.resolve()
   let working = false

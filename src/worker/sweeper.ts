@@ -1,9 +1,11 @@
 // Schedules broker.sweep; does none of the work.
+
+import type { ForegroundGate } from '../broker/foreground-gate.js'
+import { handBackAfter } from '../broker/hand-back.js'
 import { endOrphans } from '../broker/orphans.js'
-import { handBackAfter, OwnWork } from '../broker/own-work.js'
 import type { Parts } from '../broker/parts.js'
-import type { RightOfWay } from '../broker/right-of-way.js'
 import { sweep } from '../broker/sweep.js'
+import { SweepPool } from '../broker/sweep-pool.js'
 
 const everyMs = 250
 /** A page that was full has more behind it: come back at once. */
@@ -18,13 +20,13 @@ export interface Sweeper {
 }
 
 /** One sweep after the other, each at the latest a quarter of a second after the last; an error waits for the next. */
-export function startSweeper(parts: Parts, rightOfWay?: RightOfWay): Sweeper {
+export function startSweeper(parts: Parts, foreground?: ForegroundGate): Sweeper {
   let stopped = false
   let wake = () => {}
-  const own = new OwnWork(rightOfWay)
+  const pool = new SweepPool(foreground)
   const run = async () => {
     while (!stopped) {
-      const found = await sweep(parts, own).catch((error: unknown) => {
+      const found = await sweep(parts, pool).catch((error: unknown) => {
         parts.log.warn({ err: error }, 'a sweep failed; the next one tries again')
         return 0
       })
@@ -39,8 +41,8 @@ export function startSweeper(parts: Parts, rightOfWay?: RightOfWay): Sweeper {
     }
   }
   const running = run()
-  // As own work: a long list holds up no sweep, and none is begun while one is read.
-  const lookForOrphans = () => own.begin('orphans:', ['all'], async () => void (await endOrphans(parts)))
+  // In the pool: a long list holds up no sweep, and none is begun while one is read.
+  const lookForOrphans = () => pool.begin('orphans:', ['all'], async () => void (await endOrphans(parts)))
   const orphans = setInterval(lookForOrphans, orphansEveryMs)
   orphans.unref()
   lookForOrphans()
@@ -51,7 +53,7 @@ export function startSweeper(parts: Parts, rightOfWay?: RightOfWay): Sweeper {
       wake()
       await Promise.all([
         handBackAfter(running, new AbortController(), withinMs ?? Number.POSITIVE_INFINITY),
-        own.stop(withinMs),
+        pool.stop(withinMs),
       ])
     },
   }

@@ -3,12 +3,12 @@
 import type { CredentialRequest } from '../../src/api/credentials.js'
 import { endTask } from '../../src/broker/end-task.js'
 import { type Exchanged, exchange } from '../../src/broker/exchange.js'
+import type { Idempotency } from '../../src/broker/idempotency.js'
 import { openTask } from '../../src/broker/open-task.js'
-import { OwnWork } from '../../src/broker/own-work.js'
 import type { Caller } from '../../src/broker/parts.js'
 import { revoke } from '../../src/broker/revoke.js'
 import { sweep } from '../../src/broker/sweep.js'
-import type { Idempotency } from '../../src/broker/wanted.js'
+import { SweepPool } from '../../src/broker/sweep-pool.js'
 import { BrokerError } from '../../src/core/errors.js'
 import type { Principal } from '../../src/identity/principal.js'
 import type { RedisSettings } from '../../src/ledger/connection.js'
@@ -29,7 +29,7 @@ export class Story {
   readonly broker: TestBroker
   /** Behind the broker's back. */
   readonly at: TestLedger
-  readonly own = new OwnWork()
+  readonly pool = new SweepPool()
   #requests = 0
 
   constructor(redis: StageRedis, far: FarSide, farUrl: string, broker: TestBroker, at: TestLedger) {
@@ -71,7 +71,7 @@ export class Story {
   }
 
   endTask(task: Task, outcome = 'succeeded'): Promise<string[]> {
-    return endTask(this.parts, task.id, outcome, 'caller', null)
+    return endTask(this.parts, task.id, { outcome, actor: 'caller' })
   }
 
   async lease(id: string): Promise<Lease> {
@@ -105,8 +105,8 @@ export class Story {
 
   /** One sweep, and what it began. */
   async sweep(): Promise<void> {
-    await sweep(this.parts, this.own)
-    await this.own.settled()
+    await sweep(this.parts, this.pool)
+    await this.pool.settled()
   }
 
   pass(lease: string, ms: number): Promise<void> {
@@ -122,7 +122,7 @@ export class Story {
   }
 
   async close(): Promise<void> {
-    await this.own.stop()
+    await this.pool.stop()
     await this.at.close()
     await this.broker.close()
     await this.far.close()

@@ -25,6 +25,13 @@ if redis.call('ZCOUNT', waiting, '(' .. now, '+inf') >= a.pending then
   local first = redis.call('ZRANGEBYSCORE', waiting, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   return { 'quota', tonumber(first[2] or now + 1000) - now }
 end
+-- So many were given up or ran out unanswered within the hour: whoever is asked on and on agrees in the end.
+local unanswered = T .. 'h:' .. a.account .. ':au'
+local most = 10 * a.pending
+if redis.call('ZCOUNT', unanswered, now - HOUR, '+inf') >= most then
+  local first = redis.call('ZRANGE', unanswered, -most, -most, 'WITHSCORES')
+  return { 'quota', math.max(1000, tonumber(first[2] or now) + HOUR - now) }
+end
 
 local expires = math.min(now + a.ttlMs, nearest)
 local key = T .. 'a:' .. a.approval

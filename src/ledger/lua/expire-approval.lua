@@ -14,9 +14,11 @@ if tonumber(expires) > now and ARGV[2] == '' then
 end
 redis.call('HDEL', key, '')
 local task = redis.call('HGET', T .. 't:' .. cjson.decode(rec).bound.task, 'rec')
-for _, holder in ipairs(task and cjson.decode(task).holders or {}) do
+local asker = task and cjson.decode(task) or { holders = {} }
+for _, holder in ipairs(asker.holders) do
   if holder[2] == 'account' then redis.call('ZREM', T .. 'h:' .. holder[1] .. ':a', ARGV[1]) end
 end
+if state == 'pending' then count_unanswered(asker, ARGV[1], now) end
 redis.call('HSET', key, 'state', 'expired', 'why', ARGV[2] == '' and 'time' or ARGV[2])
 redis.call('PUBLISH', T .. 'settled', ARGV[1])
 return 'expired'

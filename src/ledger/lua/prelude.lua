@@ -235,6 +235,22 @@ local function should_be_dead(provider, lease, since)
   end
 end
 
+-- Nobody answered in time, or whoever asked ended its task first. Counted for an hour, so that a caller who asks and gives up in a
+-- loop does not have people asked without end: it is such floods that people agree to.
+local HOUR = 3600000
+local function count_unanswered(task_rec, approval, now)
+  for _, holder in ipairs(task_rec.holders) do
+    if holder[2] == 'account' then
+      local key = T .. 'h:' .. holder[1] .. ':au'
+      redis.call('ZREMRANGEBYSCORE', key, '-inf', now - HOUR)
+      redis.call('ZADD', key, now, approval)
+      keep(key, HOUR)
+      -- Its own stands first; who stands above did not ask.
+      return
+    end
+  end
+end
+
 -- One lease less; after the last one an ended task goes a day later. One that Redis has lost is not begun here: who replays it
 -- would find it there, and leave it as it is.
 local function count_off_task(id)

@@ -1,6 +1,7 @@
 -- Writes what records tell of an approval into a ledger that may lack it. What stands there further on stays: each instance
 -- knows a part, and a used one is never anything else again. KEYS[1] tag.
--- ARGV[1] JSON { approval, expires, asked?, state, why?, lease?, task?, account?, recent?, before?, bound?, votes: { person: vote } },
+-- ARGV[1] JSON { approval, expires, asked?, state, why?, lease?, task?, account?, recent?, before?, bound?, votes: { person: vote },
+--   denial?: { at, cooldownMs, cooldownKey, flagKey } },
 -- ARGV[2] its record or ''. Returns 1 | 0 (nothing new)
 local a = cjson.decode(ARGV[1])
 local key = T .. 'a:' .. a.approval
@@ -32,6 +33,18 @@ if not was or rank[a.state] > rank[was] then
   if a.why then redis.call('HSET', key, 'why', a.why) end
   if a.lease then redis.call('HSET', key, 'lease', a.lease) end
   was = a.state
+  -- What was denied just now is asked no sooner because Redis forgot it, and whoever is asked sees that it was.
+  if a.state == 'denied' and a.denial then
+    local cooling, flagged = a.denial.at + a.denial.cooldownMs - now, a.denial.at + DAY - now
+    if cooling > 0 then
+      redis.call('SET', T .. 'ac:' .. a.denial.cooldownKey, 1, 'PX', math.ceil(cooling))
+      redis.call('HINCRBY', T .. 'an:' .. a.denial.flagKey, 'n', 1)
+      if redis.call('PTTL', T .. 'an:' .. a.denial.flagKey) < cooling then
+        redis.call('PEXPIRE', T .. 'an:' .. a.denial.flagKey, math.ceil(cooling))
+      end
+    end
+    if flagged > 0 then redis.call('SET', T .. 'ad:' .. a.denial.flagKey, 1, 'PX', math.ceil(flagged)) end
+  end
 end
 if was == 'pending' or was == 'approved' then
   redis.call('ZADD', T .. 'due:approvals', a.expires, a.approval)

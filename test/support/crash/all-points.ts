@@ -67,14 +67,24 @@ async function untilJudged({ stack }: Ground): Promise<void> {
   }
 }
 
-/** Kills at each of the points, `lanes` at a time, each lane with a ledger, a Vault and programs of its own. */
-export async function dieAtEach(points: readonly Point[], lanes: number): Promise<Table> {
+/**
+ * Kills at each of the points, `lanes` at a time, each lane with a ledger, a Vault and programs of its own. `told` hears how many
+ * points are over; what became of them is looked at when all are.
+ */
+export async function dieAtEach(
+  points: readonly Point[],
+  lanes: number,
+  told: (played: number) => void = () => {},
+): Promise<Table> {
   const rest = [...points]
-  const tables = await Promise.all(Array.from({ length: Math.min(lanes, points.length) }, () => dieInLane(rest)))
+  let count = 0
+  const played = () => told(++count)
+  const lane = () => dieInLane(rest, played)
+  const tables = await Promise.all(Array.from({ length: Math.min(lanes, points.length) }, lane))
   return { rows: tables.flatMap((table) => table.rows), problems: tables.flatMap((table) => table.problems) }
 }
 
-async function dieInLane(rest: Point[]): Promise<Table> {
+async function dieInLane(rest: Point[], over: () => void): Promise<Table> {
   const ground = await startGround()
   try {
     const played: { point: Point; run: Run; died: boolean }[] = []
@@ -84,6 +94,7 @@ async function dieInLane(rest: Point[]): Promise<Table> {
       for (let again = 0; !last.died && last.run.problems.length === 0 && again < 4; again++)
         last = await dieAt(ground, point)
       played.push(last)
+      over()
     }
     const seen = await readEverything(ground)
     const rows: Row[] = []

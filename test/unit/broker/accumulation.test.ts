@@ -2,9 +2,9 @@
 // room, and never for what forbids having had both.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { exchange } from '../../../src/broker/exchange.js'
 import { abandonLease } from '../../../src/broker/failed-lease.js'
-import { Gathered } from '../../../src/broker/gathered.js'
 import type { Parts } from '../../../src/broker/parts.js'
 import { replay } from '../../../src/broker/replay.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
@@ -151,13 +151,13 @@ test('after the ledger was lost and written again from the audit, the same is he
   all.push(abandoned)
   const redis = await startTestRedis()
   const other = await openTestLedger(redis)
-  const gathered = new Gathered()
-  for (const record of await story.records()) gathered.take(record as unknown as StoredRecord)
+  const projection = new AuditProjection()
+  for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
   const connection = connectFailFast(redis, () => undefined)
   try {
     await untilReady(connection, 5000)
     const restoration = createRestoration(connection, redis.prefix)
-    await replay({ ledger: other.ledger, restoration }, gathered, { memoryMs: 7_200_000, complete: true })
+    await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 7_200_000, complete: true })
     for (const { task } of all) {
       const [was, is] = await Promise.all(
         [story.parts.ledger, other.ledger].map((one) => one.lookHolders(task.holders)),

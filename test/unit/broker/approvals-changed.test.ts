@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { dryRun } from '../../../src/broker/dry-run.js'
 import { exchange } from '../../../src/broker/exchange.js'
-import { Gathered } from '../../../src/broker/gathered.js'
 import { openTask } from '../../../src/broker/open-task.js'
 import type { Caller, Parts } from '../../../src/broker/parts.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
 import { replay } from '../../../src/broker/replay.js'
 import { setLock } from '../../../src/broker/set-lock.js'
-import { composeRules } from '../../../src/compose-rules.js'
+import { composeRules } from '../../../src/compose/rules.js'
 import { systemClock } from '../../../src/core/clock.js'
 import type { ApprovalNews } from '../../../src/ledger/approval.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
@@ -297,9 +297,9 @@ test('what is recorded is enough to rebuild them: a used one can never be used a
       approval === used.id && (event === 'approval.used' || event === 'lease.reserved')
     // As instances would replay: one that knows the use alone, then one that knows the rest.
     for (const part of [records.filter(isMint), records.filter((record) => !isMint(record)), records]) {
-      const gathered = new Gathered()
-      for (const record of part) gathered.take(record)
-      await replay({ ledger: other.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: true })
+      const projection = new AuditProjection()
+      for (const record of part) projection.apply(record)
+      await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true })
     }
     for (const { id } of [used, given, pending, denied, over]) {
       const [was, is] = [await story.parts.ledger.findApproval(id), await other.ledger.findApproval(id)]

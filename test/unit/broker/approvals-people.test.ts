@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
 import { approvalView } from '../../../src/broker/approval-view.js'
-import { Gathered } from '../../../src/broker/gathered.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { answer, aPerson, ask, shipping, shipRules } from '../../support/approval-story.js'
 import { anAgent, handOver, openChild, toDelegate } from '../../support/chain.js'
 import { refusalOf, type Story, startStory } from '../../support/story.js'
@@ -47,12 +47,12 @@ test('who handed a task on may not approve what is asked in it, whoever opened t
   expect(record.persons).toEqual(['ana@acme.example', 'olga@acme.example'])
   expect(await refusalOf(answer(story, id, aPerson('olga')))).toMatchObject({ code: 'not_permitted' })
   // As recovery writes them again.
-  const gathered = new Gathered()
-  for (const one of await story.records()) gathered.take(one as unknown as StoredRecord)
-  expect([...gathered.tasks()].find((one) => one.id === task.id)?.record).toMatchObject({
+  const projection = new AuditProjection()
+  for (const one of await story.records()) projection.apply(one as unknown as StoredRecord)
+  expect([...projection.tasks()].find((one) => one.id === task.id)?.record).toMatchObject({
     delegator: 'olga@acme.example',
   })
-  const rebuilt = [...gathered.delegations()].find((one) => one.id === delegation.id)
+  const rebuilt = [...projection.delegations()].find((one) => one.id === delegation.id)
   expect(rebuilt?.record).toMatchObject({ person: 'olga@acme.example' })
 })
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
 import { approvalView } from '../../../src/broker/approval-view.js'
-import { Gathered } from '../../../src/broker/gathered.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { answer, aPerson, approved, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
 import { startTestBroker, type TestBroker } from '../../support/broker.js'
 import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
@@ -232,9 +232,9 @@ describe('answers', () => {
       expect(states.filter((one) => one === 'counted')).toHaveLength(counted.length)
       expect(states.every((one) => one === 'counted' || one === 'invalid_request')).toBe(true)
       expect(approval?.state).toBe(counted.includes('staff:rosa deny') ? 'denied' : 'approved')
-      const gathered = new Gathered()
-      for (const record of await story.records()) gathered.take(record as unknown as StoredRecord)
-      const [rebuilt] = [...gathered.approvals()].filter((one) => one.id === id)
+      const projection = new AuditProjection()
+      for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
+      const [rebuilt] = [...projection.approvals()].filter((one) => one.id === id)
       expect(rebuilt?.state).toBe(approval?.state)
       expect((rebuilt?.votes ?? []).map(({ by, vote }) => `${by} ${vote}`).sort()).toEqual(counted)
     }

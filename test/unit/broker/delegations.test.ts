@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
 import type { AuditRecord } from '../../../src/audit/record.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { authenticateDelegation } from '../../../src/broker/delegation-token.js'
 import { exchange } from '../../../src/broker/exchange.js'
-import { Gathered } from '../../../src/broker/gathered.js'
 import { openTask } from '../../../src/broker/open-task.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
 import { replay } from '../../../src/broker/replay.js'
@@ -242,9 +242,9 @@ async function inAnotherLedger(replays: ((record: AuditRecord) => boolean)[], lo
   const restoration = createRestoration(connection, redis.prefix)
   try {
     for (const isOurs of replays) {
-      const gathered = new Gathered()
-      for (const record of (await story.records()).filter(isOurs)) gathered.take(record as unknown as StoredRecord)
-      await replay({ ledger: other.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: true })
+      const projection = new AuditProjection()
+      for (const record of (await story.records()).filter(isOurs)) projection.apply(record as unknown as StoredRecord)
+      await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true })
     }
     await look(other)
   } finally {

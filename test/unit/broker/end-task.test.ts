@@ -60,12 +60,12 @@ describe('completing a task', () => {
   })
 
   test('of an unknown task is not_found', async () => {
-    expect(await codeOf(endTask(story.parts, 'task_none', 'succeeded', 'a', null))).toBe('not_found')
+    expect(await codeOf(endTask(story.parts, 'task_none', { outcome: 'succeeded', actor: 'a' }))).toBe('not_found')
   })
 
   test('says on record who ended which lease why', async () => {
     const { lease, task } = await story.bought()
-    await endTask(story.parts, task.id, 'cancelled', 'caller', 'req_x')
+    await endTask(story.parts, task.id, { outcome: 'cancelled', actor: 'caller', requestId: 'req_x' })
     const [ending] = (await story.records('lease.ending')).filter((one) => one.lease === lease.id)
     expect(ending).toMatchObject({ reason: 'completed', actor: 'caller', request_id: 'req_x', task: task.id })
   })

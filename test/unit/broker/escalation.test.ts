@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { type Exchanged, exchange } from '../../../src/broker/exchange.js'
-import { Gathered } from '../../../src/broker/gathered.js'
 import { escalationOf } from '../../../src/broker/holders.js'
 import type { Caller, Parts } from '../../../src/broker/parts.js'
 import { replay } from '../../../src/broker/replay.js'
@@ -77,12 +77,12 @@ describe('goes beyond', () => {
     const redis = await startTestRedis()
     const other = await openTestLedger(redis)
     try {
-      const gathered = new Gathered()
-      for (const record of await story.records()) gathered.take(record as unknown as StoredRecord)
+      const projection = new AuditProjection()
+      for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
       const connection = connectFailFast(redis, () => undefined)
       await untilReady(connection, 5000)
       const restoration = createRestoration(connection, redis.prefix)
-      await replay({ ledger: other.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: true })
+      await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true })
       connection.disconnect()
       const [was, is] = await Promise.all(
         [story.parts.ledger, other.ledger].map((one) => one.lookHolders(task.holders)),

@@ -1,5 +1,6 @@
 // A task whose worker is gone: ended as abandoned, with everything below it, and its leases with the reason.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { endTask } from '../../../src/broker/end-task.js'
 import { heartbeat } from '../../../src/broker/heartbeat.js'
 import { openTask } from '../../../src/broker/open-task.js'
 import { asking, codeOf, type Story, startStory } from '../../support/story.js'
@@ -54,4 +55,21 @@ test('a mint that takes longer than the interval is not held against the caller'
   }
   expect((await opened).credentials[0]?.lease.state).toBe('active')
   story.far.calm()
+})
+
+// Found missing by one worker, answered by a broker before that worker came to it: what was said to the caller holds.
+test('one that came after it was found missing is not ended', async () => {
+  await story.parts.ledger.noteServing()
+  const { task, credentials } = await opening(story, 0.3)
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  await story.parts.ledger.noteServing()
+  expect(await story.parts.ledger.takeDueTasks(100)).toContainEqual({ task: task.id, outcome: 'abandoned' })
+  expect(await heartbeat(story.parts, task)).toBeGreaterThan(Date.now())
+  expect(await endTask(story.parts, task.id, { outcome: 'abandoned', actor: 'sweeper' })).toEqual([])
+  expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'open' })
+  expect((await story.lease(credentials[0]?.lease.id ?? '')).state).toBe('active')
+  expect((await story.records('task.ended')).filter((record) => record.task === task.id)).toEqual([])
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  await endTask(story.parts, task.id, { outcome: 'abandoned', actor: 'sweeper' })
+  expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'ended', outcome: 'abandoned' })
 })

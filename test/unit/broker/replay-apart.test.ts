@@ -2,7 +2,7 @@
 // what was lost with the ledger is not taken for what never was.
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
-import { Gathered } from '../../../src/broker/gathered.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { replay } from '../../../src/broker/replay.js'
 import { systemClock, toTimestamp } from '../../../src/core/clock.js'
 import { createId } from '../../../src/core/ids.js'
@@ -49,9 +49,9 @@ const said = (event: string, members: object) =>
 
 /** What one instance does with its own records. */
 async function replayOwn(records: readonly StoredRecord[]): Promise<void> {
-  const gathered = new Gathered()
-  for (const record of records) gathered.take(record)
-  await replay({ ledger: at.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: false })
+  const projection = new AuditProjection()
+  for (const record of records) projection.apply(record)
+  await replay({ ledger: at.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: false })
 }
 
 const reservedOf = (lease: string) => {

@@ -1,9 +1,9 @@
 // The stories' own records, written into a ledger that has nothing of them: what the stories say is enough.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { abandonLease, retryLease } from '../../../src/broker/failed-lease.js'
 import { forceRevoke } from '../../../src/broker/force-revoke.js'
-import { Gathered } from '../../../src/broker/gathered.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
 import { replay } from '../../../src/broker/replay.js'
 import { reportEvents } from '../../../src/broker/report-events.js'
@@ -30,12 +30,12 @@ afterAll(async () => {
 
 /** All that the stories recorded so far, in a ledger that was empty before the first time. */
 async function replayed(): Promise<void> {
-  const gathered = new Gathered()
-  for (const record of await story.records()) gathered.take(record as unknown as StoredRecord)
+  const projection = new AuditProjection()
+  for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
   const connection = connectFailFast(redis, () => undefined)
   await untilReady(connection, 5000)
   const restoration = createRestoration(connection, redis.prefix)
-  await replay({ ledger: other.ledger, restoration }, gathered, { memoryMs: 86_400_000, complete: true })
+  await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true })
   connection.disconnect()
 }
 

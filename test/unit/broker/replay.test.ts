@@ -1,7 +1,7 @@
 // What audit records tell, written into a ledger that has nothing of it: as if it had never been lost.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
-import { Gathered } from '../../../src/broker/gathered.js'
+import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { replay } from '../../../src/broker/replay.js'
 import { systemClock, toTimestamp } from '../../../src/core/clock.js'
 import { createId } from '../../../src/core/ids.js'
@@ -58,11 +58,11 @@ const failure = { outcome: 'failed', evidence: 'none', at: toTimestamp(now()) }
 
 /** Writes the records in, in any order and twice: the same must come of it. */
 async function replayed() {
-  const first = new Gathered()
-  for (const record of [...records].reverse()) first.take(record)
+  const first = new AuditProjection()
+  for (const record of [...records].reverse()) first.apply(record)
   const done = await replay({ ledger: at.ledger, restoration }, first, { memoryMs: 86_400_000, complete: true })
-  const second = new Gathered()
-  for (const record of records) second.take(record)
+  const second = new AuditProjection()
+  for (const record of records) second.apply(record)
   await replay({ ledger: at.ledger, restoration }, second, { memoryMs: 86_400_000, complete: true })
   return done
 }

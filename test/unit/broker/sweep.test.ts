@@ -157,16 +157,16 @@ describe('an audit disk that is slow', () => {
     const slow = { ...story.parts, audit: { append } }
     try {
       // Each of these would wait for the disk, which answers nobody until both are over.
-      await sweep(slow, story.own)
+      await sweep(slow, story.pool)
       await story.at.raw.zincrby(`${story.at.tag}due:far`, -5100, lease.id)
-      await sweep(slow, story.own)
+      await sweep(slow, story.pool)
       for (let i = 0; i < 100 && writing < 2; i++) await new Promise((resolve) => setTimeout(resolve, 20))
       // Their ends are ordered meanwhile, many side by side.
       expect(writing).toBeGreaterThanOrEqual(2)
     } finally {
       answers()
     }
-    await story.own.settled()
+    await story.pool.settled()
     await story.sweep()
     for (const task of tasks.slice(0, 16))
       expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'ended', outcome: 'deadline' })
@@ -183,9 +183,9 @@ describe('a provider that hangs', () => {
     await story.sweep()
     for (const id of [...hung, other.id]) await story.pass(id, 5100)
     const started = performance.now()
-    await sweep(story.parts, story.own)
+    await sweep(story.parts, story.pool)
     // The next sweeps come as if nothing were the matter, and begin nothing twice.
-    await sweep(story.parts, story.own)
+    await sweep(story.parts, story.pool)
     expect(performance.now() - started).toBeLessThan(1500)
     expect((await story.parts.ledger.ready()).sweptAgoMs).toBeLessThan(1500)
     for (let i = 0; i < 40 && (await story.lease(other.id)).state !== 'expired'; i++) {
@@ -198,7 +198,7 @@ describe('a provider that hangs', () => {
     expect(story.far.count('revoke')).toBeGreaterThanOrEqual(16)
     expect(story.far.count('revoke')).toBeLessThanOrEqual(hung.length)
     story.far.calm()
-    await story.own.settled()
+    await story.pool.settled()
     for (const id of hung) expect((await story.finish(id)).state).toBe('expired')
   })
 })

@@ -1,5 +1,5 @@
 // The commands as the program itself lists them: `task open` → its options.
-import { runCommandLine, type Surroundings } from '../../../src/bin/command-line.js'
+import { type HostProcess, runCommandLine } from '../../../src/bin/command-line.js'
 
 export async function readCommandTable(): Promise<Map<string, ReadonlySet<string>>> {
   const commands = new Map<string, ReadonlySet<string>>()
@@ -24,7 +24,7 @@ function optionsIn(text: string): ReadonlySet<string> {
 
 async function help(path: readonly string[]): Promise<string> {
   let text = ''
-  const around: Surroundings = {
+  const host: HostProcess = {
     environment: {},
     stdout: (part) => {
       text += part
@@ -34,7 +34,7 @@ async function help(path: readonly string[]): Promise<string> {
     signals: { on: () => undefined, off: () => undefined },
     onTerminal: false,
   }
-  const exitCode = await runCommandLine([...path, '--help'], around)
+  const exitCode = await runCommandLine([...path, '--help'], host)
   if (exitCode !== 0) throw new Error(`hallpass ${path.join(' ')} --help ended with ${exitCode}`)
   return text
 }

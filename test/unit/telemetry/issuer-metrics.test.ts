@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type OidcIssuer, startOidcIssuer } from '../../../scripts/servers/stand-ins/oidc-issuer.js'
-import { countIssuerEvents, observeIssuers } from '../../../src/compose-issuers.js'
+import { countIssuerEvents, observeIssuers } from '../../../src/compose/issuer-metrics.js'
 import { issuersConfig } from '../../../src/identity/issuer-config.js'
 import { createIssuerPool } from '../../../src/identity/issuer-pool.js'
 import { createIssuers } from '../../../src/identity/issuers.js'
