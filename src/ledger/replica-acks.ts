@@ -7,14 +7,14 @@ import { ledgerTag } from './keys.js'
 import type { SeenServer } from './seen-server.js'
 
 /** Shorter than a command may take (connection.ts), so that it is Redis who says that nobody acknowledged. */
-const acknowledgedWithinMs = 1000
+const acknowledgedWithinMs = 1500
 const askAgainMs = 500
 
 /** What a replica must know of a lease: that it was reserved, or that its credential was minted. */
 export type Step = 'reserved' | 'activated'
 
 export interface ReplicaAcksParts {
-  /** Opens a connection of its own, once there is a replica: WAIT holds up whatever is sent behind it. */
+  /** Opens a connection of its own, as soon as there is a replica: WAIT holds up whatever is sent behind it. */
   readonly connect: () => Connection
   readonly prefix: string
   /** Which replicas there are, and who is told that none answers. */
@@ -60,6 +60,14 @@ class GroupedAcks implements ReplicaAcks {
 
   constructor(parts: ReplicaAcksParts) {
     this.#parts = parts
+    // Before anybody waits: the first request is not to wait for a connection as well.
+    parts.server.onReplicas(() => this.#connected())
+  }
+
+  #connected(): Connection {
+    if (this.#closed) throw new Error('closed')
+    this.#own ??= this.#parts.connect()
+    return this.#own
   }
 
   async wait(lease: string, step: Step): Promise<void> {
@@ -131,9 +139,9 @@ class GroupedAcks implements ReplicaAcks {
    */
   async #ask(asked: readonly [string, Step][]): Promise<ReadonlySet<string>> {
     try {
-      this.#own ??= this.#parts.connect()
-      if (!(await untilReady(this.#own, acknowledgedWithinMs))) throw new Error('no connection')
-      const both = this.#own.pipeline().eval(script, 1, ledgerTag(this.#parts.prefix), JSON.stringify(asked))
+      const own = this.#connected()
+      if (!(await untilReady(own, acknowledgedWithinMs))) throw new Error('no connection')
+      const both = own.pipeline().eval(script, 1, ledgerTag(this.#parts.prefix), JSON.stringify(asked))
       const [written, waited] = (await both.wait(1, acknowledgedWithinMs).exec()) ?? []
       if (written?.[0]) throw written[0]
       if (waited?.[0]) throw waited[0]
@@ -148,6 +156,7 @@ class GroupedAcks implements ReplicaAcks {
 
   close(): void {
     this.#closed = true
+    this.#parts.server.onReplicas(() => undefined)
     if (this.#again) clearTimeout(this.#again)
     this.#own?.disconnect()
   }

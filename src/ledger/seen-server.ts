@@ -12,6 +12,7 @@ export class SeenServer {
   /** By the last beat. */
   #unfit: string | null = null
   #silence: string | null = null
+  #onReplicas: () => void = () => undefined
 
   /** '' before it is known. */
   get id(): string {
@@ -28,6 +29,11 @@ export class SeenServer {
     return this.#unfit ?? this.#silence
   }
 
+  /** `listener` is called with each beat that sees any. */
+  onReplicas(listener: () => void): void {
+    this.#onReplicas = listener
+  }
+
   /** Another one answers now. */
   moveTo(id: string): void {
     this.#id = id
@@ -37,6 +43,7 @@ export class SeenServer {
     this.#id = id
     this.#replicas = replicas
     this.#unfit = unfitness(memoryInUse, policy)
+    if (replicas > 0) this.#onReplicas()
   }
 
   /** A beat that it answered and did not take: whoever asks whether credentials can be issued is told why not. */

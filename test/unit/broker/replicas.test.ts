@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { awaitReceipts } from '../../../src/broker/await-receipts.js'
 import { eventually } from '../../support/redis-forms.js'
 import { type ReplicatedRedis, startReplicatedRedis } from '../../support/replicated-redis.js'
+import { untilBought } from '../../support/representative-stories.js'
 import { codeOf, refusalOf, type Story, stage } from '../../support/story.js'
 
 let redis: ReplicatedRedis
@@ -59,7 +60,9 @@ test('silent during the mint: 503, the credential dead, the lease ended and on r
 })
 
 test('revocation waits for no replica', async () => {
-  const { lease, task } = await story.bought()
+  const [bought] = await untilBought(story, 1)
+  if (!bought) throw new Error('none')
+  const { lease, task } = bought
   redis.link.hold()
   await story.endTask(task)
   expect(await story.finish(lease.id)).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
@@ -100,7 +103,7 @@ test('a primary that was left behind while its replica was promoted gives nothin
   const caller = story.caller()
   const task = await story.task(caller)
   await redis.at.primary.config('SET', 'min-replicas-to-write', '1')
-  await story.buy(caller, task)
+  await eventually(async () => Boolean(await story.buy(caller, task)))
   await redis.promote(false)
   const before = story.far.alive().length
   for (let i = 0; i < 3; i++) {

@@ -5,7 +5,7 @@ import { awaitReceipts } from '../../../src/broker/await-receipts.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { openContinuity } from '../../../src/ledger/continuity.js'
 import { ask, eventually, type RedisForm, startCluster, startSentinels } from '../../support/redis-forms.js'
-import { withWorkers } from '../../support/representative-stories.js'
+import { untilBought, withWatchedWorkers } from '../../support/representative-stories.js'
 import type { Story } from '../../support/story.js'
 
 const known = (redis: RedisForm, port: number, lease: string) =>
@@ -14,19 +14,20 @@ const replicasOf = (story: Story) => story.broker.continuity?.server.replicas
 
 describe('behind sentinels', () => {
   test('what was answered is known to the promoted replica; the old primary comes back as a replica that is waited for', async () => {
-    await withWorkers(await startSentinels(), async (story, redis) => {
+    await withWatchedWorkers(await startSentinels(), async (story, redis) => {
       const [primary, replica] = redis.nodes
       if (!primary || !replica) throw new Error('two servers')
       await eventually(async () => replicasOf(story) === 1)
-      const held = await Promise.all(Array.from({ length: 6 }, () => story.bought()))
+      const held = await untilBought(story, 6)
       await primary.kill()
       for (const { lease } of held)
         expect(await known(redis, replica.port, lease.id)).toEqual(['active', expect.anything()])
-      await eventually(async () => Boolean(await story.bought()), 40_000)
+      await untilBought(story, 1)
       expect(replicasOf(story)).toBe(0)
       await primary.restart()
       await eventually(async () => replicasOf(story) === 1, 40_000)
-      const late = await story.bought()
+      const [late] = await untilBought(story, 1)
+      if (!late) throw new Error('none')
       expect(await known(redis, primary.port, late.lease.id)).toEqual(['active', expect.anything()])
       for (const { task } of [...held, late]) {
         const [ended] = await awaitReceipts(story.parts, await story.endTask(task), 10_000)
@@ -38,12 +39,12 @@ describe('behind sentinels', () => {
 
 describe('of a cluster', () => {
   test('what was answered is known to the replica that goes on', async () => {
-    await withWorkers(await startCluster(), async (story, redis) => {
+    await withWatchedWorkers(await startCluster(), async (story, redis) => {
       await eventually(async () => replicasOf(story) === 1)
-      const held = await Promise.all(Array.from({ length: 6 }, () => story.bought()))
+      const held = await untilBought(story, 6)
       const { holder } = await serversOf(redis)
       await holder.kill()
-      await eventually(async () => Boolean(await story.bought()), 40_000)
+      await untilBought(story, 1)
       for (const { lease } of held) expect((await story.lease(lease.id)).state).toBe('active')
       for (const { task } of held) {
         const [ended] = await awaitReceipts(story.parts, await story.endTask(task), 10_000)
