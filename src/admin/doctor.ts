@@ -12,6 +12,7 @@ import type { Provider } from '../providers/provider.js'
 import { type FileKeyset, openFileKeyset } from '../signing/file-keyset.js'
 import type { CommandOutput } from './command-output.js'
 import { diagnoseIssuer } from './doctor-issuers.js'
+import { diagnoseLedger } from './doctor-ledger.js'
 import { diagnoseRedis } from './doctor-redis.js'
 import { diagnoseWebhook } from './doctor-webhook.js'
 import { recipesOf } from './recipes-of.js'
@@ -56,6 +57,8 @@ async function examine(command: DoctorCommand): Promise<Finding[]> {
     found.push({ part: 'policies', problems: [], seen: `policy set ${rules.rules.policy.hash.slice(0, 12)}` })
     const keys = await diagnoseKeys(settings)
     found.push(keys.finding, await diagnoseAudit(settings), await diagnoseRedis(settings))
+    const ledger = await diagnoseLedger(settings)
+    if (ledger) found.push(ledger)
     const issuers = rules.issuers.issuers.map((one) => diagnoseIssuer(one, settings.issuers[one.name]))
     found.push(...(await Promise.all(issuers)))
     rules.issuers.close()

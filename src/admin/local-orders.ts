@@ -14,12 +14,14 @@ import type { CommandIo } from '../cli/connection.js'
 import { exitCodes, UsageError } from '../cli/exit-codes.js'
 import { describeLock, type LockAddOptions, parseLock } from '../cli/lock.js'
 import { formatReceipts } from '../cli/receipts.js'
-import { describeMatched, describeProgress, parseOrder, type RevokeOptions } from '../cli/revoke.js'
+import { describeMatched, describeProgress, ofLost, parseOrder, type RevokeOptions } from '../cli/revoke.js'
 import { type Composed, compose } from '../compose/compose.js'
 import { loadConfig } from '../config/load.js'
+import type { Settings } from '../config/schema.js'
 import { systemClock } from '../core/clock.js'
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
+import { diagnoseLedger } from './doctor-ledger.js'
 
 interface OnHost {
   readonly config: string
@@ -33,7 +35,7 @@ export async function runLocalRevoke(
   io: CommandIo,
 ): Promise<number> {
   const order = withoutPastedTokens(parseStrictly(revocationRequest, parseOrder(kind, ids, options)))
-  return await onHost(options.config, io, async (parts, caller) => {
+  return await onHost(options.config, io, async (parts, caller, settings) => {
     const { target, reason, lock_seconds: lastsSeconds } = order
     const locked =
       lastsSeconds === undefined || order.dry_run || 'where' in target
@@ -41,6 +43,11 @@ export async function runLocalRevoke(
         : await writeLock(parts, caller, { target, reason, lastsSeconds }, { keepsTask: false })
     const ordered = await forceRevoke(parts, caller, order, locked)
     const leases = describeMatched(ordered.matched)
+    if (ordered.matched === 0) {
+      const lost = (await diagnoseLedger(settings))?.problems ?? []
+      for (const problem of lost)
+        io.output.note(`hallpass: this is NOT all that was issued: ${problem}${ordered.id === null ? '' : ofLost}`)
+    }
     if (ordered.lock !== undefined) io.output.note(`${ordered.lock}: locked for ${options.lock}`)
     if (ordered.id === null) {
       io.output.print(ordered, `${leases} would be revoked; nothing was done`)
@@ -94,13 +101,13 @@ function parseStrictly<T>(
 async function onHost(
   config: string,
   io: CommandIo,
-  work: (parts: Parts, caller: Caller) => Promise<number>,
+  work: (parts: Parts, caller: Caller, settings: Settings) => Promise<number>,
 ): Promise<number> {
   const loaded = await loadConfig(config, io.environment)
   let composed: Composed | null = null
   try {
     composed = await compose(loaded, 'local', io.environment.HALLPASS_LOG_LEVEL ?? 'error')
-    return await work(composed.parts, localCaller())
+    return await work(composed.parts, localCaller(), loaded.settings)
   } catch (error) {
     if (!(error instanceof BrokerError) || !error.code.endsWith('_unavailable')) throw error
     io.output.note(`hallpass: ${error.code}: ${error.detail}`)

@@ -73,7 +73,7 @@ const words: Readonly<Record<string, (entry: Told) => string>> = {
     `ISSUED ${text(e.lease)} by ${text(e.provider)}, reference ${text(e.provider_ref)}, until ${text(e.deadline)}`,
   'lease.shown': (e) => `shown ${text(e.lease)}`,
   'lease.redecided': (e) =>
-    `decided again ${text(e.lease)} by changed rules ${shortHash(e.rules)}: ${text(e.reason)}${judgedAs(e)}${decided({ decision: { policies: e.policies, ...told(e.decision) } })}`,
+    `decided again ${text(e.lease)} by changed rules ${shortHash(e.rules)}: ${text(e.reason)}${judgedAs(e)}${decided({ decision: { policies: e.policies, ...told(e.decision), reason: undefined } })}`,
   'lease.ending': (e) => `to end ${text(e.lease)}: ${text(e.reason)}${by(e)}`,
   'lease.ended': (e) => `DEAD ${text(e.lease)}: ${text(e.state)} (${text(e.end_reason)}${by(e)}); ${receiptOf(e)}`,
   'lease.revocation_failed': (e) => `NOT REVOKED ${text(e.lease)} after ${text(e.attempts)} attempts; ${receiptOf(e)}`,
@@ -95,7 +95,7 @@ const words: Readonly<Record<string, (entry: Told) => string>> = {
   'rules.redecided': (e) =>
     `rules ${shortHash(e.rules)}: ${text(e.live)} live leases decided again, ${text(e.ended)} told to end`,
   'rules.change_waits': (e) =>
-    `rules ${shortHash(e.rules)} WAIT for a word: ${text(e.doomed)} of ${text(e.live)} live leases would end, ${text(e.most)} may without`,
+    `rules ${shortHash(e.rules)} WAIT for a word: ${text(e.doomed)} of ${text(e.live)} live leases would end, ${text(e.most)} may without${given('ended just before', e.ended_lately)}`,
   'rules.change_applied': (e) =>
     `ORDER apply rules ${shortHash(e.rules)}${by(e)}${quoted(e.reason)}: ${text(e.doomed)} of ${text(e.live)} live leases`,
 }

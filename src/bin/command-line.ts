@@ -2,7 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import type { SignalSource } from '../cli/child-process.js'
 import type { Terminal } from '../cli/countdown.js'
-import { exitCodeOf, exitCodes } from '../cli/exit-codes.js'
+import { exitCodeOf, exitCodes, UsageError } from '../cli/exit-codes.js'
 import { createOutput, type OutputFormat, printError } from '../cli/output.js'
 import type { Environment } from '../client/index.js'
 import { version } from '../version.js'
@@ -40,7 +40,7 @@ export async function runCommandLine(argv: readonly string[], host: HostProcess)
   addClientCommands(root, addCommand)
   addProgramCommands(root, addCommand)
   try {
-    await root.parseAsync([...argv], { from: 'user' })
+    await root.parseAsync(withoutHelp(root, argv), { from: 'user' })
     return exitCode
   } catch (error) {
     // Asked for, help and version are a success; everything else that commander throws is about how it was called.
@@ -57,11 +57,43 @@ async function run<Options extends object>(
   const options = command.opts<Options & { output: OutputFormat }>()
   const output = createOutput(options.output, host)
   try {
+    refuseEmpty(command, options)
     const { environment, readStdin, signals, onTerminal, terminal } = host
     return await runCommand({ environment, output, readStdin, signals, onTerminal, terminal }, command.args, options)
   } catch (error) {
     printError(error, output)
     return exitCodeOf(error)
+  }
+}
+
+/**
+ * `help policy check` → `policy check --help`: commander's own takes one word. What names no command is left to commander, which
+ * says so; nothing else can come of it, since a command without sub-commands is only ever asked for its help.
+ */
+function withoutHelp(root: Command, argv: readonly string[]): string[] {
+  if (argv[0] !== 'help') return [...argv]
+  const found: string[] = []
+  let at = root
+  for (const word of argv.slice(1)) {
+    if (at.commands.length === 0) break
+    found.push(word)
+    const next = at.commands.find((one) => one.name() === word)
+    if (next === undefined) return found
+    at = next
+  }
+  return [...found, '--help']
+}
+
+/** In a script an empty value is a variable that nobody set: as a filter it would find nothing, as an id it would name no call. */
+function refuseEmpty(command: Command, options: object): void {
+  const empty = Object.entries(options).find(([, value]) => [value].flat().includes(''))
+  if (empty) {
+    const flags = command.options.find((one) => one.attributeName() === empty[0])?.long ?? empty[0]
+    throw new UsageError(`${flags}: expected a value; it is empty`)
+  }
+  // What exec runs is handed on as it is.
+  if (command.name() !== 'exec' && command.args.includes('')) {
+    throw new UsageError(`${command.name()}: expected a value; an argument is empty`)
   }
 }
 

@@ -15,6 +15,7 @@ import { withdraw } from './expire-approvals.js'
 import { lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionRecord, recordDecision } from './refusal.js'
+import { asQuota } from './too-much-to-record.js'
 
 const defaultTimeoutSeconds = 900
 
@@ -141,7 +142,7 @@ async function recordRequested(parts: Parts, caller: Caller, approval: Approval,
     await parts.audit.append(requestedRecord(approval, caller.requestId, decisionRecord(decided)))
   } catch (error) {
     await parts.ledger.withdrawApproval(approval.id, 'not_recorded')
-    throw error
+    throw asQuota(error)
   }
   announce(parts, 'requested', approval)
   return approval

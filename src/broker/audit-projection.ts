@@ -8,6 +8,7 @@ import { chainMembers } from '../ledger/replies.js'
 import type { LostApproval, LostTask } from '../ledger/restoration.js'
 import { ApprovalProjection } from './projected-approvals.js'
 import { delegationOf } from './projected-delegation.js'
+import { DenialProjection } from './projected-denials.js'
 import { LeaseProjection, type ProjectedEnding, type ProjectedLease } from './projected-lease.js'
 import { lockOf, orderOf, type ProjectedOrder } from './projected-orders.js'
 
@@ -23,6 +24,8 @@ export class AuditProjection {
   readonly #orders = new Map<string, ProjectedOrder>()
   readonly #unlocked = new Set<string>()
   readonly #approvals = new ApprovalProjection()
+  /** What was denied, by account. */
+  readonly denials = new DenialProjection()
   /** Incarnations that were written for → when last said, in order of time. */
   readonly incarnations = new Map<string, string>()
   records = 0
@@ -54,6 +57,9 @@ export class AuditProjection {
         break
       case 'revocation.ordered':
         this.#applyOrder(orderOf(record))
+        break
+      case 'decision.denied':
+        this.denials.apply(record)
         break
       case 'lock.removed':
         this.#unlocked.add(String(record.lock))

@@ -30,7 +30,7 @@ export async function decideAll(
 ): Promise<readonly Decided[]> {
   if (requested.length === 0) return []
   // Before anything is decided: whoever is denied opens no task, and would be counted nowhere else.
-  await countRequest(parts, draft.holders)
+  await countRequest(parts, caller)
   const look = await parts.ledger.lookHolders(draft.holders)
   let holders = look.holders
   const decided: Decided[] = []
@@ -51,7 +51,7 @@ export async function decideAll(
   const denied = decided.find((one) => one.verdict.effect === 'deny')
   if (!denied) return decided
   const refused = decided.filter((one) => one.verdict.effect !== 'permit')
-  await Promise.all(refused.map((one) => refuse(parts, caller, null, one)))
+  await Promise.all(refused.map((one) => refuse(parts, caller, null, one, countsDenials ? {} : { dry_run: true })))
   if (countsDenials) await noteDenial(parts, caller, draft.holders)
   throw refusalOfAll(denied, decided)
 }

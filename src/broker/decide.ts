@@ -4,9 +4,10 @@ import type { Principal } from '../identity/principal.js'
 import type { CeilingPair } from '../ledger/delegation.js'
 import type { Task } from '../ledger/task.js'
 import type { HolderLook, Reservation } from '../ledger/way-out.js'
-import type { Decision, DecisionInput, OfferBounds, Verdict } from '../policy/decision.js'
-import { type Escalation, escalationOf, holdingsOf, ownHolders } from './holders.js'
+import type { Decision, DecisionInput, Verdict } from '../policy/decision.js'
+import { type Escalation, escalationOf, ownHolders } from './holders.js'
 import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
+import { judgeHop } from './judge-hop.js'
 import type { Caller, Parts } from './parts.js'
 import type { ResolvedRequest } from './resolved-request.js'
 
@@ -101,7 +102,7 @@ export function decide(parts: Parts, caller: Caller, resolved: ResolvedRequest, 
 }
 
 /**
- * One hop: its own principal, and what its own session and account hold, over the same request in the same task.
+ * One hop of the request, and whether it goes beyond what this hop's own session had before.
  * `lifetimeSeconds`: what all hops would give; 0 while that is not known.
  */
 function decideHop(
@@ -112,38 +113,15 @@ function decideHop(
   world: World,
   lifetimeSeconds: number,
 ): AskingHop {
-  const { grant, resource, declared, ttlSeconds } = resolved
-  const holders = ownHolders(world.holders, principal)
   const escalation = escalationOfHop(principal, resolved, world, lifetimeSeconds)
-  const input: DecisionInput = {
+  const hop = judgeHop(parts.rules().policy, resolved, world, {
     principal,
-    action: grant.action,
-    resource,
-    requestedTtlSeconds: ttlSeconds,
-    declared,
-    task: {
-      ageSeconds: Math.max(0, Math.floor((world.now - world.task.openedAt) / 1000)),
-      depth: world.task.depth,
-      activeLeases: world.task.activeLeases,
-    },
-    session: holdingsOf(holders, 'session'),
-    account: holdingsOf(holders, 'account'),
-    recentDenials: Math.max(0, ...holders.map((look) => look.recentDenials)),
-    escalation: escalation !== null,
-    binding: principal.binding,
-    ...(world.approval === undefined ? {} : { approval: world.approval }),
-    now: world.now,
-  }
-  const bounds: OfferBounds = {
-    ttlSeconds: boundTtl(resolved, world),
-    minTtlSeconds: resolved.guarantees.minTtlSeconds,
-    binding: principal.binding,
-    require: grant.require,
-  }
-  const { policy } = parts.rules()
-  const standing = policy.standingOf(input)
-  const verdict = policy.decideAs(standing, input, bounds)
-  return { task, input, bounds, standing, verdict, escalation }
+    task,
+    holders: ownHolders(world.holders, principal),
+    isEscalation: escalation !== null,
+    most: { ttlSeconds: boundTtl(resolved, world), minTtlSeconds: resolved.guarantees.minTtlSeconds },
+  })
+  return { ...hop, escalation }
 }
 
 const leftSeconds = ({ now, task }: World) => Math.floor((task.expiresAt - now) / 1000)

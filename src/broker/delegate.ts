@@ -4,13 +4,13 @@ import { toTimestamp } from '../core/clock.js'
 import { BrokerError, invalidField } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import type { CeilingPair, Delegation, DelegationRecord } from '../ledger/delegation.js'
-import { holderId } from '../ledger/keys.js'
 import type { Task } from '../ledger/task.js'
 import { createDelegationToken } from './delegation-token.js'
 import { isOutside } from './hops.js'
 import { chainTargets, checkUnlocked } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
-import { rateExceeded } from './request-rate.js'
+import { appendRefusal } from './record-refusal.js'
+import { rateExceeded, rateToCount } from './request-rate.js'
 import { checkDepth, checkNoCycle } from './take-delegation.js'
 
 export interface Delegated {
@@ -82,12 +82,8 @@ async function checkWithin(parts: Parts, caller: Caller, task: Task, ceiling: re
   const wider = own === undefined ? undefined : ceiling.find(([action, on]) => isOutside([own], action, on))
   if (wider === undefined) return
   const detail = `${wider[0]} on ${wider[1]} is outside what ${task.id} was handed itself`
-  await parts.audit.append({
-    event: 'request.refused',
-    principal: caller.principal.id,
-    account: caller.principal.account,
+  await appendRefusal(parts, caller, {
     task: task.id,
-    request_id: caller.requestId,
     code: 'denied',
     reason: 'outside_ceiling',
     detail,
@@ -116,8 +112,7 @@ function delegateOf(
 
 async function write(parts: Parts, caller: Caller, record: DelegationRecord, ttlSeconds: number): Promise<Delegation> {
   const id = createId('dlg', parts.clock.now())
-  const perMinute = parts.rules().limits.account.requests_per_minute
-  const rate = { account: holderId('account', caller.principal.account), perMinute }
+  const rate = rateToCount(parts, caller)
   const answer = await parts.ledger.createDelegation({ id, record, ttlSeconds, rate })
   switch (answer.outcome) {
     case 'ok':

@@ -28,13 +28,13 @@ export async function dryRun(
   request: CredentialRequest,
 ): Promise<DryRun> {
   const resolved = resolveRequest(parts, request)
-  const look = await lookAt(parts, caller, taskId, { idempotencyKey: null, counted: true })
+  const look = await lookAt(parts, caller, taskId, null)
   if (!look.chainOpen) throw new BrokerError('task_closed', `${taskId} has ended`)
   await checkUnlocked(parts, requestTargets(caller, resolved, look.task.chain, look.ancestors))
   const named = request.approval_id ?? null
   const approval = named === null ? null : await resolveNamedApproval(parts, caller, taskId, named)
   const decided = decide(parts, caller, resolved, worldOf(parts, look, approval))
-  if (decided.verdict.effect === 'deny') throw await refuse(parts, caller, taskId, decided)
+  if (decided.verdict.effect === 'deny') throw await refuse(parts, caller, taskId, decided, { dry_run: true })
   return { decision: decided.decision, ttlSeconds: decided.verdict.ttlSeconds }
 }
 

@@ -1,5 +1,5 @@
 // Subject token in, leased credential out. Reserve before issuing; audit before and after (I2).
-// After each step stands in the ledger what is needed to clean up, should this process end there: see the table in README.md.
+// After each step stands in the ledger what is needed to clean up, should this process end there: see the table in docs/architecture.md.
 import type { CredentialRequest } from '../api/credentials.js'
 import { createId } from '../core/ids.js'
 import type { Lease } from '../ledger/lease.js'
@@ -11,6 +11,7 @@ import { issueOrEnd } from './issue.js'
 import type { LeaseRequest } from './lease-request.js'
 import type { Caller, Parts } from './parts.js'
 import { recordReserved } from './records.js'
+import { asOneRequest } from './request-rate.js'
 import { reserveAsDecided } from './reserve.js'
 import { resolveRequest } from './resolved-request.js'
 
@@ -44,7 +45,8 @@ export async function exchange(
     idempotency,
     approvalId: request.approval_id ?? null,
   }
-  const reserved = await reserveAsDecided(parts, caller, leaseRequest)
+  // Counted once, however often the look has to be repeated.
+  const reserved = await reserveAsDecided(parts, asOneRequest(caller), leaseRequest)
   await recordReserved(parts, caller, reserved)
   const issued = await issueOrEnd(parts, caller, reserved)
   const lease = await activateOrEnd(parts, caller, reserved, issued)

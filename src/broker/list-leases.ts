@@ -1,7 +1,7 @@
 // A page of leases for whoever watches: those that may be alive, those of one task whatever became of them, or what ended lately.
 import { invalidField } from '../core/errors.js'
 import type { Lease } from '../ledger/lease.js'
-import { matches } from '../ledger/lease-reader.js'
+import { matches } from '../ledger/lease-match.js'
 import type { LeaseMatch } from '../ledger/ledger.js'
 import type { Parts } from './parts.js'
 import { pageOfEnded } from './recently-ended.js'

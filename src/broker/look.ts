@@ -1,32 +1,27 @@
 // The one look at the ledger that a decision rests on, with what must hold before anything is decided.
 import { BrokerError } from '../core/errors.js'
-import { holderId } from '../ledger/keys.js'
 import type { Holder, Task } from '../ledger/task.js'
 import type { Look } from '../ledger/way-out.js'
 import { ownHolders } from './holders.js'
 import { recordedPrincipal } from './hops.js'
 import type { Caller, Parts } from './parts.js'
-import { rateExceeded } from './request-rate.js'
+import { rateExceeded, rateToCount } from './request-rate.js'
 import { checkOwner } from './task-access.js'
 
 const clockToleranceMs = 5000
 
 /**
- * Looks at the task, its chain and holders. `counted`: whether this counts as one of the account's requests per minute.
+ * Looks at the task, its chain and holders; the first look of a request counts it by its account's rate.
  * Throws `rate` (429), `not_found` (also for another's task), `not_permitted` (whoever stands above would not be taken any more), `clock` (503).
  */
 export async function lookAt(
   parts: Parts,
   caller: Caller,
   taskId: string,
-  { idempotencyKey, counted }: { idempotencyKey: string | null; counted: boolean },
+  idempotencyKey: string | null,
 ): Promise<Look> {
-  const account = holderId('account', caller.principal.account)
-  const perMinute = parts.rules().limits.account.requests_per_minute
-  const look = await parts.ledger.look(taskId, idempotencyKey, counted ? { account, perMinute } : null)
-  if (look !== 'not_found' && 'rateRetryAfterSeconds' in look) {
-    throw rateExceeded(look.rateRetryAfterSeconds)
-  }
+  const look = await parts.ledger.look(taskId, idempotencyKey, rateToCount(parts, caller))
+  if (look !== 'not_found' && 'rateRetryAfterSeconds' in look) throw rateExceeded(look.rateRetryAfterSeconds)
   await checkOwner(parts, caller, taskId, look === 'not_found' ? null : look.task)
   if (look === 'not_found') throw new BrokerError('internal', `a look without the task ${taskId}`)
   checkStillVouchedFor(parts, look.ancestors)

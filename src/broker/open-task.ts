@@ -21,7 +21,7 @@ import { resolveNamedApproval } from './named-approval.js'
 import type { Caller, Parts } from './parts.js'
 import { recordOpened } from './record-opened.js'
 import { checkNotRepeated, repeatedOpening } from './repeated-opening.js'
-import { rateExceeded } from './request-rate.js'
+import { asOneRequest, rateExceeded, rateToCount } from './request-rate.js'
 import { type RequestedCredential, resolveRequests } from './resolved-request.js'
 import { takeDelegation } from './take-delegation.js'
 import { isOwn, notFound } from './task-access.js'
@@ -49,10 +49,12 @@ interface Opening extends PlannedTask {
  */
 export async function openTask(
   parts: Parts,
-  caller: Caller,
+  called: Caller,
   request: OpenTaskRequest,
   idempotency: Idempotency | null,
 ): Promise<OpenedTask> {
+  // One request, however many credentials it asks for.
+  const caller = asOneRequest(called)
   const opening = await decideOpening(parts, caller, request, idempotency)
   const { task, isNew } = await writeTask(parts, caller, opening)
   try {
@@ -159,7 +161,7 @@ async function writeTask(parts: Parts, caller: Caller, opening: Opening): Promis
     ttlSeconds: (draft.expiresAt - draft.openedAt) / 1000,
     openTasksLimit: limits.account.open_tasks,
     heartbeat: heartbeatOf(opening),
-    ratePerMinute: request.credentials ? null : limits.account.requests_per_minute,
+    ratePerMinute: rateToCount(parts, caller)?.perMinute ?? null,
     idempotency,
   })
   if (answer.outcome === 'again' && answer.bodySha256 === idempotency?.bodySha256) {

@@ -71,4 +71,6 @@ export interface Parts {
 export interface Caller {
   readonly principal: Principal
   readonly requestId: string
+  /** Whether this request was counted by its account's rate; whoever counts it says so here. Absent: each story counts its own. */
+  readonly rate?: { isCounted: boolean }
 }

@@ -22,7 +22,7 @@ export async function previewGrants(
 ): Promise<May[]> {
   const taken = await takeDelegation(parts, caller, undefined)
   const draft = draftTask(parts, caller, { purpose: 'a plan' }, taken)
-  await countRequest(parts, draft.holders)
+  await countRequest(parts, caller)
   const { now, holders } = await parts.ledger.lookHolders(draft.holders)
   const task = { ...draft, openedAt: now, expiresAt: now + draft.expiresAt - draft.openedAt }
   const ancestors = taken?.chain ?? []

@@ -2,8 +2,10 @@
 // attributed to a rule (a malformed request, an unknown id) and what comes in floods (`rate`) is not recorded one by one. What was
 // declared or handed on wrongly is: somebody tries what the catalogue does not take.
 import { redactPatterns } from '../audit/redaction.js'
+import type { Json } from '../core/canonical-json.js'
 import type { BrokerError, ErrorCode } from '../core/errors.js'
 import type { Caller, Parts } from './parts.js'
+import { countRequest } from './request-rate.js'
 
 const recorded: readonly ErrorCode[] = [
   'not_permitted',
@@ -19,7 +21,7 @@ const recorded: readonly ErrorCode[] = [
   'provider_unavailable',
 ]
 
-/** Throws `audit_unavailable`. */
+/** Throws `audit_unavailable`, `rate`. */
 export async function recordRefusal(
   parts: Parts,
   caller: Caller,
@@ -27,14 +29,30 @@ export async function recordRefusal(
   error: BrokerError,
 ): Promise<void> {
   if (!recorded.includes(error.code) && !isAboutIntent(error)) return
-  await parts.audit.append({
-    event: caller.principal.use === 'operator' ? 'operator.refused' : 'request.refused',
-    principal: caller.principal.id,
-    account: caller.principal.account,
+  await appendRefusal(parts, caller, {
     ...(task?.startsWith('task_') ? { task } : {}),
-    request_id: caller.requestId,
     code: error.code,
     detail: detailOf(error),
+  })
+}
+
+/**
+ * Writes a refusal of this caller down, once the request is counted by its account's rate: no caller can fill with refusals the
+ * disk on which decisions and revocations are kept. Throws `rate`, and nothing is written, past it; `audit_unavailable`.
+ */
+export async function appendRefusal(
+  parts: Parts,
+  caller: Caller,
+  about: Readonly<Record<string, Json | undefined>>,
+): Promise<void> {
+  const { principal, requestId } = caller
+  await countRequest(parts, caller)
+  await parts.audit.append({
+    event: principal.use === 'operator' ? 'operator.refused' : 'request.refused',
+    principal: principal.id,
+    account: principal.account,
+    request_id: requestId,
+    ...about,
   })
 }
 

@@ -10,6 +10,7 @@ import { endLeases } from './end-leases.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionRecord } from './refusal.js'
 import type { Reserved } from './reserve.js'
+import { asQuota } from './too-much-to-record.js'
 
 const whose = (caller: Caller, task: string) => ({
   principal: caller.principal.id,
@@ -20,7 +21,7 @@ const whose = (caller: Caller, task: string) => ({
 
 /**
  * On disk before the provider is called, and the reservation at a replica where there is one (I2). When either cannot be had the
- * lease is ended and `audit_unavailable` or `ledger_unavailable` thrown.
+ * lease is ended and `audit_unavailable` or `ledger_unavailable` thrown, or `quota` where the record is too long.
  */
 export async function recordReserved(parts: Parts, caller: Caller, reserved: Reserved): Promise<void> {
   const { toIssue, record, recipe, decided, approval } = reserved
@@ -47,7 +48,7 @@ export async function recordReserved(parts: Parts, caller: Caller, reserved: Res
   } catch (error) {
     reserved.pass.withdrawn()
     await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver: true })
-    throw error
+    throw asQuota(error)
   }
 }
 

@@ -7,11 +7,12 @@ import type { Principal } from '../identity/principal.js'
 import type { RequirementDigests } from '../identity/requirements.js'
 import { issuerOf, type Lease } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
-import type { DecisionInput, DenyReason, Resource, Verdict } from '../policy/decision.js'
+import type { DenyReason, Resource, Verdict } from '../policy/decision.js'
 import { approvalStands } from './approval-stands.js'
 import type { Judged } from './decide.js'
-import { holdingsOf, isEscalation, ownHolders } from './holders.js'
+import { isEscalation, ownHolders } from './holders.js'
 import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
+import { judgeHop } from './judge-hop.js'
 import { type CountedLook, lookWithoutLease } from './look-without-lease.js'
 import type { Parts, Rules } from './parts.js'
 
@@ -125,42 +126,35 @@ function decideHop(
   parts: Pick<Parts, 'providers'>,
   rules: Rules,
   record: Lease['record'],
-  { grant, resource, declared }: Recorded,
+  recorded: Recorded,
   { now, chain, looks }: Place,
   principal: Principal,
   task: string | null,
   escalation: boolean | null,
 ): Hop {
-  const own = chain[0]
+  const { grant, resource } = recorded
+  const [own] = chain
   const holders = ownHolders(looks, principal)
   const ttlSeconds = Math.min(record.ttl, grant.ttl.maxSeconds, rules.limits.lease.ttl)
-  const input: DecisionInput = {
-    principal,
-    action: grant.action,
-    resource,
-    requestedTtlSeconds: ttlSeconds,
-    declared,
+  const place = {
+    now,
     task: {
-      ageSeconds: Math.max(0, Math.floor((now - (own?.openedAt ?? now)) / 1000)),
+      openedAt: own?.openedAt ?? now,
       depth: own?.depth ?? 0,
       activeLeases: Math.max(0, (own?.activeLeases ?? 0) - 1),
     },
-    session: holdingsOf(holders, 'session'),
-    account: holdingsOf(holders, 'account'),
-    recentDenials: Math.max(0, ...holders.map((look) => look.recentDenials)),
-    escalation: escalation ?? isEscalation(holders, { access: grant.access, resource, ttlSeconds }),
-    binding: principal.binding,
-    ...(record.approval === undefined ? {} : { approval: record.approval.given }),
-    now,
+    approval: record.approval?.given,
   }
-  const bounds = {
-    ttlSeconds,
-    minTtlSeconds: parts.providers.get(grant.provider)?.guarantees(grant.recipe).minTtlSeconds ?? 1,
-    binding: principal.binding,
-    require: grant.require,
-  }
-  const standing = rules.policy.standingOf(input)
-  return { task, input, bounds, standing, verdict: rules.policy.decideAs(standing, input, bounds) }
+  return judgeHop(rules.policy, { ...recorded, ttlSeconds }, place, {
+    principal,
+    task,
+    holders,
+    isEscalation: escalation ?? isEscalation(holders, { access: grant.access, resource, ttlSeconds }),
+    most: {
+      ttlSeconds,
+      minTtlSeconds: parts.providers.get(grant.provider)?.guarantees(grant.recipe).minTtlSeconds ?? 1,
+    },
+  })
 }
 
 function objectionIn(verdict: Verdict, { record, issuedAt }: Lease, now: number): NoLonger | null {

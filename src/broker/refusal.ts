@@ -5,6 +5,7 @@ import type { DecisionInput } from '../policy/decision.js'
 import type { Decided } from './decide.js'
 import { type Hop, hopRecord } from './hops.js'
 import type { Caller, Parts } from './parts.js'
+import { isTooLong } from './too-much-to-record.js'
 import { decisionView } from './views.js'
 
 /**
@@ -16,8 +17,9 @@ export async function refuse(
   caller: Caller,
   task: string | null,
   decided: Decided,
+  about: Readonly<Record<string, Json>> = {},
 ): Promise<BrokerError> {
-  await recordDecision(parts, caller, task, decided)
+  await recordDecision(parts, caller, task, decided, about)
   return refusalOf(decided, decided.input)
 }
 
@@ -29,17 +31,24 @@ export async function recordDecision(
   decided: Decided,
   about: Readonly<Record<string, Json>> = {},
 ): Promise<void> {
-  const { decision } = decided
-  await parts.audit.append({
+  const { decision, input } = decided
+  const record = {
     ...about,
-    event: decision.effect === 'deny' ? 'decision.denied' : 'decision.approval_required',
+    event: decision.effect === 'deny' ? ('decision.denied' as const) : ('decision.approval_required' as const),
     principal: caller.principal.id,
     account: caller.principal.account,
     ...(task === null ? {} : { task }),
     request_id: caller.requestId,
     code: codeOf(decided),
-    decision: decisionRecord(decided),
-  })
+  }
+  try {
+    await parts.audit.append({ ...record, decision: decisionRecord(decided) })
+  } catch (error) {
+    if (!isTooLong(error)) throw error
+    // Without what it was made of it cannot be made again, but that it was made is on record.
+    const asked = { action: input.action, resource: input.resource.id }
+    await parts.audit.append({ ...record, decision: { ...decision, ...asked, shortened: true } })
+  }
 }
 
 type MadeDecision = Pick<Decided, 'decision' | 'verdict' | 'input' | 'above' | 'deniedBy' | 'ceilings'> & {

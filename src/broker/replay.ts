@@ -6,10 +6,7 @@ import type { AuditProjection } from './audit-projection.js'
 import type { ProjectedEnding, ProjectedLease } from './projected-lease.js'
 
 export interface ReplayParts {
-  readonly ledger: Pick<
-    Ledger,
-    'endLeases' | 'endTask' | 'now' | 'removeLock' | 'createRevocation' | 'retryLease' | 'abandonLease'
-  >
+  readonly ledger: Pick<Ledger, 'endLeases' | 'endTask' | 'now' | 'removeLock' | 'retryLease' | 'abandonLease'>
   readonly restoration: Restoration
 }
 
@@ -34,6 +31,8 @@ interface Extent {
 const dayMs = 86_400_000
 /** The ledger itself remembers an order that long. */
 const orderKeptMs = 2 * dayMs
+/** `recent_denials` are those of the last ten minutes. */
+const denialsKeptMs = 600_000
 
 /** Throws `ledger_unavailable`; what was done by then stays, and doing it again is harmless. */
 export async function replay(parts: ReplayParts, projection: AuditProjection, extent: Extent): Promise<Replayed> {
@@ -48,6 +47,9 @@ export async function replay(parts: ReplayParts, projection: AuditProjection, ex
   // Before anything may be issued again: a used approval must be known as used.
   for (const approval of projection.approvals()) {
     if (await parts.restoration.restoreApproval(approval)) done.approvals++
+  }
+  for (const { account, minutes } of projection.denials.byAccount(now - denialsKeptMs)) {
+    await parts.restoration.restoreDenials(account, minutes)
   }
   // One that came back unused would open a second task.
   for (const delegation of projection.delegations()) {
@@ -67,9 +69,11 @@ export async function replay(parts: ReplayParts, projection: AuditProjection, ex
     // Another instance opened it, and may come to its replay after this one.
     if (answer === 'not_found' && !projection.opened(task)) await parts.restoration.noteTaskEnded(task, outcome)
   }
-  // Orders last: they are due at once, and reach what is in the ledger by then.
+  // Orders last: they are due at once, and reach what is in the ledger by then. One that was given while the ledger was lost, and
+  // so was carried out over nothing, must still reach what came back.
+  const cameBack = done.leases + done.ended > 0
   for (const { at, ...order } of projection.orders()) {
-    if (at + orderKeptMs > now) await parts.ledger.createRevocation({ ...order, matched: 0 })
+    if (at + orderKeptMs > now) await parts.restoration.restoreOrder(order, cameBack)
   }
   return done
 }

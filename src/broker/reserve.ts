@@ -43,11 +43,7 @@ const attempts = 8
 /** Throws ApprovalWanted, the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`, `unfillable_recipe`, 503s. */
 export async function reserveAsDecided(parts: Parts, caller: Caller, request: LeaseRequest): Promise<Reserved> {
   for (let attempt = 0; attempt < attempts; attempt++) {
-    // The rate is counted once per request, not once per attempt.
-    const look = await lookAt(parts, caller, request.taskId, {
-      idempotencyKey: request.idempotency?.key ?? null,
-      counted: attempt === 0,
-    })
+    const look = await lookAt(parts, caller, request.taskId, request.idempotency?.key ?? null)
     if (look.prior) throw await alreadyIssued(parts, look.prior, request)
     if (!look.chainOpen) throw new BrokerError('task_closed', `${request.taskId} has ended`)
     const reserved = await tryReserve(parts, caller, byRulesInForce(parts, request), look)

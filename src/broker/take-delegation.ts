@@ -5,6 +5,7 @@ import type { Delegation } from '../ledger/delegation.js'
 import type { Task } from '../ledger/task.js'
 import { checkStillVouchedFor } from './look.js'
 import type { Caller, Parts } from './parts.js'
+import { appendRefusal } from './record-refusal.js'
 import { notFound } from './task-access.js'
 
 export interface TakenDelegation {
@@ -51,11 +52,7 @@ function isDelegate({ id, record: { delegate } }: Delegation, principal: Princip
 }
 
 async function recordStranger(parts: Parts, caller: Caller, id: string, delegation: Delegation | null): Promise<void> {
-  await parts.audit.append({
-    event: 'request.refused',
-    principal: caller.principal.id,
-    account: caller.principal.account,
-    request_id: caller.requestId,
+  await appendRefusal(parts, caller, {
     code: 'not_found',
     reason: delegation === null ? 'no such delegation' : 'for another delegate',
     delegation: id,

@@ -3,6 +3,7 @@ import { BrokerError } from '../core/errors.js'
 import type { Principal } from '../identity/principal.js'
 import type { Task } from '../ledger/task.js'
 import type { Caller, Parts } from './parts.js'
+import { appendRefusal } from './record-refusal.js'
 
 export const notFound = (what: string) => new BrokerError('not_found', `no such ${what}`)
 
@@ -34,11 +35,7 @@ export async function recordForeign(
   task: Task | null,
   on: { task?: string; lease?: string; approval?: string; reason?: string },
 ): Promise<void> {
-  await parts.audit.append({
-    event: caller.principal.use === 'operator' ? 'operator.refused' : 'request.refused',
-    principal: caller.principal.id,
-    account: caller.principal.account,
-    request_id: caller.requestId,
+  await appendRefusal(parts, caller, {
     code: 'not_found',
     reason:
       task !== null && isOfSameRun(task, caller.principal) && task.jkt !== undefined

@@ -1,5 +1,5 @@
 // `hallpass task delegate`: a part of what this task may do, for somebody else's task below it.
-import type { Delegate } from '../client/broker-client.js'
+import type { Delegate } from '../client/index.js'
 import { parseDuration } from './arguments.js'
 import { type CommandIo, connectBroker } from './connection.js'
 import { taskTokenFor } from './env.js'

@@ -1,13 +1,14 @@
 // `hallpass lease list|show|find|release|retry|abandon`.
 
 import { leaseFilter } from '../api/leases.js'
-import type { Lease, LeaseSearch, Receipt } from '../client/index.js'
+import type { BrokerClient, Lease, LeaseSearch, Receipt } from '../client/index.js'
 import { systemClock } from '../core/clock.js'
 import { sha256Hex } from '../core/hash.js'
 import { parseDuration } from './arguments.js'
 import { type CommandIo, connectBroker } from './connection.js'
 import { surroundingTask } from './env.js'
 import { exitCodes, UsageError } from './exit-codes.js'
+import { noteLostLedger } from './ledger-doubt.js'
 import { formatMembers, formatTable } from './output.js'
 import { describeReceipt, formatReceipts, hasFailed, settleReceipts } from './receipts.js'
 
@@ -41,7 +42,7 @@ export async function runLeaseFind(source: string, io: CommandIo): Promise<numbe
     throw new UsageError('lease find: a secret does not belong in an argument: pipe it in and say "lease find -"')
   }
   const fingerprint = source === '-' ? await hashStdin(io) : source
-  const list = await connectBroker(io.environment).listLeases({ fingerprint })
+  const list = await searchLeases(connectBroker(io.environment), { fingerprint }, () => true)
   io.output.print(list, formatLeases(list.leases))
   if (list.leases.length === 0) {
     // Most leaks are found when the credential has long ended; "no leases" alone would read as "not one of ours".
@@ -49,6 +50,7 @@ export async function runLeaseFind(source: string, io: CommandIo): Promise<numbe
     io.output.note(
       `no lease that lives or ended lately has the fingerprint ${fingerprint}; an older one stands with it in ${where}`,
     )
+    await noteLostLedger(io)
   }
   return exitCodes.done
 }
@@ -94,10 +96,28 @@ async function hashStdin(io: CommandIo): Promise<string> {
 }
 
 async function printLeases(search: LeaseSearch, io: CommandIo): Promise<number> {
-  const list = await connectBroker(io.environment).listLeases(search)
+  // An answer without a lease is no answer yet: there are many, and none of those looked at so far is meant.
+  const list = await searchLeases(connectBroker(io.environment), search, (found) => found.length === 0)
   io.output.print(list, formatLeases(list.leases))
   if (list.next_cursor !== null) io.output.note(`more: --cursor ${list.next_cursor}`)
+  if (list.leases.length === 0) await noteLostLedger(io)
   return exitCodes.done
+}
+
+/** Page by page, for as long as there is more and `goesOn` of what was found. */
+async function searchLeases(
+  client: BrokerClient,
+  search: LeaseSearch,
+  goesOn: (found: readonly Lease[]) => boolean,
+): Promise<{ leases: Lease[]; next_cursor: string | null }> {
+  const found: Lease[] = []
+  let { cursor } = search
+  for (;;) {
+    const { leases, next_cursor } = await client.listLeases(cursor === undefined ? search : { ...search, cursor })
+    found.push(...leases)
+    if (next_cursor === null || !goesOn(found)) return { leases: found, next_cursor }
+    cursor = next_cursor
+  }
 }
 
 function formatLeases(leases: readonly Lease[]): string {

@@ -4,6 +4,7 @@ import type { BrokerClient, Receipt, Revocation } from '../client/index.js'
 import { parseDuration } from './arguments.js'
 import { type CommandIo, connectBroker } from './connection.js'
 import { exitCodes, isUnavailable, UsageError } from './exit-codes.js'
+import { noteLostLedger } from './ledger-doubt.js'
 import { formatReceipts } from './receipts.js'
 import { parseTarget } from './targets.js'
 
@@ -26,6 +27,7 @@ export async function runRevoke(
   const ordered = await client.createRevocation(order)
   if (ordered.lock !== undefined) io.output.note(`${ordered.lock}: locked for ${options.lock}`)
   const leases = describeMatched(ordered.matched)
+  if (ordered.matched === 0) await noteLostLedger(io, ordered.id === null ? '' : ofLost)
   if (options.dryRun === true || ordered.id === null) {
     io.output.print(ordered, `${leases} would be revoked; nothing was done`)
     return exitCodes.done
@@ -39,6 +41,9 @@ export async function runRevoke(
   io.output.print(carriedOut, `${describeProgress(carriedOut)}\n${formatReceipts(carriedOut.receipts)}`)
   return carriedOut.failed > 0 ? exitCodes.revocationFailed : exitCodes.done
 }
+
+/** Recovery carries out once more what was ordered meanwhile. */
+export const ofLost = '; the order is on record and will reach what recovery brings back'
 
 /** The order as the wire has it. Throws UsageError. */
 export function parseOrder(kind: string, ids: readonly string[], options: RevokeOptions) {

@@ -43,7 +43,7 @@ export interface Composed {
   clientFacts(): RuleSet['clientFacts']
   readonly dpop: DpopRules
   readonly proxy: ProxyRules | null
-  noteRefusedCaller(reason: string): void
+  noteRefusedCaller(reason: string, account?: string): void
   connectPatient: State['connectPatient']
   reload(): Promise<void>
   /** Ends everything that was opened here, the audit last. */
@@ -104,7 +104,7 @@ async function composeOn(wiring: Wiring, interceptor: Interceptor): Promise<Comp
     clientFacts: () => inForce.current.clientFacts,
     dpop: createDpopRules(settings.dpop, { issuer: settings.issuer, sealing: settings.keys.sealing }, systemClock),
     proxy: settings.proxy === undefined ? null : createProxyRules(settings.proxy),
-    noteRefusedCaller: (reason) => refusals.note(reason),
+    noteRefusedCaller: (reason, account) => refusals.note(reason, account),
     connectPatient: state.connectPatient,
     reload: watch.reload,
     close: () => opened.close(),

@@ -9,6 +9,7 @@ import { policyChangeConfig } from '../grants/policy-change-config.js'
 import { proxyConfig } from '../identity/certificate-config.js'
 import { dpopConfig } from '../identity/dpop-config.js'
 import { issuersConfig } from '../identity/issuer-config.js'
+import { ownDueIndexes } from '../ledger/keys.js'
 import { redisConfig } from '../ledger/redis-config.js'
 import { groupsConfig } from '../policy/groups.js'
 import { awsStsConfig } from '../providers/aws-sts-config.js'
@@ -69,6 +70,10 @@ const providerConfig = z.discriminatedUnion('type', [vaultConfig, awsStsConfig, 
 const providerName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'expected a provider name: a-z, then a-z, 0-9, _ and -')
+  .refine(
+    (name) => !ownDueIndexes.includes(name),
+    `expected another name: ${ownDueIndexes.join(', ')} are the ledger's own`,
+  )
 
 export const settingsSchema = z.strictObject({
   issuer,

@@ -1,6 +1,7 @@
 // What an identity may do with one task or lease: its own, or what an operator's policy permits on the resource concerned.
 
 import type { Caller, Parts } from '../broker/parts.js'
+import { appendRefusal } from '../broker/record-refusal.js'
 import { isOwn, notFound, recordForeign } from '../broker/task-access.js'
 import { verifyTaskToken } from '../broker/task-token.js'
 import { BrokerError } from '../core/errors.js'
@@ -13,7 +14,8 @@ import type { Identity } from './route.js'
 /** The caller as the stories take it. Routes that reach this have authenticated a principal. */
 export function callerOf(identity: Identity): Caller {
   if (identity.kind !== 'principal') throw new BrokerError('invalid_token', 'this call takes a subject token')
-  return { principal: identity.principal, requestId: identity.requestId }
+  const { principal, requestId, rate } = identity
+  return { principal, requestId, rate }
 }
 
 /** Who acted, for the audit. */
@@ -77,7 +79,7 @@ export async function checkTaskToken(parts: Parts, identity: Identity, task: str
   if (identity.kind !== 'principal' || !parts.rules().taskTokenRequired(identity.principal.issuer)) return
   const named = identity.taskToken === null ? null : await verifyTaskToken(parts, identity.taskToken).catch(() => null)
   if (named !== null && equalInConstantTime(named, task)) return
-  await recordForeign(parts, { principal: identity.principal, requestId: identity.requestId }, null, { task })
+  await recordForeign(parts, callerOf(identity), null, { task })
   throw notFound('task')
 }
 
@@ -102,7 +104,7 @@ export function operatorMay(parts: Parts, caller: Caller, action: OperateAction,
   return resource !== undefined && policy.permitsOperator(caller.principal, action, resource, context).permit
 }
 
-/** Throws `not_permitted`, written to the audit: each refusal of an operator is a record. */
+/** Throws `not_permitted`, written to the audit: each refusal of an operator is a record. Past the account's rate `rate`. */
 export async function checkOperator(
   parts: Parts,
   caller: Caller,
@@ -110,10 +112,8 @@ export async function checkOperator(
   concerned: Concerned | null,
 ): Promise<void> {
   if (operatorMay(parts, caller, action, concerned)) return
-  await parts.audit.append({
-    event: 'operator.refused',
+  await appendRefusal(parts, caller, {
     actor: caller.principal.id,
-    request_id: caller.requestId,
     action,
     resource: concerned?.resource ?? 'broker',
   })

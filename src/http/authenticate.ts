@@ -51,7 +51,7 @@ function identify(request: IncomingMessage, access: Access, requestId: string, p
     (access === 'operator' && principal.use !== 'operator') ||
     ((access === 'workload' || access === 'owner') && principal.use !== 'workload')
   const taskToken = headerOf(request, 'hallpass-task-token')
-  const identity: Identity = { kind: 'principal', principal, requestId, taskToken }
+  const identity: Identity = { kind: 'principal', principal, requestId, taskToken, rate: { isCounted: false } }
   if (wrong) throw new NotPermitted(identity, principal.use)
   return identity
 }

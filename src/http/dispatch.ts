@@ -2,18 +2,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { withoutPastedTokens } from '../audit/pasted-tokens.js'
+import type { Caller } from '../broker/parts.js'
 import { recordRefusal } from '../broker/record-refusal.js'
+import { countRequest } from '../broker/request-rate.js'
 import { notFound } from '../broker/task-access.js'
 import { BrokerError, invalidField } from '../core/errors.js'
 import { createId, type IdPrefix, isId } from '../core/ids.js'
+import { callerOf } from './access.js'
 import { type Authenticator, authenticate, NotPermitted } from './authenticate.js'
-import { type Answer, oauthErrorAnswer, problemAnswer, type writeAnswer } from './problem.js'
+import { type Answer, isCallersFault, oauthErrorAnswer, problemAnswer, type writeAnswer } from './problem.js'
 import { checkContentType, decodeUtf8, readBody, readJson, readQuery } from './read-request.js'
 import type { Identity, Route } from './route.js'
 
 export interface Dispatcher extends Authenticator {
-  /** Counts refused callers whom nobody vouches for. */
-  noteRefusedCaller(reason: string): void
+  /** Counts refusals that are not written down one by one. `account`: whose; absent where nobody vouches for the caller. */
+  noteRefusedCaller(reason: string, account?: string): void
   readonly answers: { readonly write: typeof writeAnswer }
 }
 
@@ -79,7 +82,7 @@ async function answerOf(
   }
 }
 
-/** Writes down what an authenticated caller was refused. Where the audit is down that is what the caller is told. */
+/** Counts and writes down what an authenticated caller was refused. Where the audit is down that is what the caller is told. */
 async function recordRefused(
   on: Dispatcher,
   route: Route,
@@ -89,19 +92,48 @@ async function recordRefused(
 ): Promise<unknown> {
   if (!(error instanceof BrokerError)) return error
   if (error.code === 'invalid_token') on.noteRefusedCaller(reasonOf(error.detail))
-  if (identity.kind !== 'principal' || !(route.mints || error instanceof NotPermitted)) return error
+  if (identity.kind !== 'principal') return error
+  const caller = callerOf(identity)
+  const instead = await countRefused(on, caller, error)
+  if (instead !== null) return instead
+  if (!(route.mints || error instanceof NotPermitted)) return error
   try {
-    await recordRefusal(
-      on.parts,
-      { principal: identity.principal, requestId: identity.requestId },
-      params[0] ?? null,
-      error,
-    )
+    await recordRefusal(on.parts, caller, params[0] ?? null, error)
     return error
   } catch (auditFailure) {
     return auditFailure
   }
 }
+
+/**
+ * Each refusal counts by the account's rate, whatever it is for. Null: it may be written down. Otherwise what the caller is told
+ * of one that is only counted, since nobody may fill the audit: past the rate, and while the ledger cannot say how many there were.
+ */
+async function countRefused(on: Dispatcher, caller: Caller, error: BrokerError): Promise<BrokerError | null> {
+  const note = (reason: string) => on.noteRefusedCaller(reason, caller.principal.account)
+  if (error.code === 'rate') {
+    note('rate')
+    return error
+  }
+  if (!isCallersFault(error)) return null
+  try {
+    await countRequest(on.parts, caller)
+    return null
+  } catch (failure) {
+    const isOver = failure instanceof BrokerError && failure.code === 'rate'
+    note(isOver ? 'rate' : error.code)
+    return isOver ? endingAs(failure, error) : error
+  }
+}
+
+/** What is left of an over-long body is not read, whatever the answer says. */
+const endingAs = (over: BrokerError, { code }: BrokerError) =>
+  code !== 'too_large'
+    ? over
+    : new BrokerError(over.code, over.detail, {
+        retryAfterSeconds: over.retryAfterSeconds ?? 60,
+        headers: { connection: 'close' },
+      })
 
 /** What stands before the caller's own values, without numbers: few enough to be counted by. */
 const reasonOf = (detail: string) =>

@@ -43,6 +43,9 @@ const meanings: Record<ErrorCode, Meaning> = {
   internal: { status: 500, title: 'Internal error', oauthError: 'server_error' },
 }
 
+/** Whether the caller was refused (4xx), and not failed by us or by what stands behind us. */
+export const isCallersFault = ({ code }: BrokerError): boolean => meanings[code].status < 500
+
 export interface Answer {
   readonly status: number
   readonly body: unknown

@@ -18,6 +18,8 @@ export type Identity =
       readonly principal: Principal
       readonly requestId: string
       readonly taskToken: string | null
+      /** Whether the request was counted by its account's rate. */
+      readonly rate: { isCounted: boolean }
     }
   | { readonly kind: 'task'; readonly task: string; readonly requestId: string }
   | { readonly kind: 'nobody'; readonly requestId: string }

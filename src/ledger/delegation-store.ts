@@ -12,7 +12,14 @@ const mostWaiting = 100
 export function createDelegationStore(redis: Connection, tag: string, run: RunScript): DelegationStore {
   return {
     async createDelegation({ id, record, ttlSeconds, rate }) {
-      const args = [id, JSON.stringify(record), ttlSeconds * 1000, mostWaiting, rate.account, rate.perMinute]
+      const args = [
+        id,
+        JSON.stringify(record),
+        ttlSeconds * 1000,
+        mostWaiting,
+        rate?.account ?? '',
+        rate?.perMinute ?? 0,
+      ]
       const answer = (await orUnavailable(run('create-delegation', ...args))) as [string, number]
       const [outcome, value] = answer
       if (outcome === 'ok') return { outcome, expiresAt: value }

@@ -6,7 +6,8 @@ export interface CreateDelegation {
   readonly id: string
   readonly record: DelegationRecord
   readonly ttlSeconds: number
-  readonly rate: { readonly account: string; readonly perMinute: number }
+  /** Null when the request was counted already. */
+  readonly rate: { readonly account: string; readonly perMinute: number } | null
 }
 
 export type CreateDelegationAnswer =

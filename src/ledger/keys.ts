@@ -5,6 +5,9 @@ import { createHash } from 'node:crypto'
 /** The tag all keys of a ledger start with. */
 export const ledgerTag = (prefix: string) => `{${prefix}}:`
 
+/** What `due:<name>` is used for beside the providers' leases: no provider may be called one of these. */
+export const ownDueIndexes: readonly string[] = ['approvals', 'locks', 'notices', 'revocations', 'tasks']
+
 /** The channel on which settled leases are published. */
 export const settledChannel = (prefix: string) => `${ledgerTag(prefix)}settled`
 

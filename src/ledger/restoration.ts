@@ -5,6 +5,7 @@ import type { Connection } from './connection.js'
 import type { Delegation } from './delegation.js'
 import { holderId, ledgerTag } from './keys.js'
 import { type EndReason, isEnded, type LeaseRecord, type LeaseState, type Receipt } from './lease.js'
+import type { Revocation } from './ledger.js'
 import { type Lock, lockName } from './lock.js'
 import type { TaskRecord } from './replies.js'
 import { createScripts } from './scripts.js'
@@ -72,6 +73,9 @@ export interface LostApproval extends Omit<Approval, 'record' | 'answers'> {
   readonly denial: (Pick<AnswerApproval, 'cooldownKey' | 'cooldownMs' | 'flagKey'> & { readonly at: number }) | null
 }
 
+/** `match` reaches nothing that was issued after the order was given. */
+type LostManyOrder = Pick<Revocation, 'id' | 'match' | 'reason' | 'actor' | 'keepsTask'>
+
 export interface Restoration {
   restoreTask(task: LostTask): Promise<boolean>
   /** An order: it is restored, and another instance's replay said that its end was ordered. */
@@ -86,14 +90,25 @@ export interface Restoration {
   restoreDelegation(delegation: Delegation): Promise<boolean>
   /** False when it stands already, was removed, or its time is up. */
   restoreLock(lock: Lock): Promise<boolean>
+  /**
+   * An order over many leases. `again`: leases came back, so that one which was carried out already, over a ledger that lacked
+   * them, is due once more, bounded as given here.
+   */
+  restoreOrder(order: LostManyOrder, again: boolean): Promise<void>
   /** True when it told the ledger anything. One that is further on there stays as it is. */
   restoreApproval(approval: LostApproval): Promise<boolean>
+  /** Denials of an account by minute since the epoch; those of the last ten minutes count. */
+  restoreDenials(account: string, minutes: readonly (readonly [number, number])[]): Promise<void>
   /** Notes that a lock was removed, so that another instance's replay does not set it again. */
   noteUnlocked(lock: string): Promise<void>
   /** No broker issues until an operator resumes it. `why` is told to whoever asks. */
   pause(why: string): Promise<void>
   resume(): Promise<void>
+  /** Null when it is not paused. */
+  whyPaused(): Promise<string | null>
   incarnation(): Promise<string | null>
+  /** The ledger that was rebuilt in the place of this one; null when none was. */
+  successorOf(incarnation: string): Promise<string | null>
   /**
    * The last step: the ledger is named, and everybody who wrote to one of `known` is told how far its records are in it.
    */
@@ -160,6 +175,9 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
       const args = [id, lockName(target), JSON.stringify({ target, reason, actor }), createdAt, expiresAt ?? '']
       return (await orUnavailable(run('restore-lock', ...args))) === 1
     },
+    async restoreOrder({ id, ...stored }, again) {
+      await orUnavailable(run('restore-order', id, JSON.stringify(stored), again ? 1 : 0))
+    },
     async restoreApproval(approval) {
       const { id, record, state, votes, requestedAt, expiresAt, endReason, lease } = approval
       const { recentRequests, deniedBefore, denial } = approval
@@ -187,6 +205,9 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
       const text = record === null ? '' : JSON.stringify(record)
       return (await orUnavailable(run('restore-approval', JSON.stringify(args), text))) === 1
     },
+    async restoreDenials(account, minutes) {
+      await orUnavailable(run('restore-denials', holderId('account', account), JSON.stringify(minutes)))
+    },
     async restoreDelegation({ id, record, expiresAt, opened }) {
       const args = [id, JSON.stringify(record), expiresAt, opened ?? '']
       return (await orUnavailable(run('restore-delegation', ...args))) === 1
@@ -200,7 +221,9 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
     async resume() {
       await orUnavailable(redis.del(`${tag}paused`))
     },
+    whyPaused: () => orUnavailable(redis.get(`${tag}paused`)),
     incarnation: () => orUnavailable(redis.get(`${tag}incarnation`)),
+    successorOf: (incarnation) => orUnavailable(redis.get(`${tag}recovered:${incarnation}`)),
     async name(incarnation, known, walOf) {
       for (const [instance, sequence] of walOf) await orUnavailable(redis.hset(`${tag}wal`, instance, `${sequence}`))
       for (const one of known.filter((name) => name !== incarnation)) {

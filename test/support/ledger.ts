@@ -5,7 +5,7 @@ import { createId } from '../../src/core/ids.js'
 import { connectFailFast, connectPatient, type RedisSettings } from '../../src/ledger/connection.js'
 import { holderId, ledgerTag } from '../../src/ledger/keys.js'
 import type { LeaseRecord } from '../../src/ledger/lease.js'
-import type { Ledger, Settlement } from '../../src/ledger/ledger.js'
+import type { LeaseMatch, Ledger, Settlement } from '../../src/ledger/ledger.js'
 import { openRedisLedger } from '../../src/ledger/redis-ledger.js'
 import type { Task } from '../../src/ledger/task.js'
 import type { OpenTask, Reservation } from '../../src/ledger/way-out.js'
@@ -200,4 +200,36 @@ export async function letTimePass({ raw, tag }: TestLedger, lease: string, ms: n
   if (due !== null) await raw.zadd(`${tag}due:${provider}`, Number(due) - ms, lease)
   const ending = await raw.zscore(`${tag}ending:${provider}`, lease)
   if (ending !== null) await raw.zadd(`${tag}ending:${provider}`, Number(ending) - ms, lease)
+}
+
+/** Many leases quickly: straight into the index, as the scripts write them. */
+export async function manyLeases(at: TestLedger, provider: string, count: number): Promise<string[]> {
+  const task = aTask()
+  const ids = Array.from({ length: count }, (_, i) => `lease_${provider}_${i}`)
+  const pipeline = at.raw.pipeline()
+  for (const id of ids) {
+    const rec = JSON.stringify(aRecord(task, { provider }))
+    pipeline.hset(`${at.tag}l:${id}`, 'state', 'active', 'expires', 4e12, 'rec', rec)
+    pipeline.zadd(`${at.tag}due:${provider}`, 4e12, id)
+  }
+  await pipeline.exec()
+  return ids
+}
+
+/** All pages of a listing, of `limit` each. */
+export async function listed(
+  at: TestLedger,
+  filter: LeaseMatch,
+  names: readonly string[],
+  limit: number,
+): Promise<string[]> {
+  const seen: string[] = []
+  let cursor: string | null = null
+  do {
+    const page = await at.ledger.scanLeases(filter, names, cursor, limit)
+    if (page.leases.length > limit) throw new Error(`a page of ${page.leases.length}`)
+    seen.push(...page.leases.map((lease) => lease.id))
+    cursor = page.cursor
+  } while (cursor !== null)
+  return seen
 }

@@ -1,10 +1,12 @@
 -- Writes a delegation that nobody has used yet. KEYS[1] tag. ARGV[1] delegation, ARGV[2] its record, ARGV[3] ttl ms,
--- ARGV[4] most that may wait for one task, ARGV[5] account whose rate is counted, ARGV[6] requests per minute
+-- ARGV[4] most that may wait for one task, ARGV[5] account whose rate is counted or '', ARGV[6] requests per minute
 -- Returns { 'ok', expires } | { 'closed' } | { 'quota' } | { 'rate', ms }
 local now = now_ms()
 local rec = cjson.decode(ARGV[2])
-local wait = count_request(ARGV[5], tonumber(ARGV[6]), now)
-if wait > 0 then return { 'rate', wait } end
+if ARGV[5] ~= '' then
+  local wait = count_request(ARGV[5], tonumber(ARGV[6]), now)
+  if wait > 0 then return { 'rate', wait } end
+end
 local closed, nearest = closed_task(rec.chain, now)
 if closed then return { 'closed' } end
 local expires = math.min(now + tonumber(ARGV[3]), nearest)

@@ -5,13 +5,14 @@
 local a = cjson.decode(ARGV[1])
 local now = now_ms()
 if a.notAfter and now > a.notAfter then return { 'late', now } end
-if a.idem then
-  local prior = redis.call('HMGET', T .. 'i:' .. a.idem, 'task', 'body')
-  if prior[1] then return { 'again', prior[1], prior[2] } end
-end
+-- Also of one who repeats itself: each repeat is written down.
 if a.rate then
   local wait = count_request(a.account, a.rate, now)
   if wait > 0 then return { 'rate', wait } end
+end
+if a.idem then
+  local prior = redis.call('HMGET', T .. 'i:' .. a.idem, 'task', 'body')
+  if prior[1] then return { 'again', prior[1], prior[2] } end
 end
 local open = T .. 'h:' .. a.account .. ':t'
 if redis.call('SCARD', open) >= a.openTasks then return { 'quota' } end

@@ -13,6 +13,9 @@ local function counted(rec)
   return { 'a:' .. rec.action, 'c:' .. rec.access, 'r:' .. rec.resource }
 end
 
+-- Of one holder; see reserve.lua.
+local MOST_GRANTED = 5000
+
 local function remembered(rec)
   local members = counted(rec)
   members[#members + 1] = 't:' .. rec.ttl

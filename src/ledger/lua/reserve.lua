@@ -56,6 +56,20 @@ for i, holder in ipairs(a.holders) do
     return { 'quota', 'limits.account.active_leases', retry }
   end
 end
+-- Every decision reads all that its holders were granted: of so many different things it would take seconds, and more room than its
+-- record has. What was granted before may be granted again.
+for _, holder in ipairs(a.holders) do
+  local granted = T .. 'h:' .. holder[1] .. ':g'
+  if redis.call('ZCARD', granted) >= MOST_GRANTED then
+    for _, member in ipairs(remembered(rec)) do
+      if not redis.call('ZSCORE', granted, member) then
+        local oldest = tonumber(redis.call('ZRANGE', granted, 0, 0, 'WITHSCORES')[2])
+        local wait = holder[3] > 0 and math.ceil((oldest + holder[3] - now) / 1000) or 3600
+        return { 'quota', MOST_GRANTED .. ' different actions and resources granted within limits.account.memory', math.max(1, wait) }
+      end
+    end
+  end
+end
 if redis.call('ZCARD', due) >= a.limits.provider then return { 'quota', 'limits.provider.active_leases', retry } end
 if a.capacity then
   -- Room is taken until the lease's own end, whatever happens to it earlier: the provider keeps the entry that long.

@@ -1,4 +1,5 @@
--- Bulk orders that are due, each handed out at most every 2 s. KEYS[1] tag. ARGV[1] 'revocations', ARGV[2] limit
+-- What is due of one kind, each handed out at most every 2 s. KEYS[1] tag. ARGV[1] 'revocations', 'approvals' or 'locks', ARGV[2] limit
+-- Returns their ids
 local now = now_ms()
 local due = T .. 'due:' .. ARGV[1]
 redis.call('HDEL', T .. 'locked', '')

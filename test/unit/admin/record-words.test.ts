@@ -40,6 +40,17 @@ describe('changed rules in words', () => {
       'decided again lease_1 by changed rules abcdef012345: forbidden, judged as ci:a; policies: frozen',
     )
     expect(said('lease.redecided', { ...ended, judged: 'ci:b' })).not.toContain('judged as')
+    // The decision beside it has the same reason: said once.
+    const decision = {
+      id: 'dec_1',
+      effect: 'deny',
+      reason: 'forbidden',
+      policies: ['frozen'],
+      policySet: 'a'.repeat(64),
+    }
+    expect(said('lease.redecided', { ...ended, judged: 'ci:b', decision })).toBe(
+      'decided again lease_1 by changed rules abcdef012345: forbidden; policies: frozen, decision dec_1, set aaaaaaaaaaaa',
+    )
   })
 
   test('that they wait, and whose word let them', () => {

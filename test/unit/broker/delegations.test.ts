@@ -11,6 +11,7 @@ import { replay } from '../../../src/broker/replay.js'
 import { setLock } from '../../../src/broker/set-lock.js'
 import { isOwn } from '../../../src/broker/task-access.js'
 import { createTaskToken } from '../../../src/broker/task-token.js'
+import type { Principal } from '../../../src/identity/principal.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { createRestoration } from '../../../src/ledger/restoration.js'
 import { anAgent, aPair, handOver, openChild, read, toDelegate, write } from '../../support/chain.js'
@@ -45,17 +46,33 @@ describe('a delegation', () => {
     const parent = await story.task(boss)
     const named = { delegate: { issuer: 'ci', subject: helper.principal.subject, instance: 'run-1' } }
     const { delegation } = await handOver(story, boss, parent, named, [read])
-    const otherRun = { ...helper, principal: { ...helper.principal, instance: 'run-2' } }
-    for (const stranger of [story.caller(), otherRun, boss]) {
+    const like = (over: Partial<Principal>) => ({ ...helper, principal: { ...helper.principal, ...over } })
+    const otherRun = like({ instance: 'run-2' })
+    const elsewhere = like({ id: `prod:${helper.principal.subject}`, issuer: 'prod' })
+    const neighbour = story.caller(undefined, { instance: 'run-1' })
+    for (const stranger of [story.caller(), otherRun, elsewhere, neighbour, boss]) {
       expect(await codeOf(openChild(story, stranger, delegation.id))).toBe('not_found')
     }
-    expect(await refusedRecords(delegation.id)).toHaveLength(3)
+    const records = await refusedRecords(delegation.id)
+    expect(records).toHaveLength(5)
+    for (const record of records) expect(record).toMatchObject({ reason: 'for another delegate', task: parent.id })
+    expect((await openChild(story, helper, delegation.id)).task.parent).toBe(parent.id)
+  })
+
+  test('of a delegate in any run is still nobody else', async () => {
+    const [boss, helper] = [story.caller(), story.caller(undefined, { instance: 'run-7' })]
+    const parent = await story.task(boss)
+    const named = { delegate: { issuer: 'ci', subject: helper.principal.subject } }
+    const { delegation } = await handOver(story, boss, parent, named, [read])
+    expect(await codeOf(openChild(story, story.caller(), delegation.id))).toBe('not_found')
     expect((await openChild(story, helper, delegation.id)).task.parent).toBe(parent.id)
   })
 
   test('that never was, or is over, is a 404', async () => {
     const [boss, helper] = [story.caller(), story.caller()]
-    expect(await codeOf(openChild(story, helper, `dlg_${'0'.repeat(26)}`))).toBe('not_found')
+    const never = `dlg_${'0'.repeat(26)}`
+    expect(await codeOf(openChild(story, helper, never))).toBe('not_found')
+    expect(await refusedRecords(never)).toMatchObject([{ reason: 'no such delegation' }])
     const { delegation } = await handOver(story, boss, await story.task(boss), toDelegate(helper), [read], 1)
     await new Promise((resolve) => setTimeout(resolve, 1100))
     expect(await codeOf(openChild(story, helper, delegation.id))).toBe('not_found')

@@ -88,3 +88,25 @@ test('whoever opened a task is judged as it was verified then, subject and bindi
   })
   expect(recordedPrincipal(aTask()).binding).toBe('none')
 })
+
+test('whoever opened a task is nobody else: its own run, as the sub-agent that it was, and an operator never', () => {
+  expect(recordedPrincipal(aTask({ account: 'ci:web', instance: 'run-1', delegation: 'dlg_1', agent: 'a' }))).toEqual({
+    id: 'ci:web',
+    issuer: 'ci',
+    subject: 'web',
+    use: 'workload',
+    attributes: {},
+    account: 'ci:web',
+    instance: 'run-1',
+    sessionSeconds: 28_800,
+    binding: 'none',
+    person: null,
+    tokenSha256: '',
+    tokenExpiresAt: 0,
+    delegation: 'dlg_1',
+    agent: 'a',
+  })
+  // Handed on to another principal, it acts under its own name.
+  expect(recordedPrincipal(aTask({ delegation: 'dlg_1' }))).not.toHaveProperty('delegation')
+  expect(recordedPrincipal(aTask({ holders: [] })).sessionSeconds).toBe(0)
+})

@@ -192,6 +192,36 @@ test("an order's leases are ended, and none that was issued after it", async () 
   expect(found?.match.issuedBefore).toBeLessThan(now() + 6000)
 })
 
+test('an order that was carried out while the ledger was lost reaches what came back', async () => {
+  const before = sayIssued()
+  const id = createId('rev', now())
+  const order = { target: { account: task.account }, reason: 'leak', actor: 'staff:olga' }
+  say('revocation.ordered', { revocation: id, ...order, matched: 0 })
+  // Given to a broker whose Redis had come back empty: there was nothing to end, and it is over.
+  const match = { account: task.account }
+  await at.ledger.createRevocation({ id, match, reason: 'leak', actor: 'staff:olga', matched: 0 })
+  await at.ledger.revocationScanned(id)
+  expect(await at.ledger.findRevocation(id)).toMatchObject({ state: 'done' })
+  await replayed()
+  const found = await at.ledger.findRevocation(id)
+  expect(found).toMatchObject({ state: 'running', match: { account: task.account } })
+  expect(await at.raw.zscore(`${at.tag}due:revocations`, id)).not.toBeNull()
+  // What is issued from here on is not what it was about.
+  expect(found?.match.issuedBefore).toBeLessThan(now() + 6000)
+  const reached: string[] = []
+  for await (const page of at.ledger.liveLeases(found?.match ?? {}, ['far'])) reached.push(...page.map((one) => one.id))
+  expect(reached).toContain(before)
+})
+
+test('an order that was carried out is not given again where nothing came back', async () => {
+  const id = createId('rev', now())
+  say('revocation.ordered', { revocation: id, target: { account: task.account }, reason: 'r', actor: 'a', matched: 0 })
+  await at.ledger.createRevocation({ id, match: { account: task.account }, reason: 'r', actor: 'a', matched: 0 })
+  await at.ledger.revocationScanned(id)
+  await replayed()
+  expect(await at.ledger.findRevocation(id)).toMatchObject({ state: 'done' })
+})
+
 test('a lock that another instance removed is not set again, whoever replays first', async () => {
   const lock = createId('lock', now())
   const members = {

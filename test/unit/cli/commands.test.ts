@@ -132,6 +132,19 @@ describe('hallpass lease', () => {
     expect((await asOperator('lease', 'list', '--state', 'alive')).exitCode).toBe(2)
   })
 
+  test('find and list go on over pages in which nothing that is meant stands', async () => {
+    const leaseId = await someLease()
+    const body = JSON.stringify({ leases: [], next_cursor: 'further' })
+    const empty = { method: 'GET', path: '/v1/leases', answer: { status: 200, body } } as const
+    wire.faults.push(empty, empty)
+    const found = await asOperator('lease', 'find', sha256Hex('leaked'))
+    expect(found.stdout).toContain(leaseId)
+    wire.faults.push(empty, empty)
+    expect((await asOperator('lease', 'list', '--account', 'ci:1')).stdout).toContain(leaseId)
+    const asked = wire.seen.filter(({ path }) => path === '/v1/leases').map(({ query }) => query.cursor)
+    expect(asked).toEqual([undefined, 'further', 'further', undefined, 'further', 'further'])
+  })
+
   test('release ends it and shows the receipt; show tells the same', async () => {
     const leaseId = await someLease()
     expect((await asWorkload('lease', 'release', leaseId)).stdout).toContain('confirmed')

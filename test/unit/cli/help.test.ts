@@ -46,6 +46,26 @@ describe('the command table', () => {
     expect(ran.stdout).toContain('--output <format>')
   })
 
+  test.each(commands)('help %s %s is the same', async (...command) => {
+    const words = command.filter((word) => word !== undefined)
+    expect(await runHallpass(['help', ...words])).toEqual(await runHallpass([...words, '--help']))
+  })
+
+  test.each([
+    [['help', 'polcy'], "unknown command 'polcy'", 'Did you mean policy?'],
+    [['help', 'policy', 'chek'], "unknown command 'chek'", 'Did you mean check?'],
+  ])('%j says what is not there, and what may have been meant', async (argv, says, suggests) => {
+    const ran = await runHallpass(argv)
+    expect(ran).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(ran.stderr).toContain(says)
+    expect(ran.stderr).toContain(suggests)
+  })
+
+  test('help of a command with more behind it runs nothing', async () => {
+    const ran = await runHallpass(['help', 'exec', 'rm', '-rf'])
+    expect(ran).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('Usage: hallpass exec') })
+  })
+
   test('says at the top what the environment and the exit codes mean', async () => {
     const { stdout } = await runHallpass(['--help'])
     expect(stdout).toContain('HALLPASS_TOKEN_FILE')
@@ -64,9 +84,23 @@ describe('the command table', () => {
     [['lease', 'show']],
     [['lease', 'list', '--bogus']],
     [['serve', 'extra']],
+    [['lease', 'list', '--account', '']],
+    [['lease', 'show', '']],
+    [['lease', 'release', '']],
+    [['task', 'complete', '']],
+    [['approve', '', '--reason', 'x']],
+    [['exec', '--action', 'a', '--resource', 'r:1', '--task', '', '--', 'true']],
   ])('%j is a usage error', async (argv) => {
     const ran = await runHallpass(argv)
     expect(ran.exitCode).toBe(2)
     expect(ran.stderr).not.toBe('')
+  })
+
+  test('an empty value is named, before anything is asked', async () => {
+    const around = { environment: { HALLPASS_URL: 'http://127.0.0.1:1', HALLPASS_TOKEN: 'a.b.c' } }
+    const listed = await runHallpass(['lease', 'list', '--issued-after', ''], around)
+    expect(listed).toMatchObject({ exitCode: 2, stderr: 'hallpass: --issued-after: expected a value; it is empty\n' })
+    const shown = await runHallpass(['lease', 'show', ''], around)
+    expect(shown).toMatchObject({ exitCode: 2, stderr: 'hallpass: show: expected a value; an argument is empty\n' })
   })
 })

@@ -1,4 +1,4 @@
-// Every key that the configuration's schema knows, as the README writes them: `issuers.<name>.audience`.
+// Every key that the configuration's schema knows, as docs/configuration.md writes them: `issuers.<name>.audience`.
 import { z } from 'zod'
 
 /** Path → the schemas that stand there: several where a union has the key in more than one of its branches. */

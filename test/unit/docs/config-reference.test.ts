@@ -1,11 +1,11 @@
-// The README's table of settings against the schema that start-up uses: every key, every default.
+// The table of settings in docs/configuration.md against the schema that start-up uses: every key, every default.
 import { describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
 import { settingsSchema } from '../../../src/config/schema.js'
 import { configKeysOf, defaultOf } from './config-keys.js'
 import { readTable } from './markdown.js'
 
-const documented = readTable('README.md', ['key', 'default', 'what']).map(([key = '', given = '']) => ({
+const documented = readTable('docs/configuration.md', ['key', 'default', 'what']).map(([key = '', given = '']) => ({
   key: key.replaceAll('`', ''),
   given,
 }))

@@ -1,5 +1,6 @@
 // The parts of a Markdown file that a machine can hold to its word.
 import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 export interface Fence {
   readonly language: string
@@ -40,8 +41,30 @@ function cellsOf(line: string): string[] {
     .map((cell) => cell.trim())
 }
 
-/** Every file of ours that a link in `file` leads to, relative to the repository's root. */
-export function readLinks(file: string): string[] {
-  const folder = file.includes('/') ? file.slice(0, file.lastIndexOf('/') + 1) : ''
-  return [...readFileSync(file, 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => folder + match[1])
+export interface Link {
+  /** From the repository's root. */
+  readonly path: string
+  /** As it stands in the address; null: the file itself. */
+  readonly heading: string | null
+}
+
+/** Every link to a file of ours, or to a heading in one. */
+export function readLinks(file: string): Link[] {
+  return [...readFileSync(file, 'utf8').matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)].map(
+    ([, path, heading]) => ({
+      path: path ? join(dirname(file), path) : file,
+      heading: heading ?? null,
+    }),
+  )
+}
+
+/** The addresses of a file's headings, as GitHub makes them. */
+export function readHeadings(file: string): string[] {
+  const headings = [...readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, text = '']) => text)
+  return headings.map((text) =>
+    text
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
 }

@@ -1,5 +1,5 @@
 // What the README shows really loads, and what it names really exists.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -8,12 +8,10 @@ import { type LoadedConfig, parseConfig } from '../../../src/config/load.js'
 import { loadPolicies } from '../../../src/config/load-policies.js'
 import { exampleEnv } from '../../support/example-config.js'
 import { readCommandTable } from './command-table.js'
-import { readFences, readLinks, readTable } from './markdown.js'
+import { readFences, readHeadings, readLinks, readTable } from './markdown.js'
 
 const documents = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'config/compose/README.md'].concat(
-  ['approval-clients', 'architecture', 'audit', 'delegation', 'identity', 'policies', 'providers'].map(
-    (name) => `docs/${name}.md`,
-  ),
+  readdirSync('docs').map((name) => `docs/${name}`),
 )
 const fences = readFences('README.md')
 const quickStarts = fences.flatMap((fence, index) => {
@@ -62,6 +60,23 @@ describe('the quick starts', () => {
     )
   })
 
+  test('the first grant loads beside those of hallpass dev, and its policy permits it', async () => {
+    const [grant, policy] = fences.slice(fences.findIndex((fence) => fence.text.includes('under grants:')))
+    expect(policy?.text).toContain('image.push')
+    const dev = readFileSync('config/dev/hallpass.yaml', 'utf8')
+    for (const file of ['redis.url', 'sealing.key'])
+      writeFileSync(join(folder, file), file === 'redis.url' ? exampleEnv.REDIS_URL : exampleEnv.HALLPASS_SEALING_KEY)
+    const { settings } = load(dev.replace('grants:\n', `grants:\n${grant?.text ?? ''}`))
+    expect(Object.keys(settings.grants)).toContain('image.push')
+    rmSync(settings.policies, { recursive: true, force: true })
+    mkdirSync(settings.policies)
+    writeFileSync(join(settings.policies, 'dev.cedar'), readFileSync('config/dev/policies/dev.cedar', 'utf8'))
+    writeFileSync(join(settings.policies, 'images.cedar'), policy?.text ?? '')
+    const { policies, warnings } = await loadPolicies(settings)
+    expect(policies.map(({ id }) => id)).toContain('payments-push-images')
+    expect(warnings).toEqual([])
+  })
+
   test('every YAML of the documents parses', () => {
     for (const file of documents) {
       for (const fence of readFences(file)) if (fence.language === 'yaml') expect(parse(fence.text)).toBeTruthy()
@@ -72,12 +87,12 @@ describe('the quick starts', () => {
 describe('the commands', () => {
   test('the table names every command that there is, and no other', async () => {
     const commands = await readCommandTable()
-    const rows = readTable('README.md', ['command', 'what', 'example'])
+    const rows = readTable('docs/commands.md', ['command', 'what', 'example'])
     expect(rows.map(([name]) => name?.replaceAll('`', '')).sort()).toEqual([...commands.keys()].sort())
   })
 
   test('each row has an example of its command', () => {
-    for (const [name = '', , example = ''] of readTable('README.md', ['command', 'what', 'example'])) {
+    for (const [name = '', , example = ''] of readTable('docs/commands.md', ['command', 'what', 'example'])) {
       expect(example.replaceAll('`', '')).toMatch(new RegExp(`^hallpass ${name.replaceAll('`', '')}( |$)`))
     }
   })
@@ -99,7 +114,7 @@ describe('the commands', () => {
 
   test('the exit codes are those of the programs', async () => {
     const { exitCodes } = await import('../../../src/cli/exit-codes.js')
-    const documented = readTable('README.md', ['code', 'meaning']).map(([code]) => Number(code))
+    const documented = readTable('docs/commands.md', ['code', 'meaning']).map(([code]) => Number(code))
     expect(documented).toEqual(Object.values(exitCodes).sort((a, b) => a - b))
   })
 
@@ -107,17 +122,24 @@ describe('the commands', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
     const text = readFileSync('README.md', 'utf8')
     expect(text).toContain('npm test ')
-    for (const [, script = ''] of text.matchAll(/npm run ([a-z]+)/g)) expect(Object.keys(scripts)).toContain(script)
+    const all = documents.map((file) => readFileSync(file, 'utf8')).join('\n')
+    for (const [, script = ''] of all.matchAll(/npm run ([a-z]+)/g)) expect(Object.keys(scripts)).toContain(script)
   })
 })
 
-test('every link to a file of ours leads somewhere', () => {
+test('every link of ours leads to a file that is there, and to a heading that it has', () => {
   for (const file of documents) {
-    for (const link of readLinks(file)) {
-      const path = link.replace(/^docs\/\.\.\//, '')
-      if (!existsSync(path)) throw new Error(`${file}: ${link} is not there`)
+    for (const { path, heading } of readLinks(file)) {
+      if (!existsSync(path)) throw new Error(`${file}: ${path} is not there`)
+      if (heading !== null && !readHeadings(path).includes(heading))
+        throw new Error(`${file}: ${path}#${heading} is not there`)
     }
   }
+})
+
+test('the README names every document', () => {
+  const named = readLinks('README.md').map(({ path }) => path)
+  for (const name of readdirSync('docs')) expect(named).toContain(`docs/${name}`)
 })
 
 /** `hallpass …` in shell fences and in code spans, without what stands around it in a shell. */

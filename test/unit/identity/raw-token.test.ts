@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BrokerError } from '../../../src/core/errors.js'
-import { parseRawToken } from '../../../src/identity/raw-token.js'
+import { maxTokenCharacters, parseRawToken, quoted, refusedToken } from '../../../src/identity/raw-token.js'
 import { encode, readFixture, refusal, refusalText, unsignedToken } from './identity-fixtures.js'
 
 const header = { alg: 'ES256', kid: 'k', typ: 'JWT' }
@@ -88,6 +88,8 @@ describe('a raw token', () => {
     ['an unknown crit', unsignedToken(claims, { ...header, crit: ['x'], x: 1 }), /"crit": no extension is understood/],
     ['crit b64', unsignedToken(claims, { ...header, crit: ['b64'], b64: false }), /"crit"/],
     ['b64 without crit', unsignedToken(claims, { ...header, b64: false }), /"b64"/],
+    ['enc, as an encrypted token has', unsignedToken(claims, { ...header, enc: 'A256GCM' }), /"enc": a signed JWT/],
+    ['zip', unsignedToken(claims, { ...header, zip: 'DEF' }), /"zip": a signed JWT must not/],
     ['iss a list', unsignedToken({ ...claims, iss: [claims.iss] }), /"iss" in the token's payload is not a string/],
     ['sub a number', unsignedToken({ ...claims, sub: 7 }), /"sub" in the token's payload is not a string/],
     ['jti an object', unsignedToken({ ...claims, jti: {} }), /"jti" in the token's payload is not a string/],
@@ -117,6 +119,31 @@ describe('a raw token', () => {
     const name = 'x'.repeat(5000)
     const { detail } = await refusal(() => parseRawToken(unsignedToken(`{"${name}":1,"${name}":2}`)))
     expect(detail.length).toBeLessThanOrEqual(500)
+    expect(refusedToken('x'.repeat(500)).detail).toBe('x'.repeat(500))
+    expect(refusedToken('x'.repeat(501)).detail).toBe(`${'x'.repeat(499)}…`)
+    expect(quoted('x'.repeat(118))).toBe(`"${'x'.repeat(118)}"`)
+    expect(quoted('x'.repeat(119))).toBe(`"${'x'.repeat(118)}…`)
+  })
+
+  test('is read up to the last character and the last date that it may have', () => {
+    const full = (length: number) =>
+      `${headerPart}.${payloadPart}.${'A'.repeat(length - good.length + signaturePart.length)}`
+    // One of two neighbouring lengths is canonical base64url.
+    const lengths = [maxTokenCharacters, maxTokenCharacters - 1].filter((length) => {
+      const part = full(length).split('.')[2] ?? ''
+      return Buffer.from(part, 'base64url').toString('base64url') === part
+    })
+    for (const length of lengths) expect(parseRawToken(full(length)).text.reveal()).toHaveLength(length)
+    expect(lengths).not.toEqual([])
+    const dates = { exp: 253_402_300_799, iat: 0 }
+    expect(parseRawToken(unsignedToken({ ...claims, ...dates })).payload).toMatchObject(dates)
+  })
+
+  test('may hold nothing and numbers beside a text that is escaped', () => {
+    expect(parseRawToken(unsignedToken('{"a":null,"b":[1,true],"c":"\\u00e9"}')).claims).toMatchObject({
+      a: null,
+      c: 'é',
+    })
   })
 
   test('costs little to refuse, however large', () => {

@@ -39,6 +39,7 @@ describe('the choice among offers', () => {
     ]
     expect(chosen(three)).toEqual(['a', 90, []])
     expect(chosen([...three].reverse())).toEqual(['a', 90, []])
+    expect(chosen([offer('a', { maxTtlSeconds: 60 }), offer('b', { maxTtlSeconds: 90 })])).toEqual(['b', 90, []])
   })
 
   test('never gives more than was asked, whatever a permit allows', () => {
@@ -55,6 +56,7 @@ describe('the choice among offers', () => {
   test("lets offers fall away that are shorter than the provider's floor", () => {
     const floor = bounds({ minTtlSeconds: 60 })
     expect(chosen([offer('a', { maxTtlSeconds: 59 })], floor)).toBe('lifetime')
+    expect(chosen([offer('a', { maxTtlSeconds: 60 })], floor)).toEqual(['a', 60, []])
     expect(chosen([offer('a', { maxTtlSeconds: 59 }), offer('b', dba(1))], floor)).toEqual([
       'b',
       600,
