@@ -47,9 +47,13 @@ export type Lease = z.infer<typeof lease>
 
 export const leaseFilter = z.strictObject({
   state: leaseState.or(z.literal('live')).optional(),
-  principal: z.string().max(2048).optional(),
-  account: z.string().max(2048).optional(),
-  session: z.string().max(2048).optional(),
+  principal: fields.callerName.optional(),
+  account: fields.callerName.optional(),
+  /** An account, or one with its instance behind a `#`. */
+  session: z
+    .string()
+    .max(2 * 2304)
+    .optional(),
   issuer: z.string().max(128).optional(),
   task: fields.idOf('task').optional(),
   action: fields.actionName.optional(),
@@ -60,7 +64,8 @@ export const leaseFilter = z.strictObject({
   issued_before: fields.timestamp.optional(),
   fingerprint: z
     .string()
-    .regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
+    .regex(/^[0-9a-f]{64}$/i, 'expected a SHA-256 in hex')
+    .toLowerCase()
     .optional(),
 })
 

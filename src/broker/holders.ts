@@ -1,16 +1,12 @@
 // Whom a lease is counted against: the account and the session of its principal (I8); and whether a request goes beyond what
 // the session had before, and beyond which lease of it (I9).
 import type { Principal } from '../identity/principal.js'
-import { holderId } from '../ledger/keys.js'
+import { holderId, sessionName } from '../ledger/keys.js'
 import type { Holder } from '../ledger/task.js'
 import type { HolderLook } from '../ledger/way-out.js'
 import type { Access, Holdings, Resource } from '../policy/decision.js'
 
-/** The session is the instance, or without one the account within a window (design section 2). */
-export function sessionName(principal: Pick<Principal, 'account' | 'instance'>): string {
-  return principal.instance === null ? principal.account : `${principal.account}#${principal.instance}`
-}
-
+/** The principal's account, which remembers for `memorySeconds`, and its session. */
 export function holdersOf(principal: Principal, memorySeconds: number): Holder[] {
   return [
     { id: holderId('account', principal.account), kind: 'account', windowMs: memorySeconds * 1000 },
@@ -74,6 +70,7 @@ export function withHeld(
   }))
 }
 
+/** As the configuration gives it; null where it gives none, or one that is no text. */
 export function sensitivityOf(resource: Resource): string | null {
   const value = resource.attributes.sensitivity
   return typeof value === 'string' ? value : null
@@ -116,6 +113,7 @@ export function escalationOf(
   return sought.ttlSeconds > ttlSeconds ? beyond(`t:${ttlSeconds}`) : null
 }
 
+/** As `escalationOf`, where it does not matter beyond what. */
 export const isEscalation = (...given: Parameters<typeof escalationOf>) => escalationOf(...given) !== null
 
 function highest(had: readonly string[], order: readonly string[]): string | null {

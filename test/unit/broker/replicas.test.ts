@@ -55,7 +55,7 @@ test('silent during the mint: 503, the credential dead, the lease ended and on r
   expect(ended).toMatchObject({ state: 'revoked', endReason: 'mint_failed', receipt: { outcome: 'confirmed' } })
   expect(story.far.alive()).toEqual([])
   const told = (await story.recordsOf(lease.id)).map(({ event }) => event)
-  expect(told).toEqual(['lease.reserved', 'lease.issued', 'lease.ended'])
+  expect(told).toEqual(['lease.reserved', 'lease.issued', 'lease.ending', 'lease.ended'])
   redis.link.release()
 })
 
