@@ -184,7 +184,11 @@ describe('hallpass revoke', () => {
     [['revoke', 'everything', '--reason', 'x'], 'expected one of lease, task'],
     [['revoke', 'all', 'ci:1', '--reason', 'x'], 'takes no id'],
     [['revoke', 'task', '--reason', 'x'], 'which one?'],
-    [['revoke', 'lease', 'l-1', '--reason', 'x'], 'not the shape'],
+    [['revoke', 'lease', 'l-1', '--reason', 'x'], 'not the shape of one: expected an id that starts with lease_'],
+    [['revoke', 'where', 'foo=bar', '--reason', 'x'], 'there is no filter foo; expected one of state, principal'],
+    [['revoke', 'where', 'issued_after=today', '--reason', 'x'], 'issued_after: expected a time such as'],
+    [['revoke', 'where', 'state=alive', '--reason', 'x'], 'state: expected live, or one of reserved, active'],
+    [['lease', 'list', '--state', 'alive'], '--state: expected live, or one of reserved, active'],
     [['revoke', 'all'], '--reason'],
   ])('%j is a usage error and orders nothing', async (argv, says) => {
     const ran = await asOperator(...argv)
