@@ -116,6 +116,15 @@ describe('hallpass lease', () => {
     expect(ran.stdout + ran.stderr).not.toContain('leaked.jwt.token')
   })
 
+  test('find says that a whole line of a log is no secret, and shows nothing of it', async () => {
+    const environment = { HALLPASS_URL: wire.url, HALLPASS_TOKEN: operatorToken }
+    const ran = await runHallpass(['lease', 'find', '-'], { environment, stdin: 'token: leaked.jwt.token\n' })
+    expect(ran.stderr).toMatch(/all of stdin was hashed as one secret.*bare value/)
+    expect(ran.stdout + ran.stderr).not.toContain('leaked')
+    const bare = await runHallpass(['lease', 'find', '-'], { environment, stdin: 'leaked.jwt.token\n' })
+    expect(bare.stderr).not.toContain('bare value')
+  })
+
   test('find refuses a secret in an argument', async () => {
     const ran = await asOperator('lease', 'find', 'leaked.jwt.token')
     expect(ran.exitCode).toBe(2)
