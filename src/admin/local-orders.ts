@@ -74,7 +74,7 @@ export async function runLocalLock(
   const { target, reason, expires_at } = withoutPastedTokens(parseLock(kind, ids, options))
   parseStrictly(revocationRequest, { target, reason })
   return await onHost(options.config, io, async (parts, caller) => {
-    const expiry = expires_at === undefined ? {} : { expiresAt: Date.parse(expires_at) }
+    const expiry = expires_at ? { expiresAt: Date.parse(expires_at) } : {}
     const { lock, carriedOut } = await setLock(parts, caller, { target, reason, ...expiry })
     await carriedOut
     const shown = lockAnswer.parse(lockView(lock))

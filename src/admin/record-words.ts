@@ -95,7 +95,7 @@ const words: Readonly<Record<string, (entry: Told) => string>> = {
   'rules.redecided': (e) =>
     `rules ${shortHash(e.rules)}: ${text(e.live)} live leases decided again, ${text(e.ended)} told to end`,
   'rules.change_waits': (e) =>
-    `rules ${shortHash(e.rules)} WAIT for a word: ${text(e.doomed)} of ${text(e.live)} live leases would end, ${text(e.most)} may without`,
+    `rules ${shortHash(e.rules)} WAIT for a word: ${text(e.doomed)} of ${text(e.live)} live leases would end, ${text(e.most)} may without${given('ended just before', e.ended_lately)}`,
   'rules.change_applied': (e) =>
     `ORDER apply rules ${shortHash(e.rules)}${by(e)}${quoted(e.reason)}: ${text(e.doomed)} of ${text(e.live)} live leases`,
 }

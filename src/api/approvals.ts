@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { credentialAnswer, declaredContext, dryRunAnswer } from './credentials.js'
 import * as fields from './fields.js'
-import { openTaskAnswer, task } from './tasks.js'
+import { openTaskAnswer, openTaskDryRun, task } from './tasks.js'
 
 /**
  * pending: not answered yet. approved: the same request, repeated with `approval_id`, is decided again and minted once. used: it
@@ -88,7 +88,7 @@ export const credentialAnswers = z.union([credentialAnswer, approvalAnswer, dryR
 /** 202 of POST /v1/tasks: the task is open, nothing was minted. One approval per credential that wants one. */
 export const openTaskApprovalsAnswer = z.object({ task, task_token: z.string(), approvals: z.array(approval) })
 
-export const openTaskAnswers = z.union([openTaskAnswer, openTaskApprovalsAnswer])
+export const openTaskAnswers = z.union([openTaskAnswer, openTaskApprovalsAnswer, openTaskDryRun])
 
 /** POST /v1/approvals/{id}/approve and /deny. */
 export const answerRequest = z.strictObject({ reason: fields.reason })
@@ -105,8 +105,8 @@ export const approvalQuery = z.strictObject({ wait_seconds: fields.waitSeconds.o
 export const approvalsQuery = z.strictObject({
   state: approvalState.optional(),
   task: fields.idOf('task').optional(),
-  principal: z.string().max(2048).optional(),
-  account: z.string().max(2048).optional(),
+  principal: fields.callerName.optional(),
+  account: fields.callerName.optional(),
   action: fields.actionName.optional(),
   resource: fields.resourceId.optional(),
   cursor: fields.cursor.optional(),

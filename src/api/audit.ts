@@ -22,8 +22,8 @@ export type Timeline = z.infer<typeof timelineAnswer>
 
 export const auditQuery = z.strictObject({
   task: fields.idOf('task').optional(),
-  principal: z.string().max(2048).optional(),
-  account: z.string().max(2048).optional(),
+  principal: fields.callerName.optional(),
+  account: fields.callerName.optional(),
   type: z
     .string()
     .regex(/^[a-z_]+(?:\.[a-z_]+)?$/, 'expected an event such as lease.issued, or its first word')

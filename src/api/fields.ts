@@ -13,6 +13,11 @@ export const resourceId = z
   .string()
   .regex(/^[a-z][a-z0-9_]*:[a-z0-9][a-z0-9._/@-]*$/, 'expected type:id in lower case, such as repo:acme/web')
   .max(256)
+/**
+ * A principal or an account, as it is asked for: every one that is taken can be named, and so be stopped. A subject has at most
+ * 2,048 characters (src/identity), and its issuer's name stands before it.
+ */
+export const callerName = z.string().max(2304)
 export const ttlSeconds = z.int().min(1).max(31_536_000)
 /** Below it a pause of ours that nobody notices would count as theirs. */
 export const heartbeatSeconds = z.int().min(5).max(3600)

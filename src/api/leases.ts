@@ -49,9 +49,13 @@ export const leaseFilter = z.strictObject({
   state: z
     .union([leaseState, z.literal('live')], { error: `expected live, or one of ${leaseState.options.join(', ')}` })
     .optional(),
-  principal: z.string().max(2048).optional(),
-  account: z.string().max(2048).optional(),
-  session: z.string().max(2048).optional(),
+  principal: fields.callerName.optional(),
+  account: fields.callerName.optional(),
+  /** An account, or one with its instance behind a `#`. */
+  session: z
+    .string()
+    .max(2 * 2304)
+    .optional(),
   issuer: z.string().max(128).optional(),
   task: fields.idOf('task').optional(),
   action: fields.actionName.optional(),
@@ -62,7 +66,8 @@ export const leaseFilter = z.strictObject({
   issued_before: fields.timestamp.optional(),
   fingerprint: z
     .string()
-    .regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
+    .regex(/^[0-9a-f]{64}$/i, 'expected a SHA-256 in hex')
+    .toLowerCase()
     .optional(),
 })
 

@@ -13,7 +13,8 @@ const lockTarget = target.refine((one): one is LockTarget => !('where' in one), 
 export const lockRequest = z.strictObject({
   target: lockTarget,
   reason: fields.reason,
-  expires_at: fields.timestamp.optional(),
+  /** As a lock shows it: null is a lock without an end. */
+  expires_at: fields.timestamp.nullish(),
 })
 export type LockRequest = z.infer<typeof lockRequest>
 

@@ -18,6 +18,8 @@ export const policyChange = z.object({
   would_end: z.int(),
   /** Told to end on account of it, so far. */
   ended: z.int(),
+  /** Told to end by changes of the ten minutes before it, without a word: the brake counts them together. */
+  ended_lately: z.int(),
   adopted_at: fields.timestamp,
 })
 export type PolicyChange = z.infer<typeof policyChange>

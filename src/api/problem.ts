@@ -11,3 +11,6 @@ export const problem = z.looseObject({
   reason: z.string().optional(),
 })
 export type Problem = z.infer<typeof problem>
+
+/** What the OAuth faces answer instead (RFC 6749 section 5.2). */
+export const oauthError = z.object({ error: z.string(), error_description: z.string() })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import * as fields from './fields.js'
 import { leaseFilter, receipt } from './leases.js'
 
-const name = z.string().min(1).max(2048)
+const name = fields.callerName.min(1)
 
 const attribute = z.union([z.string().max(2048), z.number(), z.boolean()])
 

@@ -55,8 +55,8 @@ export type HeartbeatAnswer = z.infer<typeof heartbeatAnswer>
 
 export const taskQuery = z.strictObject({
   state: z.enum(['open', 'ended']).optional(),
-  principal: z.string().max(2048).optional(),
-  account: z.string().max(2048).optional(),
+  principal: fields.callerName.optional(),
+  account: fields.callerName.optional(),
   cursor: fields.cursor.optional(),
   limit: fields.limit.optional(),
 })

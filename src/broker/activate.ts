@@ -3,12 +3,13 @@ import { unpatternedSecrets } from '../audit/redaction.js'
 import { BrokerError } from '../core/errors.js'
 import { sha256Hex } from '../core/hash.js'
 import { type Lease, lockTargets } from '../ledger/lease.js'
+import type { Ending } from '../ledger/ledger.js'
 import type { ActivateAnswer } from '../ledger/way-out.js'
 import type { Issued } from '../providers/provider.js'
 import { endLeases } from './end-leases.js'
 import { lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
-import { recordIssued } from './records.js'
+import { recordEnding, recordIssued } from './records.js'
 import type { Reserved } from './reserve.js'
 
 /** Throws `task_closed`, `locked`, `provider_unavailable` (too late), `audit_unavailable`, `ledger_unavailable`. */
@@ -36,12 +37,30 @@ export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Rese
     parts.metrics.leasesIssued.inc({ provider: record.provider })
     return activeLease(reserved, activation, answer.issuedAt)
   } catch (error) {
-    await endLeases(parts, [toIssue.id], { reason: 'mint_failed', actor: 'broker', mintOver: true }).catch(() =>
-      // The reservation's due time stands: the sweeper ends it.
-      parts.log.error({ lease: toIssue.id }, 'the lease of a credential that was not handed out waits for the sweeper'),
-    )
+    await endUnshown(parts, caller, reserved)
     throw error
   }
+}
+
+const unshown: Ending = { reason: 'mint_failed', actor: 'broker', mintOver: true }
+
+/**
+ * Nobody has the credential. The audit may say that it was issued, and the ledger have lost it meanwhile: who rebuilds from
+ * records must not bring back as alive what is nobody's, so the order to end it is on record, too, unless another's is.
+ */
+async function endUnshown(parts: Parts, caller: Caller, { toIssue, record }: Reserved): Promise<void> {
+  const { id } = toIssue
+  const isOnRecord = async () => {
+    const ordered = await endLeases(parts, [id], unshown)
+    return ordered.length === 0 && (await parts.ledger.findLease(id)) !== null
+  }
+  const isAnothers = await isOnRecord().catch(() => {
+    // The reservation's due time stands: the sweeper ends it.
+    parts.log.error({ lease: id }, 'the lease of a credential that was not handed out waits for the sweeper')
+    return false
+  })
+  const { principal, account, task } = record
+  if (!isAnothers) await recordEnding(parts, [{ id, principal, account, task }], unshown, caller.requestId)
 }
 
 /** So that a secret is known again in what the caller reports, where no pattern would find it. */

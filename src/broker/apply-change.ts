@@ -65,5 +65,6 @@ const changeView = (rules: Rules, change: RulesChange): PolicyChange => ({
   live: change.live,
   would_end: change.doomed,
   ended: change.ended,
+  ended_lately: change.endedLately,
   adopted_at: toTimestamp(change.adoptedAt),
 })

@@ -32,13 +32,15 @@ export async function delegate(
   if (caller.principal.delegation !== undefined) {
     throw new BrokerError('not_permitted', "a delegation's token works in its one task; it hands nothing on")
   }
+  checkDelegable(parts, request)
   const chain = [task, ...(await parts.ledger.findTasks(task.chain.slice(1)))]
+  // Before anything that its chain would refuse: what has ended hands nothing on, whatever it is asked to hand on.
+  if (chain.some(({ state }) => state !== 'open')) throw new BrokerError('task_closed', `${task.id} has ended`)
   // What is handed on under a lock would be good once it is gone, and by then in somebody else's hands.
   await checkUnlocked(parts, chainTargets(chain))
   checkDepth(parts, chain)
   const ceiling = resolveCeiling(parts, request.ceiling)
   await checkWithin(parts, caller, task, ceiling)
-  if (request.delegate) checkIssuer(parts, request.delegate.issuer)
   const { person } = caller.principal
   const record: DelegationRecord = {
     task: task.id,
@@ -91,10 +93,15 @@ async function checkWithin(parts: Parts, caller: Caller, task: Task, ceiling: re
   throw new BrokerError('denied', detail, { members: { reason: 'outside_ceiling' } })
 }
 
-/** A wrong name would only be found out by the delegate, with a 404 that says nothing. */
-function checkIssuer(parts: Parts, issuer: string): void {
-  if (parts.rules().isWorkloadIssuer(issuer)) return
-  throw invalidField('delegate.issuer', `no issuer of workloads is called ${issuer} in the configuration`)
+/**
+ * What is wrong with a request whatever task it is of. A wrong issuer's name would only be found out by the delegate, with a 404
+ * that says nothing. Throws `invalid_request`, then what `resolveCeiling` throws.
+ */
+export function checkDelegable(parts: Parts, { delegate: named, ceiling }: DelegationRequest): void {
+  if (named && !parts.rules().isWorkloadIssuer(named.issuer)) {
+    throw invalidField('delegate.issuer', `no issuer of workloads is called ${named.issuer} in the configuration`)
+  }
+  resolveCeiling(parts, ceiling)
 }
 
 function delegateOf(

@@ -4,6 +4,7 @@ import type { Json } from '../core/canonical-json.js'
 import { createId } from '../core/ids.js'
 import type { Ending, LeaseMatch, LeaseRef, Revocation } from '../ledger/ledger.js'
 import type { Access } from '../policy/decision.js'
+import { accessRanks } from './access-ranks.js'
 import { endLeases } from './end-leases.js'
 import { endTask } from './end-task.js'
 import { ForegroundGate } from './foreground-gate.js'
@@ -75,8 +76,6 @@ async function* pages(parts: Parts, match: LeaseMatch): AsyncGenerator<LeaseRef[
   yield* parts.ledger.liveRefs(match, [...parts.providers.keys()])
 }
 
-/** The most privileged go first: while a long order runs they could do the most harm. */
-const ranks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
 /** Small: whoever waits for an end of his own stands behind a page at most. */
 const pageSize = 50
 
@@ -107,8 +106,8 @@ async function endAll(parts: Parts, id: string, foreground: ForegroundGate): Pro
     await endPages(parts, found.admin.splice(0), ending, 0, foreground)
     await foreground.giveWay()
   }
-  const left = ranks.reduce((sum, access) => sum + found[access].length, 0)
-  for (const [rank, access] of ranks.entries()) {
+  const left = accessRanks.reduce((sum, access) => sum + found[access].length, 0)
+  for (const [rank, access] of accessRanks.entries()) {
     // Of a large order the workers take what they can; jobs for all of it would keep others waiting.
     const how = left > large ? { ...ending, bulk: rank } : ending
     await endPages(parts, found[access], how, rank, foreground)

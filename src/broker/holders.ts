@@ -1,15 +1,10 @@
 // Whom a lease is counted against: the account and the session of its principal (I8); and whether a request goes beyond what
 // the session had before, and beyond which lease of it (I9).
 import type { Principal } from '../identity/principal.js'
-import { holderId } from '../ledger/keys.js'
+import { holderId, sessionName } from '../ledger/keys.js'
 import type { Holder } from '../ledger/task.js'
 import type { HolderLook } from '../ledger/way-out.js'
 import type { Access, Holdings, Resource } from '../policy/decision.js'
-
-/** The session is the instance, or without one the account within a window (design section 2). */
-export function sessionName(principal: Pick<Principal, 'account' | 'instance'>): string {
-  return principal.instance === null ? principal.account : `${principal.account}#${principal.instance}`
-}
 
 export function holdersOf(principal: Principal, memorySeconds: number): Holder[] {
   return [

@@ -2,7 +2,7 @@
 import { fillEnv, fillRecipe } from '../grants/recipe.js'
 import type { LeaseRecord } from '../ledger/lease.js'
 import type { Look } from '../ledger/way-out.js'
-import type { JsonObject, LeaseToIssue } from '../providers/provider.js'
+import type { JsonObject, LeaseToIssue, Provider } from '../providers/provider.js'
 import type { Decided } from './decide.js'
 import { sensitivityOf } from './holders.js'
 import type { LeaseRequest } from './lease-request.js'
@@ -17,13 +17,14 @@ export interface Prepared {
 
 /** No network, nothing stored. Throws `unfillable_recipe` (422). The deadline is the ledger's to set: here it is foreseen. */
 export function prepare(caller: Caller, request: LeaseRequest, look: Look, decided: Decided): Prepared {
-  const { grant, resource, declared } = request.resolved
+  const { resolved } = request
+  const { grant, resource, declared } = resolved
   const recipe = fillRecipe(grant.recipe, { resource, declared, task: { id: look.task.id } })
   const toIssue = leaseToIssue(caller, request, look, decided)
   return {
     recipe,
     toIssue,
-    record: recordOf(request, look, decided, recipe, toIssue, caller),
+    record: { ...recordOf(caller, request, look, decided), ...providerFacts(resolved.provider, toIssue, recipe) },
     env: fillEnv(grant.env, resource),
   }
 }
@@ -57,45 +58,50 @@ function leaseToIssue(
   }
 }
 
+/** What never changes of the lease, as far as it is known before the provider is asked. */
 function recordOf(
+  { principal, requestId }: Caller,
   { resolved }: LeaseRequest,
   { task, ancestors }: Look,
   decided: Decided,
-  recipe: JsonObject,
-  toIssue: Prepared['toIssue'],
-  caller: Caller,
-): LeaseRecord {
-  const { provider, grant, resource } = resolved
-  const { revocation, sessions, propagationSeconds } = provider.guarantees(recipe)
+): Omit<LeaseRecord, keyof ReturnType<typeof providerFacts>> {
+  const { grant, resource, declared } = resolved
   const sensitivity = sensitivityOf(resource)
-  const capacity = provider.capacity?.(recipe)
   const follows = decided.escalation?.follows
   const above = ancestors.filter((one) => one.principal !== task.principal || one.account !== task.account)
   return {
     task: task.id,
     chain: task.chain,
-    ...(above.length === 0 ? {} : { above: above.map(({ principal, account }) => ({ principal, account })) }),
+    ...(above.length === 0 ? {} : { above: above.map((one) => ({ principal: one.principal, account: one.account })) }),
     holders: task.holders.map((holder) => holder.id),
-    principal: toIssue.principal,
-    account: toIssue.account,
+    principal: principal.id,
+    account: principal.account,
     action: grant.action,
     access: grant.access,
     resource: resource.id,
     ...(sensitivity === null ? {} : { sensitivity }),
+    ttl: decided.rememberedTtlSeconds,
+    policies: decided.decision.policies,
+    decision: decided.decision.id,
+    request: requestId,
+    ...(follows ? { follows } : {}),
+    ...(Object.keys(declared).length > 0 ? { declared } : {}),
+    ...(principal.binding === 'none' ? {} : { binding: principal.binding }),
+    ...approvedBy(decided),
+  }
+}
+
+/** How the credential can be ended, and by which mark it is found, should nobody have noted it. */
+function providerFacts(provider: Provider, toIssue: Prepared['toIssue'], recipe: JsonObject) {
+  const { revocation, sessions, propagationSeconds } = provider.guarantees(recipe)
+  const capacity = provider.capacity?.(recipe)
+  return {
     provider: provider.name,
     revocation,
     sessions,
     ...(propagationSeconds > 0 ? { propagation: propagationSeconds } : {}),
     mark: provider.plan(toIssue, recipe),
     ...(capacity ? { capacity: capacity.key } : {}),
-    ttl: decided.rememberedTtlSeconds,
-    policies: decided.decision.policies,
-    decision: decided.decision.id,
-    request: caller.requestId,
-    ...(follows ? { follows } : {}),
-    ...(Object.keys(resolved.declared).length > 0 ? { declared: resolved.declared } : {}),
-    ...(caller.principal.binding === 'none' ? {} : { binding: caller.principal.binding }),
-    ...approvedBy(decided),
   }
 }
 

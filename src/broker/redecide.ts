@@ -5,7 +5,7 @@ import type { RequirementDigests } from '../identity/requirements.js'
 import type { Lease } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
 import type { RedecisionTurn } from '../ledger/rules-change.js'
-import type { Access } from '../policy/decision.js'
+import { accessRanks } from './access-ranks.js'
 import { endLeases } from './end-leases.js'
 import { ForegroundGate } from './foreground-gate.js'
 import { type Doomed, isStanding, type JudgeOptions, judgePage, LeaseContexts } from './judge-live.js'
@@ -20,7 +20,6 @@ export interface Redecided {
   readonly ended: number
 }
 
-const accessRanks: readonly Access[] = ['admin', 'deploy', 'write', 'read']
 const sensitivityRanks: readonly (string | null)[] = ['critical', 'high', 'medium', 'low']
 const pageSize = 50
 /** It rests that many times as long as it judges: requests and revocations are to be had meanwhile. */
@@ -85,7 +84,7 @@ class Work {
     const { live, doomed } = await this.#judgeAll()
     const counts = { live, doomed: doomed.length }
     if (this.#over) return { outcome: 'due', ...counts, ended: 0 }
-    if (!this.#turn.released && this.#turn.ended + doomed.length > this.#most(live)) {
+    if (!this.#turn.released && doomed.length > 0 && this.#endedBefore + doomed.length > this.#most(live)) {
       await this.#wait(counts)
       return { outcome: 'waiting', ...counts, ended: 0 }
     }
@@ -95,9 +94,14 @@ class Work {
     return { outcome: 'done', ...counts, ended }
   }
 
-  /** Of those that stand and those that this change had ended before: whoever goes on with it has the same bound. */
+  /** By this change, should another have begun with it, and by those of the ten minutes before it: small mistakes add up. */
+  get #endedBefore(): number {
+    return this.#turn.ended + this.#turn.endedLately
+  }
+
+  /** Of those that stand and those that were ended before: whoever goes on has the same bound. */
   #most(live: number): number {
-    return mostWithoutWord(this.#rules, live + this.#turn.ended)
+    return mostWithoutWord(this.#rules, live + this.#endedBefore)
   }
 
   async #judgeAll(): Promise<{ live: number; doomed: Doomed[] }> {
@@ -139,12 +143,19 @@ class Work {
     const { audit, ledger, log } = this.#parts
     const most = this.#most(counts.live)
     if (!(await ledger.endRedecision(this.#turn, 'waiting', counts, this.#requires()))) return
+    const { endedLately } = this.#turn
     log.warn(
-      { rules: this.#rules.hash, ...counts, most },
+      { rules: this.#rules.hash, ...counts, most, endedLately },
       'the changed rules would end more live leases than policy_change lets: they wait for hallpass policy apply',
     )
     await audit
-      .append({ event: 'rules.change_waits', ...this.#named(), ...counts, most })
+      .append({
+        event: 'rules.change_waits',
+        ...this.#named(),
+        ...counts,
+        most,
+        ...(endedLately > 0 ? { ended_lately: endedLately } : {}),
+      })
       .catch((error: unknown) => log.error({ err: error }, 'that a change of rules waits could not be recorded'))
   }
 

@@ -4,6 +4,7 @@ import type { LeaseRecord, Receipt } from '../ledger/lease.js'
 import type { LostLease } from '../ledger/restoration.js'
 import type { Sealing } from '../ledger/sealing.js'
 import { type Handle, type Provider, ProviderError } from '../providers/provider.js'
+import { accessRanks } from './access-ranks.js'
 
 export interface RevokedLease {
   readonly lease: LostLease
@@ -35,8 +36,7 @@ export async function revokeWithoutLedger(
   await Promise.all(Array.from({ length: Math.min(atOnce, rest.length) }, workThrough))
 }
 
-const order: readonly string[] = ['admin', 'deploy', 'write', 'read']
-const rankOf = (record: LeaseRecord) => order.indexOf(record.access)
+const rankOf = (record: LeaseRecord) => accessRanks.indexOf(record.access)
 
 async function revokePersistently(parts: RevokeParts, lease: LostLease): Promise<RevokedLease> {
   for (let attempt = 1; ; attempt++) {

@@ -23,16 +23,18 @@ function describePending(
   leases: NoLongerPermitted[],
 ) {
   if (change === null) return 'no rules have been taken into force yet'
-  const { rules, policy_set, state, live, would_end, ended } = change
+  const { rules, policy_set, state, live, would_end, ended, ended_lately } = change
   const set = policy_set === null ? '' : `, policy set ${policy_set}`
   const head = `rules ${rules}${set}`
   if (state === 'done') return `${head}: all live leases were decided by them; ${ended} were ended`
   const what =
     state === 'waiting'
-      ? `${would_end} of ${live} live leases wait to end\nhallpass policy apply ${rules} --reason …`
+      ? `${would_end} of ${live} live leases wait to end${lately(ended_lately)}\nhallpass policy apply ${rules} --reason …`
       : 'live leases are being decided again'
   return [`${head}: ${what}`, ...tableOf(leases)].join('\n')
 }
+
+const lately = (ended: number) => (ended === 0 ? '' : `; changes just before it ended ${ended}, which count with them`)
 
 /** One line for each lease. */
 export const tableOf = (leases: readonly NoLongerPermitted[]) =>

@@ -75,6 +75,8 @@ export function createWebServer(on: Dispatcher, listener: RequestListener, tls: 
   server.on('checkExpectation', (_request, response) =>
     refuse(on, response, invalidField('Expect', 'expected 100-continue or none')),
   )
+  // Nothing is tunnelled; without this the connection would end without a word.
+  server.on('connect', (_request, socket: Socket) => answerBrokenRequest(on, new Error('CONNECT'), socket))
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerBrokenRequest(on, error, socket))
   return server
 }

@@ -1,5 +1,5 @@
 import * as api from '../api/delegations.js'
-import { delegate, resolveCeiling } from '../broker/delegate.js'
+import { checkDelegable, delegate } from '../broker/delegate.js'
 import { toTimestamp } from '../core/clock.js'
 import { callerOf, resolveOwnTask } from './access.js'
 import { type Route, route } from './route.js'
@@ -13,7 +13,7 @@ export const delegationRoutes: Route[] = [
     mints: true,
     body: api.delegationRequest,
     answer: api.delegationAnswer,
-    check: (parts, body) => void resolveCeiling(parts, body.ceiling),
+    check: checkDelegable,
     async run({ parts, identity, params, body }) {
       const task = await resolveOwnTask(parts, identity, params[0] ?? '')
       const { delegation, token } = await delegate(parts, callerOf(identity), task, body)

@@ -49,6 +49,7 @@ export function healthRoutes(condition: Condition, version: string): Route[] {
       path: '/metrics',
       access: 'public',
       summary: 'Prometheus metrics.',
+      type: 'text/plain',
       run: async ({ parts }) => ({
         status: 200,
         type: parts.metrics.registry.contentType,

@@ -15,5 +15,9 @@ export function readIdempotency(headers: IncomingMessage['headers'], scope: stri
   if (typeof key !== 'string' || !idempotencyKey.safeParse(key).success) {
     throw invalidField('Idempotency-Key', 'expected 1 to 128 visible ASCII characters')
   }
-  return { key: sha256Hex(`${scope}\0${key}`).slice(0, 32), bodySha256: sha256Hex(canonicalJson(body as Json)) }
+  return { key: sha256Hex(`${scope}\0${key}`).slice(0, 32), bodySha256: sha256Hex(canonicalJson(defaulted(body))) }
 }
+
+/** `"approval_id": null` asks for what a request without it asks for: nothing of ours takes a null to mean anything else. */
+const defaulted = (body: unknown) =>
+  JSON.parse(JSON.stringify(body, (_member, value: unknown) => (value === null ? undefined : value))) as Json

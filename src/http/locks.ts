@@ -22,7 +22,7 @@ export const lockRoutes: Route[] = [
       for (const concerned of await concernedByTarget(parts, target)) {
         await checkOperator(parts, caller, 'operate.lock', concerned)
       }
-      const expiry = expires_at === undefined ? {} : { expiresAt: Date.parse(expires_at) }
+      const expiry = expires_at ? { expiresAt: Date.parse(expires_at) } : {}
       // Not waited for: the lock holds already, and the revocation of what is there goes on behind the answer.
       const { lock } = await setLock(parts, caller, { target, reason, ...expiry })
       return { status: 201, body: lockView(lock) }

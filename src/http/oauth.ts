@@ -10,7 +10,12 @@ import type { Lease } from '../ledger/lease.js'
 import { callerOf } from './access.js'
 import { type Route, route } from './route.js'
 
-const form = z.strictObject({ token: z.string().min(1).max(65_536), token_type_hint: z.string().max(64).optional() })
+/** `client_id` is what OAuth libraries send along; who asks is who its subject token says. */
+const form = z.strictObject({
+  token: z.string().min(1).max(65_536),
+  token_type_hint: z.string().max(64).optional(),
+  client_id: z.string().max(2048).optional(),
+})
 
 export const oauthRoutes: Route[] = [
   route({

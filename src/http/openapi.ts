@@ -1,6 +1,6 @@
 // OpenAPI 3.1, generated from the same schemas that validate: it cannot say anything else than the program does.
 import { z } from 'zod'
-import { problem } from '../api/problem.js'
+import { oauthError, problem } from '../api/problem.js'
 import type { Route } from './route.js'
 
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
@@ -24,7 +24,7 @@ export function openApiDocument(routes: readonly Route[], issuer: string, versio
         bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
         dpop: { type: 'http', scheme: 'dpop', bearerFormat: 'JWT' },
       },
-      schemas: { Problem: schemaOf(problem, 'output') },
+      schemas: { Problem: schemaOf(problem, 'output'), OAuthError: schemaOf(oauthError, 'output') },
     },
     paths,
   }
@@ -34,6 +34,7 @@ function operationOf(route: Route): object {
   const content = (type: string, schema: object) => ({ content: { [type]: { schema } } })
   const body = route.body ?? route.form
   return {
+    operationId: operationIdOf(route),
     summary: route.summary,
     security: route.access === 'public' ? [] : [{ bearer: [] }, { dpop: [] }],
     parameters: parametersOf(route),
@@ -48,15 +49,24 @@ function operationOf(route: Route): object {
     responses: {
       '2XX': {
         description: 'Done',
-        ...(route.answer ? content('application/json', schemaOf(route.answer, 'output')) : {}),
+        ...content(route.type ?? 'application/json', route.answer ? schemaOf(route.answer, 'output') : {}),
       },
-      default: {
-        description: 'A problem (RFC 9457)',
-        ...content('application/problem+json', { $ref: '#/components/schemas/Problem' }),
-      },
+      default: route.oauth
+        ? {
+            description: 'An error (RFC 6749 section 5.2)',
+            ...content('application/json', { $ref: '#/components/schemas/OAuthError' }),
+          }
+        : {
+            description: 'A problem (RFC 9457)',
+            ...content('application/problem+json', { $ref: '#/components/schemas/Problem' }),
+          },
     },
   }
 }
+
+/** What generated clients call it: `post_v1_tasks_id_credentials`. */
+const operationIdOf = ({ method, path }: Route) =>
+  [method.toLowerCase(), ...path.split(/[^A-Za-z0-9_]+/).filter((word) => word !== '')].join('_')
 
 function parametersOf(route: Route): object[] {
   const named = [...route.path.matchAll(/:([a-z_]+)/g)].map(([, name]) => ({

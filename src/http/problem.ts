@@ -100,7 +100,8 @@ function problemHeaders(error: BrokerError, status: number): Record<string, stri
 export function oauthErrorAnswer(error: unknown): Answer {
   const known = error instanceof BrokerError && error.code !== 'internal' ? error : null
   const meaning = known ? meanings[known.code] : meanings.internal
-  const { status } = meaning
+  // Whatever cannot be read is `invalid_request`, and that is a 400 (RFC 6749 section 5.2), also a body that is JSON.
+  const status = known?.code === 'unsupported_media_type' ? 400 : meaning.status
   return {
     status,
     ...(known ? { headers: { ...problemHeaders(known, status), 'cache-control': 'no-store' } } : {}),

@@ -11,15 +11,44 @@ export async function readBody(request: IncomingMessage, most = maxBodyBytes): P
   if (request.headers['content-encoding'] !== undefined && request.headers['content-encoding'] !== 'identity') {
     throw new BrokerError('unsupported_media_type', 'content-encoding: expected none')
   }
-  if (Number(request.headers['content-length'] ?? 0) > most) throw tooLarge(most)
+  const declared = Number(request.headers['content-length'] ?? 0)
+  // Not `for await`: leaving it would end the connection that the answer has to go through.
+  const incoming = request[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > most) throw tooLarge(most)
-    chunks.push(chunk)
+  let size = declared > most ? declared : 0
+  while (size <= most) {
+    const next = await incoming.next()
+    if (next.done) return Buffer.concat(chunks)
+    size += next.value.length
+    chunks.push(next.value)
   }
-  return Buffer.concat(chunks)
+  if (declared <= discardedBytes) await discard(incoming)
+  throw tooLarge(most)
+}
+
+const discardedBytes = 8 * 1024 * 1024
+const discardedMs = 2000
+
+/**
+ * Reads on and keeps nothing, within bounds: a client that writes its whole body before it looks for an answer would find the
+ * connection reset and never learn that the body was too large.
+ */
+async function discard(incoming: AsyncIterator<Buffer>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const enough = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, discardedMs, null)
+  })
+  try {
+    for (let size = 0; size <= discardedBytes; ) {
+      const next = await Promise.race([incoming.next(), enough])
+      if (next === null || next.done) return
+      size += next.value.length
+    }
+  } catch {
+    // It went away: there is nobody to answer.
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 const tooLarge = (most: number) => new BrokerError('too_large', `the body is larger than ${most} bytes`)
@@ -63,16 +92,7 @@ function parseBody(text: string): unknown {
 export function parseWith<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const errors = parsed.error.issues.flatMap((issue): FieldError[] => {
-    const path = issue.path.map(String)
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({
-        field: [...path, key.slice(0, 128)].join('.'),
-        message: 'is not a known field',
-      }))
-    }
-    return [{ field: path.join('.') || 'body', message: lowerFirst(issue.message) }]
-  })
+  const errors = parsed.error.issues.flatMap((issue) => fieldErrorsOf(issue, []))
   const [first] = errors
   throw new BrokerError(
     'invalid_request',
@@ -81,6 +101,26 @@ export function parseWith<S extends z.ZodType>(schema: S, value: unknown): z.out
       errors: errors.slice(0, 20),
     },
   )
+}
+
+function fieldErrorsOf(issue: z.core.$ZodIssue, within: readonly string[]): FieldError[] {
+  const path = [...within, ...issue.path.map(String)]
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      field: [...path, key.slice(0, 128)].join('.'),
+      message: 'is not a known field',
+    }))
+  }
+  const meant = issue.code === 'invalid_union' ? meantOf(issue.errors) : undefined
+  if (meant !== undefined) return meant.flatMap((inner) => fieldErrorsOf(inner, path))
+  return [{ field: path.join('.') || 'body', message: lowerFirst(issue.message) }]
+}
+
+/** Of several kinds of object the one whose members were given: what is wrong is within it, and has a name there. */
+function meantOf(kinds: readonly z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
+  const isMeant = (issues: readonly z.core.$ZodIssue[]) => issues.every(({ path }) => path.length > 0)
+  const meant = kinds.filter(isMeant)
+  return meant.length === 1 ? meant[0] : undefined
 }
 
 const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)

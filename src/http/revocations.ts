@@ -48,9 +48,12 @@ export const revocationRoutes: Route[] = [
         for (const concerned of about) await checkOperator(parts, caller, 'operate.view', concerned)
       }
       if (!known) throw notFound('revocation')
-      const ids = await parts.ledger.leasesOfRevocation(id, offset, limit)
-      const leases = await awaitReceipts(parts, ids, (query.wait_seconds ?? 0) * 1000)
+      const page = () => parts.ledger.leasesOfRevocation(id, offset, limit)
+      if (query.wait_seconds) await awaitReceipts(parts, await page(), query.wait_seconds * 1000)
+      // The counts before the receipts: what is `done` must not be shown with receipts of before it was.
       const { state, matched, done, failed } = (await parts.ledger.findRevocation(id)) ?? known
+      const ids = await page()
+      const leases = await parts.ledger.findLeases(ids)
       const now = parts.clock.now()
       const next = ids.length === limit ? Buffer.from(String(offset + limit)).toString('base64url') : null
       const receipts = leases.map((one) => receiptView(one, now))

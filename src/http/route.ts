@@ -48,6 +48,8 @@ export interface Route {
   /** Where a JSON body may be larger than others: for callers who are known before it is read. */
   readonly maxBodyBytes?: number
   readonly answer?: z.ZodType
+  /** Of an answer that is no JSON. */
+  readonly type?: string
   readonly oauth?: boolean
   /** What is refused before whatever the path names is looked for: the catalogue and what it says of the body. */
   check?(parts: Parts, body: unknown): void

@@ -44,17 +44,15 @@ export function allRoutes(dependencies: RouteDependencies): Route[] {
     ...discoveryRoutes(dependencies.documents),
     ...healthRoutes(dependencies.condition, dependencies.version),
   ]
-  const document = openApiDocument(routes, dependencies.issuer, dependencies.version)
-  return [
-    ...routes,
-    route({
-      method: 'GET',
-      path: '/openapi.json',
-      access: 'public',
-      summary: 'This API.',
-      run: async () => ({ status: 200, body: document }),
-    }),
-  ]
+  const description = route({
+    method: 'GET',
+    path: '/openapi.json',
+    access: 'public',
+    summary: 'This API.',
+    run: async () => ({ status: 200, body: document }),
+  })
+  const document = openApiDocument([...routes, description], dependencies.issuer, dependencies.version)
+  return [...routes, description]
 }
 
 /** Where operators or metrics have an address of their own, the others do not serve them. */

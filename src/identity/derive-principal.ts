@@ -64,17 +64,31 @@ function describeCaller(
   attributes: Readonly<Record<string, AttributeValue>>,
 ): Omit<Principal, 'person' | 'tokenSha256' | 'tokenExpiresAt'> {
   const { name, use } = rules
+  const account = rules.account === null ? `${name}:${subject}` : joinAttributes(name, rules.account, attributes)
+  const instance = rules.instance === null ? null : joinAttributes(name, rules.instance, attributes)
+  checkNameable(name, { sub: `${name}:${subject}`, account, instance })
   return {
     id: `${name}:${subject}`,
     issuer: name,
     subject,
     use,
     attributes,
-    account: rules.account === null ? `${name}:${subject}` : joinAttributes(name, rules.account, attributes),
-    instance: rules.instance === null ? null : joinAttributes(name, rules.instance, attributes),
+    account,
+    instance,
     sessionSeconds: rules.sessionSeconds,
     // A binding needs proof by the caller: `none` until DPoP or mTLS has shown it.
     binding: 'none',
+  }
+}
+
+/** As long as a SPIFFE ID may be. */
+const longestName = 2048
+
+/** Whoever has a longer name could not be named in a lock, an order or a filter: nobody could stop that one alone. */
+function checkNameable(issuer: string, names: Readonly<Record<string, string | null>>): void {
+  for (const [what, name] of Object.entries(names)) {
+    if (name !== null && name.length > issuer.length + 1 + longestName)
+      throw refusedToken(`the token's ${what} is longer than ${longestName} characters`)
   }
 }
 

@@ -18,3 +18,8 @@ export const settledChannel = (prefix: string) => `${ledgerTag(prefix)}settled`
 export function holderId(kind: 'account' | 'session', name: string): string {
   return createHash('sha256').update(`${kind}\0${name}`).digest('base64url').slice(0, 22)
 }
+
+/** The session is the instance, or without one the account within a window (design section 2). */
+export function sessionName({ account, instance }: { account: string; instance: string | null }): string {
+  return instance === null ? account : `${account}#${instance}`
+}

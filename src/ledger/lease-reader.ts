@@ -54,8 +54,9 @@ export function createLeaseReader(redis: Connection, tag: string, run: RunScript
     liveLeases: (match: LeaseMatch, providers: readonly string[]) =>
       liveLeases({ redis, tag, findLeases }, match, providers),
     liveRefs: (match: LeaseMatch, providers: readonly string[]) =>
-      // A lease does not repeat its principal's attributes: its task has to be read. A task names its leases itself.
-      match.attributes === undefined && match.task === undefined
+      // A lease does not repeat its principal's attributes: its task has to be read. A task names its leases itself. And a session
+      // is known by a digest that no script can make.
+      match.attributes === undefined && match.task === undefined && match.session === undefined
         ? liveRefs(run, match, providers)
         : refsOf(liveLeases({ redis, tag, findLeases }, match, providers)),
   }

@@ -2,8 +2,7 @@
 // small step at a time, and what comes back is what was meant. What a filter finds late it finds in several answers.
 import { systemClock } from '../core/clock.js'
 import { invalidField } from '../core/errors.js'
-import { holderId } from './keys.js'
-import type { Lease } from './lease.js'
+import { issuerOf, type Lease } from './lease.js'
 import { matches } from './lease-match.js'
 import type { LeaseMatch } from './ledger.js'
 import type { RunScript } from './scripts.js'
@@ -33,17 +32,18 @@ export async function scanStep(
 
 /** The match as the stored records have it; `needles`: texts without which a record cannot match, so that it need not be parsed. */
 function wantedOf({ session, fingerprint, provider: _provider, attributes: _attributes, ...rest }: LeaseMatch): string {
-  const holder = session === undefined ? undefined : holderId('session', session)
   const { task, policy, principal, account, action, resource } = rest
-  const named = [task, policy, principal, account, action, resource, holder].filter((one) => one !== undefined)
+  const named = [task, policy, principal, account, action, resource].filter((one) => one !== undefined)
   return JSON.stringify({
     ...rest,
-    session: holder,
     fingerprint: fingerprint === undefined ? undefined : storedFingerprint(fingerprint),
     // As `storeRecord` writes them.
-    needles: named.map((one) => JSON.stringify(one)),
+    needles: [...named.map((one) => JSON.stringify(one)), ...(session === undefined ? [] : [beginOfSession(session)])],
   })
 }
+
+/** Sessions, like the principals and accounts of a record, begin with their issuer's name: `matches` looks at the rest. */
+const beginOfSession = (session: string) => JSON.stringify(`${issuerOf(session)}:`).slice(0, -1)
 
 /** Those of the providers that the match leaves. */
 export const providersOf = ({ provider }: LeaseMatch, providers: readonly string[]) =>

@@ -18,6 +18,8 @@ export interface RulesChange {
   readonly doomed: number
   /** Told to end on account of this set, so far. */
   readonly ended: number
+  /** Told to end by the sets of the ten minutes before, without a word: the brake counts them together. */
+  readonly endedLately: number
   /** The operator who said that it may. */
   readonly releasedBy: string | null
   /** Epoch milliseconds. */
@@ -33,6 +35,8 @@ export interface RedecisionTurn {
   /** The set that leases were judged by last. */
   readonly applied: string | null
   readonly ended: number
+  /** Told to end by the sets of the ten minutes before, without a word. */
+  readonly endedLately: number
   readonly released: boolean
   /** What issuers required by that set, as it was given to `endRedecision`. */
   readonly requires: string | null

@@ -22,10 +22,15 @@ function changeOf(fields: Fields, now: number): RulesChange | null {
     live: Number(fields.live ?? 0),
     doomed: Number(fields.doomed ?? 0),
     ended: Number(fields.ended ?? 0),
+    endedLately: sumOf(fields.lately),
     releasedBy: fields.released === undefined ? null : (fields.actor ?? null),
     adoptedAt: Number(adopted),
   }
 }
+
+/** `at:count,at:count` */
+const sumOf = (lately: string | undefined) =>
+  [...(lately ?? '').matchAll(/:(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0)
 
 export function createRulesStore(redis: Connection, tag: string, run: RunScript): RulesStore<HolderLook> {
   return {
@@ -41,7 +46,7 @@ export function createRulesStore(redis: Connection, tag: string, run: RunScript)
     async beginRedecision(hash) {
       const token = randomUUID()
       const answer = (await run('begin-redecision', hash, token)) as (string | number)[]
-      const [outcome, , since, applied, ended, released, requires] = answer
+      const [outcome, , since, applied, ended, released, requires, lately] = answer
       if (outcome !== 'ok') return null
       return {
         hash,
@@ -49,6 +54,7 @@ export function createRulesStore(redis: Connection, tag: string, run: RunScript)
         since: Number(since),
         applied: applied === '' ? null : String(applied),
         ended: Number(ended),
+        endedLately: sumOf(String(lately)),
         released: released === 1,
         requires: requires === '' ? null : String(requires),
       }

@@ -159,6 +159,7 @@ describe('HTTP that is broken, or unusual', () => {
     ['TLS at a plain port', () => ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'], 400, 'invalid_request'],
     ['a header of 40 KiB', () => ['GET /healthz HTTP/1.1', host(), `X: ${'x'.repeat(40 << 10)}`], 431, 'too_large'],
     ['a space before the colon', () => ['GET /healthz HTTP/1.1', 'Host : x'], 400, 'invalid_request'],
+    ['a tunnel', () => ['CONNECT hallpass.acme.example:443 HTTP/1.1', host()], 400, 'invalid_request'],
     ['no Host', () => ['GET /healthz HTTP/1.1', 'Accept: */*'], 400, 'invalid_request'],
     [
       'two lengths (request smuggling)',

@@ -125,7 +125,7 @@ describe('who asks', () => {
 
   const form = 'application/x-www-form-urlencoded'
   const wrong: [name: string, options: () => object, status: number][] = [
-    ['a JSON body', () => ({ body: { token: live.secret } }), 415],
+    ['a JSON body', () => ({ body: { token: live.secret } }), 400],
     ['a repeated parameter', () => ({ body: `token=${live.secret}&token=x`, headers: { 'content-type': form } }), 400],
     ['no token', () => ({ form: { token_type_hint: 'x' } }), 400],
     ['an empty token', () => ({ form: { token: '' } }), 400],
@@ -137,6 +137,10 @@ describe('who asks', () => {
     expect({ status: answer.status, error: answer.body.error }).toEqual({ status, error: 'invalid_request' })
     expect(answer.body.error_description).toEqual(expect.any(String))
     expect(answer.text).not.toContain(live.secret)
+  })
+
+  test('the client_id that OAuth libraries send along is ignored', async () => {
+    expect((await ask({ form: { token: live.secret, client_id: 'reports' } })).body).toMatchObject({ active: true })
   })
 
   test('a charset and white space at the ends are borne', async () => {

@@ -3,7 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { answerApproval } from '../../src/broker/answer-approval.js'
 import { ApprovalWanted } from '../../src/broker/ask-approval.js'
-import type { Caller } from '../../src/broker/parts.js'
+import { exchange } from '../../src/broker/exchange.js'
+import type { Caller, Parts } from '../../src/broker/parts.js'
 import { type LoadedConfig, loadConfig } from '../../src/config/load.js'
 import type { Principal } from '../../src/identity/principal.js'
 import type { Approval } from '../../src/ledger/approval.js'
@@ -116,3 +117,7 @@ export async function approved(story: Story, over: Parameters<typeof asking>[0] 
   const approval = await answer(story, id, aPerson('rosa'))
   return { caller, task, id, approval }
 }
+
+/** The request once more, with the approval that it was given. */
+export const repeat = (parts: Parts, { caller, task, id }: Awaited<ReturnType<typeof approved>>, over = {}) =>
+  exchange(parts, caller, task.id, shipping({ approval_id: id, ...over }), null)

@@ -77,3 +77,11 @@ export const ended = (reason: string, policies: string[] = []) => ({
   ordered: 'policy_changed',
 })
 export const stands = { state: 'active', endReason: null, reason: undefined, policies: undefined, ordered: undefined }
+
+/** As if the changes so far had been eleven minutes ago: the brake counts them together with the next ones no more. */
+export async function letChangesAge({ at: { raw, tag } }: Story): Promise<void> {
+  const [lately, endedAt] = await raw.hmget(`${tag}rules`, 'lately', 'ended_at')
+  const aged = (lately ?? '').replace(/\d+(?=:)/g, (time) => `${Number(time) - 660_000}`)
+  await raw.hset(`${tag}rules`, 'lately', aged)
+  if (endedAt != null) await raw.hset(`${tag}rules`, 'ended_at', Number(endedAt) - 660_000)
+}

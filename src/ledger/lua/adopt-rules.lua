@@ -8,6 +8,19 @@ local program, hash = ARGV[1], ARGV[2]
 local was = redis.call('HMGET', key, 'current', 'past', 'i:' .. program, 'state')
 local current, past, from, state = was[1], was[2] or '', was[3], was[4]
 
+-- What sets before ended without an operator's word, `at:count,…`: the brake counts it together, so that many small mistakes in a
+-- row do not pass one at a time. What is older than ten minutes was looked at by somebody, or is not to be saved any more.
+local function ended_lately()
+  local own = redis.call('HMGET', key, 'lately', 'ended', 'ended_at', 'released')
+  local all = own[1] or ''
+  if tonumber(own[2] or 0) > 0 and own[3] and not own[4] then all = all .. ',' .. own[3] .. ':' .. own[2] end
+  local kept = {}
+  for at, count in string.gmatch(all, '(%d+):(%d+)') do
+    if tonumber(at) > now - 600000 then kept[#kept + 1] = at .. ':' .. count end
+  end
+  return table.concat(kept, ',')
+end
+
 -- Whether anybody else has said within half a minute that it decides by the current set.
 local function is_held()
   local all = redis.call('HGETALL', key)
@@ -36,8 +49,9 @@ end
 redis.call('HDEL', key, 'none')
 if takes then
   local kept = current and string.sub(current .. ',' .. past, 1, 20 * 65) or ''
-  redis.call('HSET', key, 'current', hash, 'adopted', now, 'past', kept, 'state', 'due', 'asked', now, 'ended', 0)
-  redis.call('HDEL', key, 'released', 'actor', 'live', 'doomed', 'held', 'token')
+  local lately = ended_lately()
+  redis.call('HSET', key, 'current', hash, 'adopted', now, 'past', kept, 'state', 'due', 'asked', now, 'ended', 0, 'lately', lately)
+  redis.call('HDEL', key, 'released', 'actor', 'live', 'doomed', 'held', 'token', 'ended_at')
   -- Programs that were not seen for two days have names that nobody uses again.
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do

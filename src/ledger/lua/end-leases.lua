@@ -65,5 +65,8 @@ for _, id in ipairs(a.leases) do
   end
 end
 -- Counted with the end itself: where whoever ended them is killed behind it, the brake still knows of them.
-if counts and #told > 0 then redis.call('HINCRBY', T .. 'rules', 'ended', #told) end
+if counts and #told > 0 then
+  redis.call('HINCRBY', T .. 'rules', 'ended', #told)
+  redis.call('HSET', T .. 'rules', 'ended_at', now)
+end
 return { ready, told }

@@ -1,7 +1,7 @@
 -- A step through what may be alive and matches: only ids and access, since an order may reach a hundred thousand, and to read whole
 -- leases would be a broker's work for many seconds. Redis keeps others waiting that long only, so a step is small.
 -- KEYS[1] tag. ARGV[1] provider, ARGV[2] cursor, ARGV[3] JSON of the match (lease-match.ts: `matches`)
---   { lease?, state?, task?, session?, policy?, principal?, account?, issuer?, action?, resource?, fingerprint?, issuedAfter?, issuedBefore?,
+--   { lease?, state?, task?, policy?, principal?, account?, issuer?, action?, resource?, fingerprint?, issuedAfter?, issuedBefore?,
 --     needles: texts that the record of any that matches holds }
 -- ARGV[4] 1: also what has ended and stands in the index until its natural end
 -- Returns { next cursor, lease, access, … }
@@ -45,7 +45,6 @@ local function is_meant(id, fields)
   if m.action and rec.action ~= m.action then return nil end
   if m.resource and rec.resource ~= m.resource then return nil end
   if m.task and not has(rec.chain, m.task) then return nil end
-  if m.session and not has(rec.holders, m.session) then return nil end
   if m.policy and not has(rec.y, m.policy) then return nil end
   if m.principal and not is_of_any(rec, 'principal', m.principal) then return nil end
   if m.account and not is_of_any(rec, 'account', m.account) then return nil end

@@ -1,26 +1,17 @@
-// Between the asking and the minting the world changes: policies, resources, groups, locks, and the ledger itself.
+// Between the asking and the minting the world changes: policies, resources, groups, locks.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { StoredRecord } from '../../../src/audit/read-records.js'
-import { AuditProjection } from '../../../src/broker/audit-projection.js'
-import { dryRun } from '../../../src/broker/dry-run.js'
 import { exchange } from '../../../src/broker/exchange.js'
 import { openTask } from '../../../src/broker/open-task.js'
 import type { Caller, Parts } from '../../../src/broker/parts.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
-import { replay } from '../../../src/broker/replay.js'
 import { setLock } from '../../../src/broker/set-lock.js'
 import { composeRules } from '../../../src/compose/rules.js'
 import { systemClock } from '../../../src/core/clock.js'
-import type { ApprovalNews } from '../../../src/ledger/approval.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { createRestoration } from '../../../src/ledger/restoration.js'
-import { answer, aPerson, approved, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
+import { answer, aPerson, approved, ask, repeat, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
 import { handOver, openChild, toDelegate } from '../../support/chain.js'
-import { openTestLedger } from '../../support/ledger.js'
-import { startTestRedis } from '../../support/redis.js'
 import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -45,9 +36,6 @@ async function under(change: Parameters<typeof shipRules>[0]): Promise<Parts> {
 type Texts = { config: string; policies: string }
 const config = (from: string, to: string) => (text: Texts) => ({ ...text, config: text.config.replace(from, to) })
 const policies = (from: string, to: string) => (text: Texts) => ({ ...text, policies: text.policies.replace(from, to) })
-const repeat = (parts: Parts, { caller, task, id }: Awaited<ReturnType<typeof approved>>, over = {}) =>
-  exchange(parts, caller, task.id, shipping({ approval_id: id, ...over }), null)
-
 describe('an approval', () => {
   test('is not voided by a policy that has nothing to do with it', async () => {
     const given = await approved(story)
@@ -220,97 +208,4 @@ test('nobody acts below somebody whom the issuer would not vouch for any more', 
   expect(await refusalOf(opened)).toMatchObject({ code: 'not_permitted' })
   expect((await story.parts.ledger.findDelegation(anew.delegation.id))?.opened).toBeNull()
   expect((await exchange(await require([helper, boss]), helper, task.id, request, null)).lease.state).toBe('active')
-})
-
-test('a task with several credentials waits for all that want it, and nothing is minted', async () => {
-  const caller = story.caller()
-  const mints = story.far.count('create')
-  const credentials = [shipping(), { action: 'repo.read', resource: 'repo:acme/web', context: {} }]
-  const opened = await openTask(story.parts, caller, { purpose: 'p', credentials }, null)
-  expect(opened).toMatchObject({ task: { state: 'open' }, credentials: [], approvals: [{ state: 'pending' }] })
-  expect(story.far.count('create')).toBe(mints)
-  expect((await wantedBy(story.buy(caller, opened.task, shipping()))).id).toBe(opened.approvals[0]?.id)
-  // An approval is for one task: it buys nothing in a new one.
-  const foreign = { purpose: 'p', credentials: [shipping({ approval_id: opened.approvals[0]?.id ?? '' })] }
-  expect(await codeOf(openTask(story.parts, caller, foreign, null))).toBe('not_found')
-})
-
-test('an opening repeated with its key is the same task for whoever opened it, and for nobody else', async () => {
-  const caller = story.caller()
-  const request = { purpose: 'p', credentials: [shipping({ action: 'ship.task' })] }
-  const idempotency = { key: `${caller.principal.account}-open`, bodySha256: 'b' }
-  const open = (who: Caller) => openTask(story.parts, who, request, idempotency)
-  const { task, approvals } = await open(caller)
-  const again = await open(caller)
-  expect([again.task.id, again.approvals]).toEqual([task.id, approvals])
-  // Another job of the same run: the same account and instance, another subject.
-  const { account, instance } = caller.principal
-  const other = story.caller(undefined, { account, instance })
-  const refused = await refusalOf(open(other))
-  expect(refused).toMatchObject({ code: 'already_issued' })
-  expect((await story.records('task.opened')).filter(({ task: of }) => of === task.id)).toHaveLength(2)
-  // The recipe names the task: what is approved after the repeat is what is bought.
-  const [{ id } = { id: '' }] = again.approvals
-  await answer(story, id, aPerson('olga'))
-  const { lease } = await story.buy(caller, task, shipping({ action: 'ship.task', approval_id: id }))
-  expect(lease.record.task).toBe(task.id)
-})
-
-test('a dry run asks nobody', async () => {
-  const caller = story.caller()
-  const task = await story.task(caller)
-  const { decision, ttlSeconds } = await dryRun(story.parts, caller, task.id, shipping())
-  expect({ effect: decision.effect, ttlSeconds }).toEqual({ effect: 'approval_required', ttlSeconds: 60 })
-  expect(await story.parts.ledger.listApprovals(task.account, null, 10)).toEqual([])
-})
-
-test('the purpose is shown without what deceives, and whoever wants to know is told', async () => {
-  const told: [ApprovalNews, string][] = []
-  const parts: Parts = { ...story.parts, announce: (news, { id }) => told.push([news, id]) }
-  const caller = story.caller()
-  const purpose = 'harmless\u202e\u2066 evil\u200b\u0007\u2028\u{e0041} text'
-  const { task } = await openTask(story.parts, caller, { purpose }, null)
-  const { id, record } = await wantedBy(exchange(parts, caller, task.id, shipping(), null))
-  expect(record.purpose).toBe('harmless evil text')
-  expect(told).toEqual([['requested', id]])
-})
-
-test('what is recorded is enough to rebuild them: a used one can never be used again', async () => {
-  const used = await approved(story)
-  await repeat(story.parts, used)
-  const given = await approved(story)
-  const caller = story.caller()
-  const task = await story.task(caller)
-  const pending = await ask(story, caller, task)
-  await answer(story, pending.id, aPerson('olga'))
-  const denied = await ask(story, caller, task, { resource: 'repo:acme/other' })
-  await answer(story, denied.id, aPerson('olga'), 'deny')
-  const over = await ask(story, caller, task, { resource: 'repo:acme/third' })
-  const redis = await startTestRedis()
-  const other = await openTestLedger(redis)
-  const connection = connectFailFast(redis, () => undefined)
-  try {
-    await untilReady(connection, 5000)
-    const restoration = createRestoration(connection, redis.prefix)
-    const records = (await story.records()) as unknown as StoredRecord[]
-    const isMint = ({ event, approval }: StoredRecord) =>
-      approval === used.id && (event === 'approval.used' || event === 'lease.reserved')
-    // As instances would replay: one that knows the use alone, then one that knows the rest.
-    for (const part of [records.filter(isMint), records.filter((record) => !isMint(record)), records]) {
-      const projection = new AuditProjection()
-      for (const record of part) projection.apply(record)
-      await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true })
-    }
-    for (const { id } of [used, given, pending, denied, over]) {
-      const [was, is] = [await story.parts.ledger.findApproval(id), await other.ledger.findApproval(id)]
-      expect(is).toEqual(was)
-    }
-    const again = await refusalOf(repeat({ ...story.parts, ledger: other.ledger }, used))
-    expect(again.code).toBe('already_issued')
-    expect(await other.ledger.listApprovals(task.account, null, 10)).toHaveLength(3)
-  } finally {
-    connection.disconnect()
-    await other.close()
-    await redis.stop()
-  }
 })

@@ -6,6 +6,7 @@ import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { authenticateDelegation } from '../../../src/broker/delegation-token.js'
 import { exchange } from '../../../src/broker/exchange.js'
 import { openTask } from '../../../src/broker/open-task.js'
+import type { Caller } from '../../../src/broker/parts.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
 import { replay } from '../../../src/broker/replay.js'
 import { setLock } from '../../../src/broker/set-lock.js'
@@ -86,6 +87,17 @@ describe('a delegation', () => {
     await story.endTask(parent)
     expect(await codeOf(openChild(story, helper, delegation.id))).toBe('task_closed')
     expect(await codeOf(handOver(story, boss, parent, toDelegate(helper), [read]))).toBe('task_closed')
+  })
+
+  test('of a task that has ended is refused for that, whatever its chain would say besides', async () => {
+    const { boss, helper, parent, child } = await aPair(story, [read])
+    const hand = async (to: Caller, ceiling: (typeof read)[]) => {
+      const ended = await story.parts.ledger.findTask(child.id)
+      return await codeOf(handOver(story, helper, ended ?? child, toDelegate(to), ceiling))
+    }
+    expect([await hand(boss, [read]), await hand(story.caller(), [write])]).toEqual(['not_permitted', 'denied'])
+    await story.endTask(parent)
+    expect([await hand(boss, [read]), await hand(story.caller(), [write])]).toEqual(['task_closed', 'task_closed'])
   })
 
   test('is not made while the task, its owner or whoever stands above is locked', async () => {

@@ -1,5 +1,5 @@
 // Who judges, in what order, and how far without an operator's word.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { judgePage } from '../../../src/broker/judge-live.js'
 import { inOrder, mostWithoutWord, redecide } from '../../../src/broker/redecide.js'
 import { startTestBroker, type TestBroker } from '../../support/broker.js'
@@ -9,6 +9,7 @@ import {
   config,
   ended,
   ground,
+  letChangesAge,
   load,
   outcomeOf,
   removePolicy,
@@ -30,6 +31,9 @@ afterAll(async () => {
   await other.close()
   await story.close()
 })
+
+// Each is about changes of its own.
+beforeEach(() => letChangesAge(story))
 
 const look = (lease: string) => outcomeOf(story, lease)
 const noWrites = `@id("no-writes")

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Where } from '../../../src/api/revocations.js'
 import { carryOut, forceRevoke } from '../../../src/broker/force-revoke.js'
+import { listLeases } from '../../../src/broker/list-leases.js'
 import type { Lease } from '../../../src/ledger/lease.js'
 import { aReservation } from '../../support/ledger.js'
 import { type Story, startStory } from '../../support/story.js'
@@ -52,6 +53,22 @@ describe('a filter', () => {
   ]
   test.each(filters)('%s', async (_, where, count) => {
     expect(await matched(where())).toBe(count)
+  })
+
+  test('a session is named by the instance, as its task shows it', async () => {
+    const caller = story.caller(undefined, { instance: 'ci:1296269/7/1' })
+    const task = await story.task(caller)
+    const { lease } = await story.buy(caller, task, { action: 'repo.read' })
+    const listed = async (session: string) => (await listLeases(story.parts, { session }, null, 10)).leases
+    expect((await listed('ci:1296269/7/1')).map(({ id }) => id)).toEqual([lease.id])
+    expect(await matched({ session: 'ci:1296269/7/1' })).toBe(1)
+    // What the ledger counts it by tells two accounts apart whose runs are called the same.
+    expect(await matched({ session: `${caller.principal.account}#ci:1296269/7/1` })).toBe(1)
+    for (const another of ['ci:1296269/7/2', caller.principal.account]) {
+      expect([await listed(another), await matched({ session: another })]).toEqual([[], 0])
+    }
+    await story.endTask(task)
+    await story.finish(lease.id)
   })
 
   test('issued after some time also reaches what is being minted at this moment', async () => {
