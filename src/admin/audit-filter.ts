@@ -6,6 +6,7 @@ import { isId } from '../core/ids.js'
 
 const filterShape = auditQuery.pick({ task: true, principal: true, account: true, type: true, from: true, to: true })
 
+/** Throws UsageError naming the option that is wrong. */
 export function parseAuditFilter(options: { [name in keyof AuditFilter]?: string | undefined }): AuditFilter {
   const { task, principal, account, type, from, to } = options
   const parsed = filterShape.safeParse({ task, principal, account, type, from, to })

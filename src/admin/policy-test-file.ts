@@ -41,6 +41,7 @@ export async function readTestFile(
   return parseTestFile(await readFile(file, 'utf8'), file, rules, policies)
 }
 
+/** Throws ConfigError naming file and line of everything that is no test. */
 export function parseTestFile(
   text: string,
   file: string,

@@ -52,6 +52,7 @@ export const personsBehind = (
   return [...new Set(named.filter((one) => typeof one === 'string'))].sort()
 }
 
+/** By which two of them are compared: SHA-256 of the canonical JSON. */
 export const boundSha256 = (bound: Bound): string => sha256Hex(canonicalJson(bound as unknown as Json))
 
 const wireNames: Readonly<Partial<Record<keyof Bound, string>>> = {

@@ -45,6 +45,7 @@ export const answeredRecord = (
   ...(cooldownSeconds === undefined ? {} : { cooldown_seconds: cooldownSeconds }),
 })
 
+/** It was used up by a reservation: after this it never buys anything again. */
 export const usedRecord = (approval: Approval, lease: string, requestId: string) => ({
   event: 'approval.used' as const,
   ...whose(approval),
@@ -53,6 +54,7 @@ export const usedRecord = (approval: Approval, lease: string, requestId: string)
   approvers: approval.votes.flatMap(({ by, vote }) => (vote === 'approve' ? [by] : [])),
 })
 
+/** It ended unanswered or unused; `endReason` says why. */
 export const expiredRecord = (approval: Approval, actor: 'sweeper' | 'broker' = 'sweeper') => ({
   event: 'approval.expired' as const,
   ...whose(approval),

@@ -17,6 +17,7 @@ export interface VerdictView {
   readonly offer: string | null
 }
 
+/** Every member that a verdict can have, so that two of them can be compared one by one. */
 export function verdictView(verdict: Verdict): VerdictView {
   const denied = verdict.effect === 'deny'
   return {
@@ -68,6 +69,7 @@ export type ChangeKind = 'gain' | 'loss' | 'change' | 'none'
 
 const effects = ['deny', 'approval_required', 'permit'] as const
 
+/** What the second verdict is to whoever had the first one. */
 export function changeOf(before: VerdictView, after: VerdictView): ChangeKind {
   const step = effects.indexOf(after.effect) - effects.indexOf(before.effect)
   if (step !== 0) return step > 0 ? 'gain' : 'loss'

@@ -12,6 +12,7 @@ export const delegationTokenType = 'delegation+jwt'
 
 const audienceOf = ({ issuer }: Pick<Parts, 'issuer'>) => `${issuer}/delegations`
 
+/** Good until the delegation ends; whose it is and what it may do is looked up, not written in it. */
 export async function createDelegationToken(
   parts: Pick<Parts, 'keyset' | 'issuer' | 'clock'>,
   { id, expiresAt }: Delegation,

@@ -8,7 +8,7 @@ type Claimed = Extract<ClaimAnswer, { outcome: 'ok' }>
 
 /** After the natural end a provider gets this long to agree before only the time is left as evidence. */
 export const graceMs = 60_000
-/** Where nothing was found under a mark and that is not authoritative: look again after these. */
+/** When to search again where nothing was found by a mark, and the provider's search proves nothing. */
 const searchAgainMs = [10_000, 30_000, 90_000]
 
 /**
@@ -18,7 +18,7 @@ const searchAgainMs = [10_000, 30_000, 90_000]
 export async function endAtProvider(parts: Parts, claimed: Claimed): Promise<Settlement> {
   const { lease, now } = claimed
   const provider = parts.providers.get(lease.record.provider)
-  // Until then there is nothing to ask anybody.
+  // It can only expire: until it does there is nothing to ask the provider.
   if (isLeftToItsEnd(lease, now)) return waitForNaturalEnd(lease, now)
   const breaker = parts.breakers.revoke(lease.record.provider)
   const pass = breaker.enter()
@@ -43,11 +43,11 @@ async function askProvider(parts: Parts, provider: Provider, lease: Lease, now: 
   return await endCredential(provider, handle, lease, now)
 }
 
-/** What can only end by itself, and has a handle to be probed by then. */
+/** A credential that can only expire, and whose handle is known, so that it can be probed then. */
 const isLeftToItsEnd = (lease: Lease, now: number) =>
   lease.record.revocation === 'natural_expiry' && lease.sealedHandle !== null && now < lease.expiresAt && !lease.forced
 
-/** The provider does not answer: looked at again when it may be asked, as if it had not been looked at now. */
+/** The breaker is open: the lease is looked at again when the provider may be asked, and this look does not count as an attempt. */
 function putOff(lease: Lease, now: number, waitMs: number): Settlement {
   if (now >= lease.expiresAt + graceMs) return endedByTime(lease, now)
   // Spread, so that not all that waited comes back at one moment.
@@ -81,7 +81,7 @@ async function endCredential(provider: Provider, handle: Handle, lease: Lease, n
   if (now >= lease.expiresAt + graceMs) return endedByTime(lease, now)
   if (revocation === 'natural_expiry') return waitForNaturalEnd(lease, now)
   if (lease.record.propagation === undefined) return later(lease, now, backOffMs(lease.attempts))
-  // It stands and spreads: to wait for that is no attempt, or the next error would be taken for the last of many.
+  // The denial is written and still spreads. Waiting for that is no attempt: else the next error would count as the last of many.
   return { ...later(lease, now, 1000), uncounted: probed === 'unknown' }
 }
 

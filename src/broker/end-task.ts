@@ -1,5 +1,5 @@
 // Ends a task and everything below it: nothing more is issued from that moment on, and every lease is ordered to end.
-import type { EndReason, Lease } from '../ledger/lease.js'
+import { type EndReason, isCurrent } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
 import type { Task } from '../ledger/task.js'
 import { endLeases } from './end-leases.js'
@@ -35,7 +35,7 @@ export async function endTask(parts: Parts, taskId: string, end: TaskEnd): Promi
   const closed = await closeTree(parts, taskId, outcome)
   const leases = (await inPages(closed, (task) => parts.ledger.leasesOfTask(task.id))).flat()
   const ending = { reason: reasons[closed[0]?.outcome ?? outcome] ?? 'completed', actor, ...order }
-  const alive = (await parts.ledger.findLeases(leases)).filter(isToEnd).map((lease) => lease.id)
+  const alive = (await parts.ledger.findLeases(leases)).filter(isCurrent).map((lease) => lease.id)
   const ordered = await endLeases(parts, alive, ending)
   const ours = closed.filter((task) => task.now)
   await Promise.all([
@@ -45,8 +45,6 @@ export async function endTask(parts: Parts, taskId: string, end: TaskEnd): Promi
   await inPages(ours, (task) => parts.ledger.taskLeasesEnded(task.id))
   return leases
 }
-
-const isToEnd = (lease: Lease) => lease.state === 'reserved' || lease.state === 'active'
 
 interface Closed {
   readonly id: string

@@ -45,7 +45,7 @@ export async function forceRevoke(
   return { id, matched, ...(locked ? { lock: locked.lock.id } : {}) }
 }
 
-/** More leases than this: a worker carries it out, since the operator need not wait for it and others ask this broker too. */
+/** An order over more leases than this is a worker's: the operator need not wait for it, and others ask this broker meanwhile. */
 const large = 1000
 
 /** Somebody has swept within the last seconds, and so will begin the order at once. */
@@ -76,7 +76,7 @@ async function* pages(parts: Parts, match: LeaseMatch): AsyncGenerator<LeaseRef[
   yield* parts.ledger.liveRefs(match, [...parts.providers.keys()])
 }
 
-/** Small: whoever waits for an end of his own stands behind a page at most. */
+/** Small, so that whoever waits for a single lease to end waits behind one page at most. */
 const pageSize = 50
 
 /** Orders every lease that the order reaches to end. Idempotent: run again after a crash it does no harm. */

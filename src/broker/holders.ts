@@ -6,6 +6,7 @@ import type { Holder } from '../ledger/task.js'
 import type { HolderLook } from '../ledger/way-out.js'
 import type { Access, Holdings, Resource } from '../policy/decision.js'
 
+/** The principal's account, which remembers for `memorySeconds`, and its session. */
 export function holdersOf(principal: Principal, memorySeconds: number): Holder[] {
   return [
     { id: holderId('account', principal.account), kind: 'account', windowMs: memorySeconds * 1000 },
@@ -69,6 +70,7 @@ export function withHeld(
   }))
 }
 
+/** As the configuration gives it; null where it gives none, or one that is no text. */
 export function sensitivityOf(resource: Resource): string | null {
   const value = resource.attributes.sensitivity
   return typeof value === 'string' ? value : null
@@ -111,6 +113,7 @@ export function escalationOf(
   return sought.ttlSeconds > ttlSeconds ? beyond(`t:${ttlSeconds}`) : null
 }
 
+/** As `escalationOf`, where it does not matter beyond what. */
 export const isEscalation = (...given: Parameters<typeof escalationOf>) => escalationOf(...given) !== null
 
 function highest(had: readonly string[], order: readonly string[]): string | null {

@@ -1,7 +1,7 @@
 // Live leases against a set of rules, page by page: which of them it no longer permits. Reads alone; who ends them is another.
 import { setImmediate } from 'node:timers/promises'
 import type { RequirementDigests } from '../identity/requirements.js'
-import type { Lease } from '../ledger/lease.js'
+import { isCurrent, type Lease } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import type { Access } from '../policy/decision.js'
 import { isForTheChange, judgeLease } from './change-consequence.js'
@@ -27,10 +27,10 @@ export interface JudgeOptions {
 /** One step of the event loop is as long as a few decisions: requests get their turn in between. */
 const decisionsAtOnce = 8
 
-/** Not told to end yet: what changed rules are about. Those that are being ended, or could not be, are no share of anything. */
-export const isStanding = ({ state }: Pick<Lease, 'state'>): boolean => state === 'reserved' || state === 'active'
-
-/** Those of a page that `rules` no longer permit. */
+/**
+ * Those of a page that `rules` no longer permit. Leases that are being ended, or could not be, are no share of anything: changed
+ * rules are about the others.
+ */
 export async function judgePage(
   parts: Parts,
   rules: Rules,
@@ -38,7 +38,7 @@ export async function judgePage(
   { requiredBefore, before }: JudgeOptions,
   contexts = new LeaseContexts(parts),
 ): Promise<Doomed[]> {
-  const live = page.filter(isStanding)
+  const live = page.filter(isCurrent)
   const contextOf = await contexts.of(live, requiredBefore)
   const doomed: Doomed[] = []
   for (const [index, lease] of live.entries()) {

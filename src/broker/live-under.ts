@@ -2,8 +2,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { NoLongerPermitted } from '../api/policy-change.js'
 import { toTimestamp } from '../core/clock.js'
-import type { Lease } from '../ledger/lease.js'
-import { isStanding, judgePage } from './judge-live.js'
+import { isCurrent, type Lease } from '../ledger/lease.js'
+import { judgePage } from './judge-live.js'
 import type { Parts, Rules } from './parts.js'
 
 /** So many leases are looked at per call, in steps between which others get their turn. */
@@ -36,7 +36,7 @@ export async function liveUnder(
     }
     await pause(1)
   }
-  return { live: found.leases.filter(isStanding).length, leases, next: found.cursor }
+  return { live: found.leases.filter(isCurrent).length, leases, next: found.cursor }
 }
 
 function view(lease: Lease, reason: string, policies: readonly string[]): NoLongerPermitted {

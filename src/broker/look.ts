@@ -1,4 +1,5 @@
 // The one look at the ledger that a decision rests on, with what must hold before anything is decided.
+import { clockToleranceMs } from '../core/clock.js'
 import { BrokerError } from '../core/errors.js'
 import type { Holder, Task } from '../ledger/task.js'
 import type { Look } from '../ledger/way-out.js'
@@ -7,8 +8,6 @@ import { recordedPrincipal } from './hops.js'
 import type { Caller, Parts } from './parts.js'
 import { rateExceeded, rateToCount } from './request-rate.js'
 import { checkOwner } from './task-access.js'
-
-const clockToleranceMs = 5000
 
 /**
  * Looks at the task, its chain and holders; the first look of a request counts it by its account's rate.

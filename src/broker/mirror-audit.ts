@@ -20,6 +20,7 @@ export interface AuditMirror {
   close(): Promise<void>
 }
 
+/** Begins to copy with the first record that is noted. */
 export function createAuditMirror(ledger: Pick<TimelineStore, 'noteRecords'>, log: Logger): AuditMirror {
   const waiting: MirroredRecord[] = []
   const gaps = new Set<string>()

@@ -78,6 +78,7 @@ export async function checkNamedApproval(
   }
 }
 
+/** The 409 of an approval that was used, with the lease that it bought where that is known. */
 export const alreadyUsed = (id: string, lease: string | null) =>
   new BrokerError('already_issued', `${id} already bought ${lease ?? 'its lease'}; one approval unlocks one request`, {
     members: { lease: { id: lease } },

@@ -1,11 +1,9 @@
 // Tokens that we sign for ourselves (a task's, a delegation's) and take back from callers: one reading only, as for subject tokens.
+import { clockToleranceMs } from '../core/clock.js'
 import { BrokerError } from '../core/errors.js'
 import { type IdPrefix, isId } from '../core/ids.js'
 import { parseRawToken } from '../identity/raw-token.js'
 import type { Parts } from './parts.js'
-
-/** Brokers whose clocks are further apart stop issuing (design section 8, `clock`). */
-const clockDifferenceSeconds = 5
 
 export interface OwnTokenKind {
   /** Its `typ`. */
@@ -38,6 +36,6 @@ export async function verifyOwnToken(
 function checkShape(text: string, { type, audience, of }: Omit<OwnTokenKind, 'prefix'>, now: number): void {
   const { header, payload } = parseRawToken(text)
   const isOurs = header.typ === type && payload.aud.length === 1 && payload.aud[0] === audience
-  const isIssued = payload.iat !== undefined && payload.iat <= now / 1000 + clockDifferenceSeconds
+  const isIssued = payload.iat !== undefined && payload.iat * 1000 <= now + clockToleranceMs
   if (!isOurs || !isIssued) throw new BrokerError('invalid_token', `the ${of} token is not as we write them`)
 }

@@ -18,6 +18,7 @@ import { signWebhook } from '../queue/webhook-signature.js'
 /** Resolves when the receiver took it (2xx). Throws an Error that may be shown to operators. */
 export type PostNotice = (notice: { readonly id: string; readonly body: string }) => Promise<void>
 
+/** `resolveHost`: how names become addresses, each of which is checked; the system's resolver unless told. */
 export function createPostNotice(
   webhook: WebhookConfig,
   clock: Clock,

@@ -1,6 +1,7 @@
 // Locks and orders over many leases, as their audit records tell them.
 import type { Target } from '../api/revocations.js'
 import type { StoredRecord } from '../audit/read-records.js'
+import { clockToleranceMs } from '../core/clock.js'
 import type { LeaseMatch } from '../ledger/ledger.js'
 import type { Lock, LockTarget } from '../ledger/lock.js'
 import { matchOf } from './lease-match.js'
@@ -27,9 +28,6 @@ export function lockOf(record: StoredRecord): Lock {
     expiresAt: typeof expires_at === 'string' ? Date.parse(expires_at) : null,
   }
 }
-
-/** Clocks of broker hosts and of the ledger are this much apart at most, else nothing is issued. */
-const clockToleranceMs = 5000
 
 /**
  * `revocation.ordered`, or the order in `lock.set` → the order. It reaches what was issued before it was given: carried out once

@@ -2,13 +2,13 @@
 // First all are judged, then some are ended: a set that would end many waits for an operator's word.
 import { createId } from '../core/ids.js'
 import type { RequirementDigests } from '../identity/requirements.js'
-import type { Lease } from '../ledger/lease.js'
+import { isCurrent, type Lease } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
 import type { RedecisionTurn } from '../ledger/rules-change.js'
 import { accessRanks } from './access-ranks.js'
 import { endLeases } from './end-leases.js'
 import { ForegroundGate } from './foreground-gate.js'
-import { type Doomed, isStanding, type JudgeOptions, judgePage, LeaseContexts } from './judge-live.js'
+import { type Doomed, type JudgeOptions, judgePage, LeaseContexts } from './judge-live.js'
 import type { Parts, Rules } from './parts.js'
 import { recordEnding } from './records.js'
 import { decisionRecord } from './refusal.js'
@@ -114,7 +114,7 @@ class Work {
       await this.#foreground.giveWay()
       if (this.#over) break
       const before = process.cpuUsage()
-      for (const lease of page.filter(isStanding)) seen.add(lease.id)
+      for (const lease of page.filter(isCurrent)) seen.add(lease.id)
       const judged = page.filter((lease) => lease.issuedAt === null || lease.issuedAt >= this.#turn.since)
       for (const one of await judgePage(this.#parts, this.#rules, judged, options, contexts)) doomed.set(one.lease, one)
       const { user, system } = process.cpuUsage(before)
@@ -218,7 +218,7 @@ const ending: Ending = { reason: 'policy_changed', actor: 'policy' }
 /** Tells them to end, and writes down by which policy. Returns how many were not ended by anybody before. */
 async function endDoomed(parts: Parts, rules: Rules, page: readonly Doomed[]): Promise<number> {
   const before = await parts.ledger.findLeases(page.map(({ lease }) => lease))
-  const fresh = before.filter(isStanding)
+  const fresh = before.filter(isCurrent)
   const why = new Map(page.map((one) => [one.lease, one]))
   // First the reason: who is killed in between judges it again, and one that has ended would be judged no more.
   await Promise.all(fresh.map((lease) => recordRedecided(parts, rules, lease, why.get(lease.id))))

@@ -31,5 +31,6 @@ export async function countRequest(parts: Parts, caller: Caller): Promise<void> 
   if (wait !== null) throw rateExceeded(wait)
 }
 
+/** The 429 of an account that asks too often. */
 export const rateExceeded = (retryAfterSeconds: number) =>
   new BrokerError('rate', 'limits.account.requests_per_minute is reached for this account', { retryAfterSeconds })

@@ -29,8 +29,8 @@ export async function revoke(
     const settlement = await unlessStopped(endAtProvider(parts, claim), handedBack(claim), stop)
     const over = isEnded(settlement.state)
     // A failure that was put off is the same failure: its record stands.
-    const tells = over || (settlement.state === 'failed' && settlement.uncounted !== true)
-    const owed = tells ? await recordEnded(parts, claim.lease, settlement.state, settlement.receipt) : false
+    const isOutcome = over || (settlement.state === 'failed' && settlement.uncounted !== true)
+    const owed = isOutcome ? await recordEnded(parts, claim.lease, settlement.state, settlement.receipt) : false
     await parts.ledger.settle(leaseId, token, { ...settlement, owed })
     tellAttempt(parts, claim, settlement, parts.clock.monotonic() - claimedAt)
     return over ? 'ended' : 'later'

@@ -4,6 +4,7 @@ import type { PolicyEngine } from '../policy/engine.js'
 import { liveUnder } from './live-under.js'
 import type { Parts, Rules } from './parts.js'
 
+/** One page from `cursor` on; null: from the beginning. Ends nothing. Throws `ledger_unavailable`. */
 export async function simulateLive(
   parts: Parts,
   candidate: PolicyEngine,

@@ -24,6 +24,7 @@ interface Position {
   readonly seq: number
 }
 
+/** As many decisions as one call may take; `next_cursor` says where the next call goes on. Throws `invalid_request` for a cursor. */
 export async function simulateRecorded(
   parts: Pick<Parts, 'auditDirectory' | 'clock'>,
   candidate: PolicyEngine,

@@ -15,8 +15,9 @@ import type { SweepPool } from './sweep-pool.js'
 
 const pageSize = 400
 /**
- * Handed to the queue that long ago and taken by nobody: its job is lost, or stands behind many. To add it again would be
- * ignored where it still stands, so the sweeper does it itself. The ledger hands out again after 2 s.
+ * A lease that was handed to the queue this long ago and was taken by nobody: its job is lost, or waits behind many. Adding the job
+ * again is ignored while the first still waits, so the sweeper revokes it itself. Just below the 2 s after which the ledger hands a
+ * due lease out again.
  */
 const patienceMs = 1900
 
@@ -41,8 +42,9 @@ export async function sweep(parts: Parts, pool: SweepPool): Promise<number> {
 }
 
 /**
- * What waits for the audit's disk is waited for so long: a slow one must keep the sweep neither from what else is due nor from
- * being seen (no sweep for 10 s stops all issuing). Not at all would have a sweep with much to do leave nobody else a turn.
+ * How long one sweep waits for work that may itself wait for the audit's disk. A slow disk must keep the sweep neither from what
+ * else is due nor from being seen (no sweep for 10 s stops all issuing); without any wait a sweep with much to do would leave
+ * nobody else a turn.
  */
 const pauseMs = 250
 

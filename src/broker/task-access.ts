@@ -5,6 +5,7 @@ import type { Task } from '../ledger/task.js'
 import type { Caller, Parts } from './parts.js'
 import { appendRefusal } from './record-refusal.js'
 
+/** The 404 that is the same for what is unknown and for what is somebody else's. */
 export const notFound = (what: string) => new BrokerError('not_found', `no such ${what}`)
 
 const isOfSameRun = (task: Task, principal: Principal) =>

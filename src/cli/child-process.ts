@@ -76,6 +76,7 @@ export function runCommand(
   })
 }
 
+/** As a shell says it: 128 and the signal's number. */
 export function signalExitCode(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal]
 }

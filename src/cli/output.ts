@@ -49,6 +49,7 @@ export function printError(error: unknown, output: Output): void {
   for (const line of `hallpass: ${describeError(error)}`.split('\n')) output.note(line)
 }
 
+/** For people; a refusal with its code, and with the request id by which the broker's log knows it. */
 export function describeError(error: unknown): string {
   if (error instanceof UsageError) return error.message
   if (!(error instanceof ClientError)) return error instanceof Error ? error.message : String(error)

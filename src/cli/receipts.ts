@@ -25,6 +25,7 @@ export function formatReceipts(receipts: readonly Receipt[]): string {
   return formatTable([['LEASE', 'OUTCOME', 'EVIDENCE', 'SESSIONS', 'EXPIRES'], ...rows])
 }
 
+/** Whether the command ends with 7. */
 export function hasFailed(receipts: readonly Receipt[]): boolean {
   return receipts.some(({ outcome }) => outcome === 'failed')
 }

@@ -37,6 +37,7 @@ export type Call<Schema extends z.ZodType> = {
 
 export type Caller = <Schema extends z.ZodType>(wanted: Call<Schema>) => Promise<z.infer<Schema>>
 
+/** What a call that mints carries beside its body. */
 export function mintHeaders(options: MintOptions): Record<string, string> {
   return { 'idempotency-key': options.idempotencyKey ?? randomUUID() }
 }

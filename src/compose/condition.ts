@@ -7,6 +7,7 @@ import { observeIssuers } from './issuer-metrics.js'
 import type { RulesInForce } from './rules-in-force.js'
 import { webhookCondition } from './webhook.js'
 
+/** Each part answers anew at every request: null or an empty object means that nothing is wrong. */
 export function conditionOf(settings: Settings, parts: Parts, audit: AuditLog, inForce: RulesInForce): Condition {
   const issuers = () => inForce.current.issuers.issuers
   return {

@@ -4,6 +4,7 @@ import type { Issuer } from '../identity/issuer.js'
 import type { IssuerEvents } from '../identity/issuer-sight.js'
 import type { Metrics } from '../telemetry/metrics.js'
 
+/** For the issuers: counts fetches of keys and refusals of tokens. */
 export function countIssuerEvents(metrics: Pick<Metrics, 'issuerFetches' | 'issuerRefusals'>): IssuerEvents {
   return {
     fetched: (issuer, outcome) => metrics.issuerFetches.inc({ issuer, outcome }),

@@ -20,6 +20,7 @@ export class ConfigError extends Error {
   }
 }
 
+/** One line, `file:line: path: message`. */
 export function formatProblem(problem: { file: string; line: number; path?: string; message: string }): string {
   const path = problem.path ? `${problem.path}: ` : ''
   return `${problem.file}:${problem.line}: ${path}${problem.message}`

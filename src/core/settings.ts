@@ -10,6 +10,7 @@ export const duration = z
 /** An https URL, or http on loopback (design section 10). Kept exactly as written: issuers and audiences are compared as text. */
 export const httpsUrl = z.string().refine(isHttpsOrLoopback, 'expected an https:// URL (http:// only for loopback)')
 
+/** Whether the URL is https, or http to this host alone, and has neither credentials nor a fragment. */
 export function isHttpsOrLoopback(text: string): boolean {
   if (!URL.canParse(text)) return false
   const url = new URL(text)
@@ -17,6 +18,7 @@ export function isHttpsOrLoopback(text: string): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
 }
 
+/** `hostname` as `URL` gives it, with brackets around an IPv6 address, or without them. */
 export function isLoopbackHost(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || hostname === '::1' || /^127(\.\d{1,3}){3}$/.test(hostname)
 }

@@ -18,6 +18,7 @@ export interface Catalogue {
   findResource(id: string): Resource | undefined
 }
 
+/** Grants and resources as they were configured; both were checked when the configuration was loaded. */
 export function createCatalogue(
   grants: Readonly<Record<string, Grant>>,
   resources: readonly ResourceEntry[],

@@ -49,11 +49,23 @@ async function resolveOwnApproval(parts: Parts, identity: Identity, id: string):
 const longestStreamMs = 3_600_000
 /** Each one looks at the ledger twice a second: more of them than this would be felt by those who do not wait. */
 const mostStreams = 200
-let streams = 0
+/** Of one account: else whoever holds one token has all of them, and nobody else is told when people have answered. */
+const mostOfOne = 20
+const streams = new Map<string, number>()
+
+const countStreams = () => [...streams.values()].reduce((sum, count) => sum + count, 0)
+
+/** Opens (1) or ends (-1) one of the account's. */
+function countStream(account: string, by: 1 | -1): void {
+  const left = (streams.get(account) ?? 0) + by
+  if (left > 0) streams.set(account, left)
+  else streams.delete(account)
+}
 
 /** An event per answer and for the end, as long as the caller's token is good. */
 function streamOf(parts: Parts, identity: Identity, approval: Approval): Answer {
-  if (streams >= mostStreams) {
+  const account = identity.kind === 'principal' ? identity.principal.account : approval.record.account
+  if (countStreams() >= mostStreams || (streams.get(account) ?? 0) >= mostOfOne) {
     throw new BrokerError('busy', 'too many wait for approvals on this broker; use wait_seconds', {
       retryAfterSeconds: 5,
     })
@@ -61,14 +73,14 @@ function streamOf(parts: Parts, identity: Identity, approval: Approval): Answer 
   const tokenEnds = identity.kind === 'principal' ? identity.principal.tokenExpiresAt * 1000 : Number.POSITIVE_INFINITY
   const waitMs = Math.min(longestStreamMs, tokenEnds - parts.clock.now())
   async function* events(gone: AbortSignal): AsyncGenerator<ServerEvent> {
-    streams++
+    countStream(account, 1)
     try {
       for await (const seen of changesOf(parts, approval, { waitMs, gone })) {
         const data = viewOf(parts, seen)
         yield { event: 'approval', id: `${seen.answers}-${data.state}`, data }
       }
     } finally {
-      streams--
+      countStream(account, -1)
     }
   }
   return { status: 200, body: undefined, events }

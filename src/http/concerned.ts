@@ -11,6 +11,7 @@ export interface Concerned {
   readonly access?: string
 }
 
+/** Whom and what a lease concerns, for an operator's right to see it. */
 export const concernedBy = ({ record }: Lease): Concerned => ({
   resource: record.resource,
   action: record.action,

@@ -10,6 +10,7 @@ import { callerOf, checkTaskToken } from './access.js'
 import { readIdempotency } from './idempotency.js'
 import { type Route, route } from './route.js'
 
+/** The one answer with a secret: it is shown here and nowhere else (I5). */
 export const credentialView = ({ lease, credential, decision, env }: Exchanged) => ({
   lease: leaseView(lease),
   credential,
@@ -17,6 +18,7 @@ export const credentialView = ({ lease, credential, decision, env }: Exchanged) 
   ...(Object.keys(env).length > 0 ? { env } : {}),
 })
 
+/** What would be decided; there is no lease and no credential. */
 export const dryRunView = ({ decision, ttlSeconds }: DryRun) => ({
   decision: decisionView(decision),
   ttl_seconds: ttlSeconds,

@@ -1,6 +1,7 @@
 // Alive, ready, and how it goes.
 import { createObserver } from '../broker/observe.js'
 import type { Parts } from '../broker/parts.js'
+import { clockToleranceMs } from '../core/clock.js'
 import type { Answer } from './problem.js'
 import { type Route, route } from './route.js'
 
@@ -18,9 +19,9 @@ export interface Condition {
   observe?(): void
 }
 
-const clockToleranceMs = 5000
 const sweptWithinMs = 10_000
 
+/** /healthz, /readyz and /metrics: what a program without an API serves, too. */
 export function healthRoutes(condition: Condition, version: string): Route[] {
   let observe: (() => Promise<void>) | null = null
   const scrape = async (parts: Parts) => {

@@ -53,6 +53,7 @@ async function discard(incoming: AsyncIterator<Buffer>): Promise<void> {
 
 const tooLarge = (most: number) => new BrokerError('too_large', `the body is larger than ${most} bytes`)
 
+/** Throws `invalid_request` for bytes that are no UTF-8: a decoder that replaces them would let two bodies be one. */
 export function decodeUtf8(body: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
@@ -73,6 +74,7 @@ export async function readJson<S extends z.ZodType>(
   return parseWith(schema, body.length === 0 ? {} : parseBody(decodeUtf8(body)))
 }
 
+/** Throws `unsupported_media_type` (415). `name`: how it is called in the error. */
 export function checkContentType(request: IncomingMessage, expected: RegExp, name: string): void {
   if (!expected.test(request.headers['content-type'] ?? '')) {
     throw new BrokerError('unsupported_media_type', `content-type: expected ${name}`)

@@ -38,6 +38,7 @@ export interface ProxyRules {
   isFrom(address: string): boolean
 }
 
+/** Which proxy is believed about client certificates, and how it says what it saw. */
 export function createProxyRules(config: z.output<typeof proxyConfig>): ProxyRules {
   const networks = config.from === undefined ? null : blockListOf(config.from)
   return {

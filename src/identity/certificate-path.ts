@@ -5,8 +5,6 @@ import { type Certificate, parseCertificate } from './certificate.js'
 import { quoted, refusedToken } from './raw-token.js'
 import { parseSpiffeId } from './spiffe-id.js'
 
-/** Leaf, intermediates and authority together. */
-const maxLength = 8
 // Crossed chains of equal names could otherwise be tried in every order: each try costs a signature.
 const maxSignatures = 32
 
@@ -40,10 +38,10 @@ export function verifyPath([leaf, ...intermediates]: readonly [Certificate, ...C
   )
 }
 
-/** Depth first: `path` is what is verified already, the leaf first. */
+/** Depth first: `path` is what is verified already, the leaf first. No certificate stands in it twice, so it is bounded by what was sent. */
 function leadsToAuthority(path: readonly Certificate[], search: Search): boolean {
   const last = path.at(-1)
-  if (last === undefined || path.length >= maxLength) return false
+  if (last === undefined) return false
   for (const authority of search.authorities) {
     if (last.x509.checkIssued(authority) && extend(path, () => parseAuthority(authority), search) !== null) return true
   }

@@ -27,6 +27,7 @@ interface OneIssuer {
   readonly attributes: AttributeRules
 }
 
+/** What each issuer's configuration asks of its tokens, for those of whom only the record is left. */
 export function createRequirements(issuers: IssuersConfig): Requirements {
   const known = issuersFor('workload', issuers)
   const operators = issuersFor('operator', issuers)

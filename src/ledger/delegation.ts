@@ -27,5 +27,6 @@ export interface Delegation {
   readonly opened: string | null
 }
 
+/** The sub-agent that it names; null where the delegate has an identity of its own. */
 export const agentOf = ({ record }: Delegation): string | null =>
   'agent' in record.delegate ? record.delegate.agent : null

@@ -1,8 +1,8 @@
 // Redis as the ledger needs it: of a version that is known to work, never evicting, persistent, in time.
+import { clockToleranceMs } from '../core/clock.js'
 import type { Connection } from './connection.js'
 
 const oldestVersion = 6.2
-const clockToleranceMs = 5000
 
 export interface Fitness {
   readonly version: string

@@ -16,7 +16,11 @@ export type LeaseState =
   | 'abandoned'
 
 const ended: readonly LeaseState[] = ['revoked', 'expired', 'released', 'void', 'abandoned']
+/** Whether nobody will look after it any more. A failed one has not ended: it is looked at again. */
 export const isEnded = (state: LeaseState) => ended.includes(state)
+
+/** Reserved or active: nobody has told it to end. */
+export const isCurrent = ({ state }: Pick<Lease, 'state'>): boolean => state === 'reserved' || state === 'active'
 
 export type EndReason =
   | 'completed'

@@ -13,6 +13,7 @@ export interface LedgerTime {
   notAfter(): number | undefined
 }
 
+/** `monotonic`: our own clock, milliseconds, by which the time since Redis's last answer is reckoned. */
 export function createLedgerTime(monotonic: () => number): LedgerTime {
   let last: { readonly now: number; readonly at: number } | null = null
   return {

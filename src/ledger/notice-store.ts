@@ -24,6 +24,7 @@ export function createNoticeStore(redis: Connection, tag: string, run: RunScript
   }
 }
 
+/** How many wait, and why the last try failed. */
 export async function readNoticeState(redis: Connection, tag: string): Promise<NoticeState> {
   const [waiting, { error, at }] = await Promise.all([
     orUnavailable(redis.zcard(`${tag}due:notices`)),

@@ -119,6 +119,7 @@ export interface Restoration {
 const unlockedKeptMs = 2 * 86_400_000
 const successorKeptMs = 90 * 86_400_000
 
+/** `redis` fails fast; `prefix` is the ledger's. */
 export function createRestoration(redis: Connection, prefix: string): Restoration {
   const tag = ledgerTag(prefix)
   const run = createScripts(redis, tag)

@@ -9,6 +9,7 @@ export async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
+/** The 503 while Redis does not answer. */
 export const ledgerUnavailable = (cause?: unknown) =>
   new BrokerError('ledger_unavailable', 'the ledger cannot be reached', { retryAfterSeconds: 2, cause })
 

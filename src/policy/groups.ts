@@ -36,6 +36,7 @@ export interface Groups {
   groupsOf(principal: Pick<Principal, 'id' | 'issuer' | 'attributes'>): string[]
 }
 
+/** Membership by principal id, or by issuer and verified attributes. */
 export function createGroups(config: GroupsConfig): Groups {
   const byId = new Map<string, Set<string>>()
   const byIssuer = new Map<string, { group: string; where: Rule['where'] }[]>()

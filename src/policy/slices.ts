@@ -26,6 +26,7 @@ export interface SliceIndex {
 
 let indexesMade = 0
 
+/** Finds the policies that can apply to a principal and an action, so that a decision does not grow with the set. */
 export function createSliceIndex(policies: readonly Policy[]): SliceIndex {
   const owner = indexesMade++
   const byAction = new Map<string, Map<string, Policy[]>>()

@@ -44,6 +44,7 @@ export const secretAnswer = z.object({
 })
 export const renewAnswer = z.object({ lease_id: z.string(), lease_duration: z.number() })
 
+/** 2xx. */
 export function isSuccess(answer: VaultAnswer): boolean {
   return answer.status >= 200 && answer.status < 300
 }

@@ -41,6 +41,7 @@ interface Memory {
   wasDenied: boolean
 }
 
+/** What carries our mark at this Vault, for the comparison with the ledger. */
 export function createVaultListing(vault: VaultParts): VaultListing {
   const memory: Memory = { strangers: new Set(), lookedUpLast: '', deniedUntil: 0, wasDenied: false }
   return {

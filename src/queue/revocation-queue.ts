@@ -6,6 +6,7 @@ import type { DueLease } from '../ledger/ledger.js'
 
 /** BullMQ refuses `:` in queue names; the provider goes into the prefix, in a hash tag of its own. */
 export const queueName = 'revocations'
+/** Each provider's queue has a hash tag of its own, so that queues may lie on other nodes than the ledger. */
 export const queuePrefix = (prefix: string, provider: string) => `{${prefix}:${provider}}`
 
 /** Somebody waits for these: BullMQ takes jobs without a priority before all that have one. */

@@ -66,6 +66,7 @@ export function authorizationServerMetadata(issuer: string, faces: readonly OAut
   }
 }
 
+/** RFC 7517 section 5. */
 export function jwks(keys: readonly JWK[]): object {
   return { keys: [...keys] }
 }

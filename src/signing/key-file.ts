@@ -39,6 +39,7 @@ export class KeyFileError extends Error {
   }
 }
 
+/** Where the keys of one purpose lie. */
 export function keyFilePath(directory: string, purpose: KeyPurpose): string {
   return join(directory, `${purpose}.jwks.json`)
 }

@@ -7,7 +7,7 @@ import { openTask } from '../support/wire-checks.js'
 
 type Claims = Record<string, unknown>
 const rows: [preset: string, fixture: string, nextRun: Claims][] = [
-  ['gitlab', 'gitlab-id-token', { pipeline_id: '575' }],
+  ['gitlab', 'gitlab-id-token', { job_id: '303' }],
   ['buildkite', 'buildkite', { build_number: 2 }],
   ['circleci', 'circleci', { 'oidc.circleci.com/workflow-id': '99999999-9999-4999-8999-999999999999' }],
   ['gcp', 'gcp-identity-token', { google: { compute_engine: { instance_id: '4340508760561261531' } } }],

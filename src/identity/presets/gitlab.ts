@@ -1,6 +1,7 @@
 // GitLab ID tokens (docs.gitlab.com, "id_token_authentication"). Ids and flags are strings ("true"), `runner_id` is a number.
 // Paths can be renamed and registered again by others, project_id and namespace_id cannot. `ref` is short: a tag `main` and a
-// branch `main` give the same. Which components `sub` has is a setting of the project. One run is one pipeline.
+// branch `main` give the same. Which components `sub` has is a setting of the project. One run is one job;
+// started again it is another.
 import { type Preset, texts, workingDaySeconds } from './preset.js'
 
 const ids = ['project_id', 'namespace_id']
@@ -30,7 +31,7 @@ export const gitlab: Preset = {
     runner_id: { claim: ['runner_id'], type: 'number' },
   },
   account: ['project_id'],
-  instance: ['project_id', 'pipeline_id'],
+  instance: ['project_id', 'job_id'],
   sessionSeconds: workingDaySeconds,
   pitfalls: {
     tenants: { claims: [...ids, 'project_path', 'namespace_path', 'sub'] },

@@ -169,6 +169,34 @@ describe('values that were issued', () => {
   })
 })
 
+describe('what an issued value may be', () => {
+  test('is 8 to 4,096 characters long, as it stands and without the marks that end a sentence', () => {
+    expect([...candidatesOf('1234567')]).toEqual([])
+    expect([...candidatesOf('12345678')]).toEqual(['12345678'])
+    expect(candidatesOf('a'.repeat(4096)).size).toBe(1)
+    expect(candidatesOf('a'.repeat(4097)).size).toBe(0)
+    const found = candidatesOf('it was passw0rd!.')
+    for (const one of ['passw0rd!.', 'passw0rd']) expect(found.has(one)).toBe(true)
+  })
+
+  test('is looked for decoded, too, by the same length', () => {
+    expect(candidatesOf('%41bcdefgh').has('Abcdefgh')).toBe(true)
+    expect(candidatesOf('%41bcdefg').has('Abcdefg')).toBe(false)
+  })
+
+  test('is taken out whole where another is a part of it, in whichever order they come', () => {
+    const both = ['secret-one', 'secret-one-and-more']
+    for (const issued of [both, [...both].reverse()]) {
+      expect(redact('I had secret-one-and-more here', issued)).toBe('I had [redacted:issued] here')
+    }
+  })
+
+  test('of a credential is each text of such a length, and nothing that is none', () => {
+    const texts = { a: null, b: 'x'.repeat(7), c: 'x'.repeat(8), d: 'y'.repeat(4096), e: 'y'.repeat(4097), f: 12345678 }
+    expect(unpatternedSecrets(texts)).toEqual(['x'.repeat(8), 'y'.repeat(4096)])
+  })
+})
+
 test('what a caller writes is looked through in time that grows with its length, not with its square', () => {
   const begun = process.cpuUsage().user
   for (const unit of ['.', '-', ':;', '--pwd', '://a:b'] as const) {

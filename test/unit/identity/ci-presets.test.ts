@@ -70,7 +70,7 @@ describe.each(rows)('the preset $preset', (row) => {
 
 test('a real token of gitlab.com is its project’s', async () => {
   const principal = await pool('gitlab').authenticate(await signReal(fixtureOf('gitlab-real-token').claims))
-  expect(principal).toMatchObject({ account: 'a:76366029', instance: 'a:76366029/2179265456' })
+  expect(principal).toMatchObject({ account: 'a:76366029', instance: 'a:76366029/12217223061' })
 })
 
 test('Google: people are refused, a token without instance too unless `instance: []`', async () => {

@@ -30,7 +30,7 @@ export const rows: Row[] = [
     preset: 'gitlab',
     fixture: 'gitlab-id-token',
     account: 'a:20',
-    instance: 'a:20/574',
+    instance: 'a:20/302',
     attributes: {
       ...{ project_id: '20', namespace_id: '72', project_path: 'my-group/my-project', namespace_path: 'my-group' },
       ...{ user_id: '1', pipeline_id: '574', pipeline_source: 'push', job_id: '302', ref: 'feature-branch-1' },
@@ -41,7 +41,7 @@ export const rows: Row[] = [
       ci_config_ref_uri: 'gitlab.example.com/my-group/my-project//.gitlab-ci.yml@refs/heads/main',
     },
     wrong: [['ref_protected'], false, 'ref_protected'],
-    nextRun: { pipeline_id: '575' },
+    nextRun: { job_id: '303' },
     needed: ['project_id'],
   },
   {

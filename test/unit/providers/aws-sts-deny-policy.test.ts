@@ -54,6 +54,72 @@ describe('merging', () => {
     )
   })
 
+  test('moves an end back and never forward', () => {
+    const long = denial(1_200_000)
+    const endAfter = (first: number, second: number) => {
+      const once = mergeDenials(empty, [{ ...long, until: now + first }], now, room)
+      const { text } = mergeDenials(parseDenyPolicy(once.text), [{ ...long, until: now + second }], now, room)
+      return (parseDenyPolicy(text).ends.get(long.session) ?? 0) - now
+    }
+    expect(endAfter(1_200_000, 600_000)).toBeGreaterThanOrEqual(1_200_000)
+    expect(endAfter(600_000, 1_200_000)).toBeGreaterThanOrEqual(1_200_000)
+    expect(endAfter(600_000, 1_200_000)).toBeLessThan(1_300_000)
+  })
+
+  test('moves an end back and never forward, also where not all have room', () => {
+    const [kept, moved] = [denial(1_200_000), denial(600_000)]
+    const { text } = mergeDenials(empty, [kept, moved], now, room)
+    const shorter = { ...kept, until: now + 600_000 }
+    const longer = { ...moved, until: now + 1_200_000 }
+    const many = denials(denialCapacity(room) + 200, 3_600_000)
+    const merged = mergeDenials(parseDenyPolicy(text), [shorter, longer, ...many], now, room)
+    expect(merged.refused.length).toBeGreaterThan(0)
+    const { ends } = parseDenyPolicy(merged.text)
+    for (const { session } of [kept, moved]) expect((ends.get(session) ?? 0) - now).toBeGreaterThanOrEqual(1_200_000)
+  })
+
+  test('leaves what stands as it is where its later end has no room', () => {
+    const full = mergeDenials(
+      empty,
+      Array.from({ length: 600 }, () => denial(600_000, true)),
+      now,
+      room,
+    )
+    expect(full.refused.length).toBeGreaterThan(0)
+    const standing = parseDenyPolicy(full.text)
+    // Each a day apart: no two of them fit into one statement.
+    const later = [...standing.ends.keys()]
+      .slice(0, 60)
+      .map((session, n) => ({ session, until: now + (n + 2) * 86_400_000, forced: false }))
+    const merged = mergeDenials(standing, later, now, room)
+    expect(merged.refused).toEqual([])
+    const { ends } = parseDenyPolicy(merged.text)
+    const stayed = [...standing.ends].filter(([session, end]) => ends.get(session) === end)
+    const moved = [...standing.ends].filter(([session, end]) => (ends.get(session) ?? 0) > end)
+    expect(stayed.length + moved.length).toBe(standing.ends.size)
+    expect(stayed.length).toBeGreaterThan(standing.ends.size - later.length)
+  })
+
+  test.each<[string, (statement: Record<string, unknown>) => unknown]>([
+    ['allows', (one) => ({ ...one, Effect: 'Allow' })],
+    ['denies less', (one) => ({ ...one, Action: 's3:*' })],
+    ['has one member more', (one) => ({ ...one, NotPrincipal: '*' })],
+    ['has a Sid of its own', (one) => ({ ...one, Sid: 'mine' })],
+    ['names a role too', (one) => ({ ...one, Condition: { StringLike: { 'aws:userid': ['AROA:a', 'AROA:b'] } } })],
+    ['names one of two', (one) => ({ ...one, Condition: { StringLike: { 'aws:userid': ['*:a'] } } })],
+    ['names one as a number', (one) => ({ ...one, Condition: { StringLike: { 'aws:userid': ['*:a', 7] } } })],
+    ['names no list', (one) => ({ ...one, Condition: { StringLike: { 'aws:userid': '*:a' } } })],
+  ])('takes no statement for its own that %s', (_, change) => {
+    const { text } = mergeDenials(empty, [denial(600_000), denial(600_000)], now, room)
+    const document = JSON.parse(text) as { Statement: Record<string, unknown>[] }
+    expect(parseDenyPolicy(text)).toMatchObject({ ends: { size: 2 }, foreign: [] })
+    for (const one of document.Statement) expect(one).toMatchObject({ Effect: 'Deny', Action: '*', Resource: '*' })
+    const changed = document.Statement.map((one) => (String(one.Sid).startsWith('hpUntil') ? change(one) : one))
+    const read = parseDenyPolicy(JSON.stringify({ ...document, Statement: changed }))
+    expect(read.ends.size).toBe(0)
+    expect(read.foreign).toEqual(changed.filter((one, n) => one !== document.Statement[n]))
+  })
+
   test('drops what has ended, not before its end and at most seventy seconds after it', () => {
     const [short, long] = [denial(60_000), denial(3_600_000)]
     const { text } = mergeDenials(empty, [short, long], now, room)

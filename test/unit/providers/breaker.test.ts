@@ -95,6 +95,47 @@ describe('a breaker', () => {
   })
 })
 
+describe('a pass', () => {
+  test('counts once, whatever is said by it later', () => {
+    const pass = enter()
+    for (let i = 0; i < 5; i++) pass.unanswered()
+    expect(breaker.failures).toBe(1)
+    pass.answered()
+    expect(breaker.failures).toBe(1)
+    expect(seen).toEqual([])
+  })
+
+  test('of a closed breaker is no probe: answered or withdrawn, nothing has changed', () => {
+    enter().answered()
+    enter().withdrawn()
+    expect(seen).toEqual([])
+    const early = enter()
+    failTimes(3)
+    time += 1000
+    enter()
+    early.withdrawn()
+    expect(breaker.enter()).toBeNull()
+    expect(seen).toEqual(['open', 'probing'])
+  })
+
+  test('of a probe says so when it is withdrawn; one that was forgotten speaks for nobody', () => {
+    failTimes(3)
+    time += 1000
+    enter().withdrawn()
+    expect(seen).toEqual(['open', 'probing', 'open'])
+    for (const speak of ['withdrawn', 'unanswered'] as const) {
+      const forgotten = enter()
+      time += 10_000
+      enter()
+      forgotten[speak]()
+      expect(breaker.state).toBe('probing')
+      expect(breaker.enter()).toBeNull()
+      expect(breaker.waitMs()).toBe(1000)
+      time += 10_000
+    }
+  })
+})
+
 describe('all breakers', () => {
   test('issue and revoke of each provider apart; only those that do not answer are told of', () => {
     const told: string[] = []

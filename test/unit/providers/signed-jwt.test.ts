@@ -90,6 +90,36 @@ describe('a minted token', () => {
       authorization_details: details,
       cnf: { jkt: 'thumb' },
     })
+    expect(credential.token_type).toBe('DPoP')
+  })
+
+  test('is bound to the certificate of a caller that has no other key, and names the sub-agents', async () => {
+    const mint = async (over: Partial<LeaseToIssue>) => {
+      const { credential } = await create().provider.issue(
+        lease(over),
+        { audience: 'https://deploy.test', verified_by: 'introspection' },
+        noNote,
+      )
+      return { type: credential.token_type, claims: decodeJwt(String(credential.token)) }
+    }
+    expect(await mint({ x5t: 'cert' })).toMatchObject({ type: 'Bearer', claims: { cnf: { 'x5t#S256': 'cert' } } })
+    expect((await mint({ jkt: 'thumb', x5t: 'cert' })).claims.cnf).toEqual({ jkt: 'thumb' })
+    const plain = (await mint({})).claims
+    for (const absent of ['cnf', 'act', 'scope', 'authorization_details']) expect(plain).not.toHaveProperty(absent)
+    const chain = [
+      { principal: 'ci:parent', task: 'task_02', agent: 'tester' },
+      { principal: 'ci:parent', task: 'task_01' },
+    ]
+    expect((await mint({ chain })).claims.act).toEqual({ sub: 'ci:parent', agent: 'tester', act: { sub: 'ci:parent' } })
+  })
+
+  test.each<JsonObject>([
+    {},
+    { jti: 7, exp: 1, verified_by: 'offline' },
+    { jti: 'lease_01', exp: '1', verified_by: 'offline' },
+    { jti: 'lease_01', exp: 1, verified_by: 'nobody' },
+  ])('has no such handle: %j', async (handle) => {
+    await expect(create().provider.probe(handle)).rejects.toThrow('no handle of a signed token')
   })
 
   test('is not minted without a whole second left', async () => {
