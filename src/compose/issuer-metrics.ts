@@ -1,7 +1,7 @@
 // What is seen of issuers → metrics. Labels are names of the configuration and closed sets, never a token's words.
 import type { Clock } from '../core/clock.js'
 import type { Issuer } from '../identity/issuer.js'
-import type { IssuerEvents } from '../identity/issuer-sight.js'
+import type { IssuerEvents } from '../identity/issuer-monitor.js'
 import type { Metrics } from '../telemetry/metrics.js'
 
 /** For the issuers: counts fetches of keys and refusals of tokens. */

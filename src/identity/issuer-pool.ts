@@ -3,7 +3,7 @@
 import { BrokerError } from '../core/errors.js'
 import { nameRefusals } from './checks.js'
 import type { Issuer, SvidVerifier } from './issuer.js'
-import { type IssuerEvents, reasonOf, unwatched } from './issuer-sight.js'
+import { type IssuerEvents, reasonOf, unwatched } from './issuer-monitor.js'
 import { bindPrincipal, type PresentedKeys } from './presented-keys.js'
 import type { Principal } from './principal.js'
 import { parseRawToken, quoted, type RawToken, refusedToken } from './raw-token.js'

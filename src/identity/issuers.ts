@@ -13,8 +13,8 @@ import {
   type OidcConfig,
   type SpiffeConfig,
 } from './issuer-config.js'
+import { type IssuerEvents, IssuerMonitor, unwatched } from './issuer-monitor.js'
 import { ownIssuers } from './issuer-pool.js'
-import { type IssuerEvents, IssuerSight, unwatched } from './issuer-sight.js'
 import { fileTimings, KeyCache, type KeySource, remoteTimings } from './jwks.js'
 import { parseKeySet } from './key-set.js'
 import { loginProblems, type PublishedLogin } from './login.js'
@@ -42,7 +42,7 @@ export interface IssuerDeps {
 
 /** What one issuer is made with. */
 interface OneIssuerDeps extends IssuerDeps {
-  readonly sight: IssuerSight
+  readonly monitor: IssuerMonitor
 }
 
 const maxDocumentBytes = 256 * 1024
@@ -55,9 +55,9 @@ export function createIssuers(config: IssuersConfig, deps: IssuerDeps): Issuer[]
     const isShared = Object.entries(config).some(
       ([other, candidate]) => other !== name && originOf(candidate) === originOf(entry),
     )
-    const sight = new IssuerSight(name, deps.clock, deps.events ?? unwatched)
-    const one = { ...deps, sight }
-    return sight.watch(
+    const monitor = new IssuerMonitor(name, deps.clock, deps.events ?? unwatched)
+    const one = { ...deps, monitor }
+    return monitor.watch(
       entry.type === 'oidc' ? createOidc(name, entry, isShared, one) : createSpiffe(name, entry, isShared, one),
     )
   })
@@ -193,7 +193,7 @@ function createFetch(written: string, allowPrivate: boolean, deps: OneIssuerDeps
     maxBytes: maxDocumentBytes,
   }
   return (url: string, server: ServerIdentity = {}) =>
-    deps.sight.watchFetch((noteAnswer) => fetchJson(url, { ...bounds, server, noteAnswer }))
+    deps.monitor.watchFetch((noteAnswer) => fetchJson(url, { ...bounds, server, noteAnswer }))
 }
 
 function createSpiffe(name: string, entry: SpiffeConfig, sharesTrustDomain: boolean, deps: OneIssuerDeps): Issuer {

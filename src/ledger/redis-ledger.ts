@@ -4,18 +4,18 @@ import { createApprovalStore } from './approval-store.js'
 import { type Connection, untilReady } from './connection.js'
 import { type Continuity, nameLedger } from './continuity.js'
 import { createDelegationStore } from './delegation-store.js'
+import { createExclusiveClaims } from './exclusive-claims.js'
 import { createHeartbeats } from './heartbeats.js'
 import { ledgerTag, settledChannel } from './keys.js'
 import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
+import { createCounts } from './ledger-counts.js'
 import { createNoticeStore } from './notice-store.js'
-import { createOnce } from './once.js'
 import { fieldsOf, leaseOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
 import { createRulesStore } from './rules-store.js'
 import { createScripts, type Reply, type RunScript } from './scripts.js'
 import { createSettledWaiter } from './settled-waiter.js'
-import { createSight } from './sight.js'
 import { createTimelineStore } from './timeline-store.js'
 import { ledgerUnavailable, orUnavailable } from './unavailable.js'
 import { createWayOut, doubtOf, fullOf } from './way-out-store.js'
@@ -42,11 +42,11 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
     ...wayBack(run, prefix),
     ...sweep(run),
     ...createHeartbeats(run),
-    ...createOnce(redis, tag, systemClock),
+    ...createExclusiveClaims(redis, tag, systemClock),
     ...createLeaseReader(redis, tag, run),
     ...createRevocationStore(redis, tag, run, settledChannel(prefix)),
     ...createApprovalStore(redis, tag, run),
-    ...createSight(redis, tag, run),
+    ...createCounts(run),
     ...createNoticeStore(redis, tag, run),
     ...createRulesStore(redis, tag, run),
     ...createDelegationStore(redis, tag, run),

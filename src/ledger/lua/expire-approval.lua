@@ -18,7 +18,8 @@ local asker = task and cjson.decode(task) or { holders = {} }
 for _, holder in ipairs(asker.holders) do
   if holder[2] == 'account' then redis.call('ZREM', T .. 'h:' .. holder[1] .. ':a', ARGV[1]) end
 end
-if state == 'pending' then count_unanswered(asker, ARGV[1], now) end
+-- One that was not asked at all was no question to anybody.
+if state == 'pending' and ARGV[2] == '' then count_unanswered(asker, ARGV[1], now) end
 redis.call('HSET', key, 'state', 'expired', 'why', ARGV[2] == '' and 'time' or ARGV[2])
 redis.call('PUBLISH', T .. 'settled', ARGV[1])
 return 'expired'

@@ -61,7 +61,7 @@ end
 for _, holder in ipairs(a.holders) do
   local granted = T .. 'h:' .. holder[1] .. ':g'
   if redis.call('ZCARD', granted) >= MOST_GRANTED then
-    for _, member in ipairs(remembered(rec)) do
+    for _, member in ipairs(counted(rec)) do
       if not redis.call('ZSCORE', granted, member) then
         local oldest = tonumber(redis.call('ZRANGE', granted, 0, 0, 'WITHSCORES')[2])
         local wait = holder[3] > 0 and math.ceil((oldest + holder[3] - now) / 1000) or 3600

@@ -51,6 +51,16 @@ test('who asks and gives up in a loop has people asked ten times as often in an 
   expect((await ask(story, other, await story.task(other))).state).toBe('pending')
 })
 
+test('what we could not write down, and so asked nobody, counts for nothing', async () => {
+  const caller = story.caller()
+  const task = await story.task(caller)
+  story.broker.auditSwitch.isDown = ({ event }) => event === 'approval.requested'
+  for (let i = 0; i < 12; i++)
+    expect((await refusalOf(story.buy(caller, task, shipping()))).code).toBe('audit_unavailable')
+  story.broker.auditSwitch.isDown = () => false
+  expect((await ask(story, caller, task)).state).toBe('pending')
+})
+
 test('a denial holds, and is shown, in a ledger that was rebuilt', async () => {
   const caller = story.caller()
   const task = await story.task(caller)

@@ -50,6 +50,8 @@ test('there is an end to how many different things it is granted, and none to th
   expect(refusal.retryAfterSeconds).toBeGreaterThan(0)
   expect(story.far.alive()).toHaveLength(minted)
   expect((await story.buy(caller, task)).lease.state).toBe('active')
+  // For another time, too: what its deadline cuts short is nothing new.
+  expect((await story.buy(caller, task, { ttl_seconds: 37 })).lease.state).toBe('active')
 })
 
 test('what is more than a record takes is let out to nobody, and a denial is on record all the same', async () => {

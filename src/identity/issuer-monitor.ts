@@ -24,7 +24,7 @@ export function reasonOf(error: unknown): RefusalReason | null {
   return error.code === 'issuer_unavailable' ? 'unavailable' : 'other'
 }
 
-export class IssuerSight {
+export class IssuerMonitor {
   readonly #name: string
   readonly #clock: Clock
   readonly #events: IssuerEvents

@@ -1,11 +1,9 @@
-// What operators see of the ledger, and turns that only one of many workers takes.
-import type { Connection } from './connection.js'
+// How many leases there are, by provider and state: what operators and metrics see of the ledger.
 import type { LedgerCounts } from './ledger.js'
 import { fieldsOf } from './replies.js'
 import type { Reply, RunScript } from './scripts.js'
-import { orUnavailable } from './unavailable.js'
 
-export function createSight(redis: Connection, tag: string, run: RunScript) {
+export function createCounts(run: RunScript) {
   return {
     async counts(providers: readonly string[]): Promise<LedgerCounts> {
       const [now, rows, owed] = (await run('counts', ...providers)) as [number, [string, string, Reply][], number]
@@ -17,9 +15,6 @@ export function createSight(redis: Connection, tag: string, run: RunScript) {
         })),
         owed,
       }
-    },
-    async takeTurn(name: string, forMs: number) {
-      return (await orUnavailable(redis.set(`${tag}turn:${name}`, '1', 'PX', forMs, 'NX'))) === 'OK'
     },
   }
 }
