@@ -15,7 +15,7 @@ installAndBuild(say)
 
 const suites = ['test/unit/ledger', 'test/unit/queue', 'test/unit/worker/worker', 'test/e2e/crash-points.test.ts']
 /** They start servers of their own, whatever the form: to kill, squeeze or restart them. */
-const own = ['redis-forms', 'redis-user', 'out-of-memory', 'ledger/outage']
+const own = ['redis-forms', 'replica-acks', 'failover', 'demoted', 'redis-user', 'out-of-memory', 'ledger/outage']
 const jest = [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--maxWorkers=2', '--testTimeout=60000']
 
 const failed = (positionals.length > 0 ? positionals : ['one', 'sentinels', 'cluster']).filter((form) => {

@@ -7,11 +7,12 @@ import { redisSettings } from '../ledger/redis-config.js'
 
 export async function diagnoseRedis(settings: Settings): Promise<{ part: string; problems: string[]; seen?: string }> {
   const part = 'redis'
-  const redis = connectFailFast(redisSettings(settings.redis), () => undefined)
+  const connection = redisSettings(settings.redis)
+  const redis = connectFailFast(connection, () => undefined)
   try {
     if (!(await untilReady(redis, 3000)))
       return { part, problems: ['cannot be reached at redis.url; start it, or correct the URL'] }
-    const { version, refusals, warnings } = await examineRedis(redis, systemClock.now)
+    const { version, refusals, warnings } = await examineRedis(redis, systemClock.now, connection.prefix)
     return { part, problems: [...refusals, ...warnings], seen: `version ${version}, no eviction, in time` }
   } catch {
     return { part, problems: ['answers errors; check the user and password in redis.url'] }

@@ -4,7 +4,7 @@ import { BrokerError } from '../core/errors.js'
 import { sha256Hex } from '../core/hash.js'
 import { type Lease, lockTargets } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
-import type { ActivateAnswer } from '../ledger/way-out.js'
+import type { ActivateAnswer, Activation } from '../ledger/way-out.js'
 import type { Issued } from '../providers/provider.js'
 import { endLeases } from './end-leases.js'
 import { lockedBy } from './locked-by.js'
@@ -26,7 +26,7 @@ export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Rese
     }
     const secretDigests = digestsOf(parts, issued)
     const [answer] = await allOrThrow([
-      parts.ledger.activate(toIssue.id, activation, lockTargets({ id: toIssue.id, record })),
+      activateForSure(parts, reserved, activation),
       allOrThrow([
         recordIssued(parts, caller, reserved, issued, sealedHandle, secretDigests),
         secretDigests.length > 0 ? parts.ledger.noteSecrets(toIssue.taskId, secretDigests) : Promise.resolve(),
@@ -40,6 +40,13 @@ export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Rese
     await endUnshown(parts, caller, reserved)
     throw error
   }
+}
+
+/** Beside the record's flush: a replica has it too, so that whichever server goes on knows what somebody holds. */
+async function activateForSure({ ledger }: Parts, { toIssue, record }: Reserved, activation: Activation) {
+  const answer = await ledger.activate(toIssue.id, activation, lockTargets({ id: toIssue.id, record }))
+  if (answer.outcome === 'ok') await ledger.waitReplicated(toIssue.id, 'activated')
+  return answer
 }
 
 const unshown: Ending = { reason: 'mint_failed', actor: 'broker', mintOver: true }

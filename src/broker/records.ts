@@ -19,7 +19,10 @@ const whose = (caller: Caller, task: string) => ({
   request_id: caller.requestId,
 })
 
-/** On disk before the provider is called. When it cannot be written the lease is ended and `audit_unavailable` thrown, or `quota` where it is too long. */
+/**
+ * On disk before the provider is called, and the reservation at a replica where there is one (I2). When either cannot be had the
+ * lease is ended and `audit_unavailable` or `ledger_unavailable` thrown, or `quota` where the record is too long.
+ */
 export async function recordReserved(parts: Parts, caller: Caller, reserved: Reserved): Promise<void> {
   const { toIssue, record, recipe, decided, approval } = reserved
   try {
@@ -39,7 +42,8 @@ export async function recordReserved(parts: Parts, caller: Caller, reserved: Res
       decision: decisionRecord(decided),
     }
     // One flush for both. That an approval is used stands in either, so that neither alone lets it be used again.
-    await Promise.all([reservedRecord, ...(used ? [used] : [])].map((one) => parts.audit.append(one)))
+    const appended = [reservedRecord, ...(used ? [used] : [])].map((one) => parts.audit.append(one))
+    await Promise.all([...appended, parts.ledger.waitReplicated(toIssue.id, 'reserved')])
     if (approval) announce(parts, 'used', { ...approval, state: 'used', endReason: 'minted', lease: toIssue.id })
   } catch (error) {
     reserved.pass.withdrawn()

@@ -16,8 +16,13 @@ import { startBeating } from '../worker/beat.js'
  * Throws when Redis is one that would lose leases; says loudly what else is wrong with it. `refuses: false` for what only ends
  * leases: in an incident that is wanted from any Redis.
  */
-export async function checkRedis(redis: Connection, log: Logger, { refuses }: { refuses: boolean }): Promise<void> {
-  const { refusals, warnings } = await examineRedis(redis, systemClock.now)
+export async function checkRedis(
+  redis: Connection,
+  prefix: string,
+  log: Logger,
+  { refuses }: { refuses: boolean },
+): Promise<void> {
+  const { refusals, warnings } = await examineRedis(redis, systemClock.now, prefix)
   if (refuses && refusals.length > 0) throw new Error(`the Redis at redis.url cannot be used: ${refusals.join('; ')}`)
   for (const warning of [...refusals, ...warnings]) log.error({ redis: warning }, `Redis: ${warning}`)
 }

@@ -7,6 +7,7 @@ import type { Continuity } from '../ledger/continuity.js'
 import type { Ledger } from '../ledger/ledger.js'
 import { redisSettings } from '../ledger/redis-config.js'
 import { openRedisLedger } from '../ledger/redis-ledger.js'
+import { createReplicaAcks } from '../ledger/replica-acks.js'
 import { ledgerUnavailable } from '../ledger/unavailable.js'
 import { createRevocationQueue, type RevocationQueue } from '../queue/revocation-queue.js'
 import type { Logger } from '../telemetry/logger.js'
@@ -41,9 +42,12 @@ export async function openState(opened: Opened, { settings, program, audit, log 
   const failFast = () => opened.add(connectFailFast(redis, trouble), (one) => one.disconnect())
   const commands = failFast()
   if (!(await untilReady(commands, 5000))) throw ledgerUnavailable()
-  await checkRedis(commands, log, { refuses: program !== 'local' })
+  await checkRedis(commands, prefix, log, { refuses: program !== 'local' })
   const continuity = await watchLedger(commands, prefix, audit, (note) => onDisk(program, log, note))
-  const parts = { redis: commands, subscriber: patient(), prefix, continuity }
+  const { server } = continuity
+  const suspectLoss = (reason: string) => continuity.suspectLoss(reason)
+  const acks = createReplicaAcks({ connect: failFast, prefix, server, suspectLoss })
+  const parts = { redis: commands, subscriber: patient(), prefix, continuity, acks }
   const ledger = opened.add(await openRedisLedger(parts), (one) => one.close())
   const jobs = failFast()
   await untilReady(jobs, 5000)

@@ -62,9 +62,16 @@ function open({ url, ca }: RedisSettings, options: Behaviour): Connection {
   const tls = ca === undefined ? {} : { ca }
   if (typeof url !== 'string') return openCluster(url, tls, options)
   if (/^rediss?\+sentinel:/.test(url)) return openBehindSentinels(url, tls, options)
-  if (url.startsWith('unix://')) return new BatchingRedis({ ...options, path: url.slice('unix://'.length) })
-  return new BatchingRedis(url, url.startsWith('rediss:') ? { ...options, tls } : options)
+  const one = { ...options, reconnectOnError: isDemoted }
+  if (url.startsWith('unix://')) return new BatchingRedis({ ...one, path: url.slice('unix://'.length) })
+  return new BatchingRedis(url, url.startsWith('rediss:') ? { ...one, tls } : one)
 }
+
+/**
+ * A primary that was demoted keeps its connections and refuses writes: away from it, to whoever the address or the sentinels name
+ * now, without sending twice. Before Redis 7 a script's error says so within its text.
+ */
+export const isDemoted = (error: Error) => /(^|-)READONLY\b/.test(error.message)
 
 interface Tls {
   ca?: string
@@ -90,7 +97,6 @@ function openCluster(urls: readonly string[], tls: Tls, options: Behaviour): Clu
   })
 }
 
-/** A primary that was demoted refuses writes: away from it, to the one that the sentinels name now, without sending twice. */
 function openBehindSentinels(url: string, tls: Tls, options: Behaviour): Redis {
   const secure = url.startsWith('rediss') ? { tls, sentinelTLS: tls, enableTLSForSentinelMode: true } : {}
   return new BatchingRedis({
@@ -98,7 +104,7 @@ function openBehindSentinels(url: string, tls: Tls, options: Behaviour): Redis {
     ...parseSentinelUrl(url),
     ...secure,
     failoverDetector: true,
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    reconnectOnError: isDemoted,
   })
 }
 
@@ -135,10 +141,13 @@ export function parseSentinelUrl(url: string): SentinelOptions {
 export async function untilReady(redis: Connection, timeoutMs: number): Promise<boolean> {
   if (redis.status === 'ready') return true
   return await new Promise<boolean>((resolve) => {
-    const timer = setTimeout(() => resolve(false), timeoutMs)
-    redis.once('ready', () => {
+    const settle = (isReady: boolean) => {
       clearTimeout(timer)
-      resolve(true)
-    })
+      redis.off('ready', ready)
+      resolve(isReady)
+    }
+    const ready = () => settle(true)
+    const timer = setTimeout(() => settle(false), timeoutMs)
+    redis.on('ready', ready)
   })
 }

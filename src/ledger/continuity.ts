@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { Connection } from './connection.js'
 import { ledgerTag } from './keys.js'
 import { createScripts, type RunScript } from './scripts.js'
+import { SeenServer, type ServerFacts } from './seen-server.js'
 import { orUnavailable, rolledBack } from './unavailable.js'
 
 /** After Redis came back, an instance seen this long ago must have beaten again before anything is issued. */
@@ -39,11 +40,9 @@ export type BeatAnswer =
 
 const recoverFirst = 'run hallpass recover'
 
-/** Percent of Redis's `maxmemory`: what is left is for ending what is out, which needs a little room itself. */
-const fullFrom = 90
-
 export class Continuity {
   readonly instance: string
+  readonly server = new SeenServer()
   readonly #options: ContinuityOptions
   readonly #run: RunScript
   #incarnation: string
@@ -58,7 +57,6 @@ export class Continuity {
   #floor: number
   #doubt: string | null = 'the ledger was not asked yet'
   #doubtedAt = Number.NEGATIVE_INFINITY
-  #memoryInUse = 0
   /** Redis's time of the first beat after the doubt. */
   #since: number | null = null
   /** Others → our monotonic time when they were last seen to have beaten. */
@@ -75,8 +73,7 @@ export class Continuity {
     // A cluster stays ready when one of its nodes is replaced.
     for (const event of ['ready', '+node', '-node']) {
       options.redis.on(event as 'ready', () => {
-        this.#floor = options.sequence()
-        this.suspect('Redis was away; every instance is asked what it lost')
+        this.suspectLoss('Redis was away')
       })
     }
   }
@@ -90,10 +87,9 @@ export class Continuity {
     return this.#doubt
   }
 
-  /** Why Redis should take nothing new, though it still could; null while it has room. */
+  /** Why Redis should take nothing new, though it still could; null while it may. */
   get full(): string | null {
-    if (this.#memoryInUse < fullFrom) return null
-    return `Redis is at ${this.#memoryInUse} % of its maxmemory; from ${fullFrom} % on nothing is issued, so that what is out can be ended`
+    return this.server.full
   }
 
   /** `listener` is called whenever a doubt begins: a beat soon settles it. */
@@ -107,6 +103,12 @@ export class Continuity {
     this.#doubtedAt = this.#options.monotonic()
     this.#since = null
     this.#onDoubt()
+  }
+
+  /** It may lack what anybody wrote, and between two beats only records tell what that was. */
+  suspectLoss(reason: string): void {
+    this.#floor = this.#options.sequence()
+    this.suspect(`${reason}; every instance is asked what it lost`)
   }
 
   /** What a reservation carries. Its turn is to be acknowledged when Redis took it. */
@@ -133,10 +135,23 @@ export class Continuity {
   /** `replayed`: what Redis lacked was written again, so that it is believed from here on. Throws `ledger_unavailable`. */
   async beat(replayed = false): Promise<BeatAnswer> {
     const { instance, incarnation, acked, turn, sequence } = this.nextTurn()
-    const args = [instance, incarnation, acked, turn, sequence, this.#floor, replayed ? 1 : 0]
-    const [outcome, first, second, third, reached, memory] = (await orUnavailable(
-      this.#run('beat-instance', ...args),
-    )) as [string, string | number, string | number | string[], string | number, number, number]
+    const args = [instance, incarnation, acked, turn, sequence, this.#floor, replayed ? 1 : 0, this.server.id]
+    const beaten = this.#run('beat-instance', ...args)
+    beaten.catch((error: unknown) => this.server.noteRefusal(error))
+    const [outcome, first, second, third, reached, facts] = (await orUnavailable(beaten)) as [
+      string,
+      string | number,
+      string | number | string[],
+      string | number,
+      number,
+      ServerFacts,
+    ]
+    if (outcome === 'moved') {
+      this.server.moveTo(String(first))
+      this.suspectLoss('another Redis took over')
+      // What was replayed was written to the one before.
+      return await this.beat()
+    }
     if (outcome === 'lost') {
       this.#loseFaith(`the ledger is not the one that ${instance} wrote to; ${recoverFirst}`)
       const successor = first !== '' && first === second ? String(first) : null
@@ -156,7 +171,7 @@ export class Continuity {
     this.#turn = Math.max(this.#turn, Number(reached))
     this.acknowledge(Number(reached))
     this.#floor = 0
-    this.#memoryInUse = Number(memory)
+    this.server.note(facts)
     this.#ackedAt = Number(first)
     this.#settle(Number(first), second as string[])
     // An operator resumes it: what was rolled back that far may lack what nobody is left to replay.

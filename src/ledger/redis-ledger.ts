@@ -11,6 +11,7 @@ import { createLeaseReader } from './lease-reader.js'
 import type * as L from './ledger.js'
 import { createCounts } from './ledger-counts.js'
 import { createNoticeStore } from './notice-store.js'
+import type { ReplicaAcks } from './replica-acks.js'
 import { fieldsOf, leaseOf } from './replies.js'
 import { createRevocationStore } from './revocation-store.js'
 import { createRulesStore } from './rules-store.js'
@@ -28,6 +29,8 @@ export interface RedisLedgerParts {
   readonly prefix: string
   /** Watches that the ledger loses nothing. Or the incarnation to write to: it is only watched that it stays the same. */
   readonly continuity?: Continuity | string
+  /** Asks replicas, where there are any. Closed with the ledger. */
+  readonly acks?: ReplicaAcks
 }
 
 /** Opens the ledger; resolves when Redis answers. Throws BrokerError `ledger_unavailable` after 5 s without it. */
@@ -38,7 +41,7 @@ export async function openRedisLedger(parts: RedisLedgerParts): Promise<L.Ledger
   if (!(await untilReady(redis, 5000))) throw ledgerUnavailable()
   const written = parts.continuity ?? (await nameLedger(redis, prefix))
   return {
-    ...createWayOut(run, written),
+    ...createWayOut(run, written, parts.acks),
     ...wayBack(run, prefix),
     ...sweep(run),
     ...createHeartbeats(run),
@@ -147,6 +150,7 @@ function health(parts: RedisLedgerParts, tag: string) {
     waitSettled: waiter.wait,
     async close() {
       waiter.close()
+      parts.acks?.close()
       redis.disconnect()
       subscriber.disconnect()
     },

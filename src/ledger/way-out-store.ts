@@ -5,6 +5,7 @@ import type { Continuity } from './continuity.js'
 import { lockTargets } from './lease.js'
 import { createLedgerTime, type LedgerTime } from './not-after.js'
 import { openTask } from './open-task.js'
+import type { ReplicaAcks, Step } from './replica-acks.js'
 import { fieldsOf, holderLookOf, taskOf } from './replies.js'
 import type { Reply, RunScript } from './scripts.js'
 import { storeActivation, storeRecord } from './stored-lease.js'
@@ -39,7 +40,7 @@ function checkRoom(written: Written): void {
 }
 
 /** On Redis. */
-export function createWayOut(run: RunScript, written: Written): WayOut {
+export function createWayOut(run: RunScript, written: Written, acks?: ReplicaAcks): WayOut {
   const time = createLedgerTime(systemClock.monotonic)
   return {
     async openTask(request: OpenTask): Promise<OpenTaskAnswer> {
@@ -76,6 +77,7 @@ export function createWayOut(run: RunScript, written: Written): WayOut {
       const [outcome, issuedAt] = answer as ['ok' | 'state' | 'closed' | 'late' | 'locked', number]
       return outcome === 'ok' ? { outcome, issuedAt } : { outcome }
     },
+    waitReplicated: async (lease: string, step: Step) => await acks?.wait(lease, step),
   }
 }
 

@@ -2,6 +2,7 @@
 // Every method may throw BrokerError `ledger_unavailable`.
 
 import type { LeaseRecord } from './lease.js'
+import type { Step } from './replica-acks.js'
 import type { Holder, Task } from './task.js'
 
 /** What a holder holds now and was granted before, with the version that a reservation must still find. */
@@ -119,4 +120,9 @@ export interface WayOut {
   ): Promise<'ok' | 'state' | 'closed' | 'locked'>
   /** `locks`: what an operator may have locked meanwhile. */
   activate(lease: string, activation: Activation, locks: readonly string[]): Promise<ActivateAnswer>
+  /**
+   * Resolves once one of Redis's replicas knows the lease so far; at once where it has none. Those who wait together share one WAIT.
+   * Throws `ledger_unavailable` when none acknowledged in time, or when the ledger that answers now lacks it.
+   */
+  waitReplicated(lease: string, step: Step): Promise<void>
 }

@@ -105,6 +105,11 @@ test('a promoted replica that lagged is noticed, and what it had not heard of is
     )
     // Cut off from its primary: everything from here on is unknown to it.
     await second.replicaof('NO', 'ONE')
+    // Where it was seen it is waited for, until a beat has seen that it is gone.
+    await until(
+      async () => (await at.ask()).status,
+      (status) => status === 201,
+    )
     const bought = await at.buyBoth()
     await at.redis.kill()
     at.relay.turnTo(portOf(replica.url))

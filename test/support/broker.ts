@@ -8,6 +8,7 @@ import { type AuditLog, openAuditLog } from '../../src/audit/audit-log.js'
 import type { AuditRecord } from '../../src/audit/record.js'
 import { createAuditMirror } from '../../src/broker/mirror-audit.js'
 import type { Parts, Rules } from '../../src/broker/parts.js'
+import { startContinuity, watchLedger } from '../../src/compose/continuity.js'
 import { composeRules, following } from '../../src/compose/rules.js'
 import { type Clock, systemClock } from '../../src/core/clock.js'
 import { BrokerError } from '../../src/core/errors.js'
@@ -19,7 +20,9 @@ import {
   type RedisSettings,
   untilReady,
 } from '../../src/ledger/connection.js'
+import type { Continuity } from '../../src/ledger/continuity.js'
 import { openRedisLedger } from '../../src/ledger/redis-ledger.js'
+import { createReplicaAcks } from '../../src/ledger/replica-acks.js'
 import { createSealing } from '../../src/ledger/sealing.js'
 import { type BreakerSettings, createBreakers } from '../../src/providers/breaker.js'
 import type { Provider } from '../../src/providers/provider.js'
@@ -47,10 +50,14 @@ export interface BrokerSettings {
   readonly breakers?: Partial<BreakerSettings>
   /** Where keys and audit lie; several brokers of one deployment share keys, and so tokens. */
   readonly instance?: string
+  /** With the beat of a program: whether the ledger loses anything is watched, and its replicas are asked. */
+  readonly watched?: boolean
 }
 
 export interface TestBroker {
   readonly parts: Parts
+  /** Null where it is not watched. */
+  readonly continuity: Continuity | null
   readonly far: TestProvider
   /** Records that answer true are not written: the sink is down for them. */
   readonly auditSwitch: { isDown: (record: AuditRecord) => boolean }
@@ -89,11 +96,18 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
   const quiet = () => undefined
   const opened: Connection[] = []
   const commands = connectFailFast(redis, quiet)
+  await untilReady(commands, 5000)
+  const { prefix } = redis
+  const continuity = settings.watched ? await watchLedger(commands, prefix, audit, (noted) => noted) : null
   const ledger = await openRedisLedger({
     redis: commands,
     subscriber: connectPatient(redis, quiet),
-    prefix: redis.prefix,
+    prefix,
+    ...(continuity === null ? {} : { continuity, acks: acksOf(redis, continuity) }),
   })
+  const log = createLogger('test', process.env.HALLPASS_TEST_LOG ?? 'silent')
+  const watch = { redis: commands, prefix, ledger, audit, log, memoryMs: 86_400_000 }
+  const beating = continuity === null ? null : await startContinuity({ ...watch, continuity })
   const jobs = connectFailFast(redis, quiet)
   await untilReady(jobs, 5000)
   const queue = createRevocationQueue(jobs, redis.prefix, quiet)
@@ -121,7 +135,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
     queue,
     keyset,
     clock,
-    log: createLogger('test', process.env.HALLPASS_TEST_LOG ?? 'silent'),
+    log,
     metrics: createMetrics(),
     breakers: createBreakers(clock, undefined, { failures: 1000, ...settings.breakers }),
   }
@@ -131,6 +145,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
   await ledger.takeDue([], 1)
   return {
     parts,
+    continuity,
     far,
     auditSwitch,
     cutQueue: () => jobs.disconnect(),
@@ -151,12 +166,20 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
       await queue.close().catch(() => undefined)
       jobs.disconnect()
       await mirror.close()
+      await beating?.stop().catch(() => undefined)
       await ledger.close()
       await audit.close()
       keyset.close()
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+function acksOf(redis: RedisSettings, continuity: Continuity) {
+  const { prefix } = redis
+  const connect = () => connectFailFast(redis, () => undefined)
+  const suspectLoss = (reason: string) => continuity.suspectLoss(reason)
+  return createReplicaAcks({ connect, prefix, server: continuity.server, suspectLoss })
 }
 
 function switchable(audit: AuditLog, gate: TestBroker['auditSwitch']): Parts['audit'] {

@@ -16,6 +16,8 @@ export interface RedisNode {
   readonly port: number
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>
+  /** A killed one, at its port, with its folder and its settings. */
+  restart(): Promise<void>
 }
 
 export interface RedisForm {
@@ -56,17 +58,21 @@ class Ground {
     const directory = join(this.folder, `${port}`)
     await mkdir(directory)
     const all = [...args(port), '--bind', '127.0.0.1', '--dir', directory]
-    const child = spawn(program, all, { stdio: 'ignore', detached: true })
-    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-    this.#children.add(child)
-    const kill = async () => {
-      child.kill('SIGKILL')
-      await gone
-      this.#children.delete(child)
+    let kill = async () => {}
+    const begin = async () => {
+      const child = spawn(program, all, { stdio: 'ignore', detached: true })
+      const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+      this.#children.add(child)
+      kill = async () => {
+        child.kill('SIGKILL')
+        await gone
+        this.#children.delete(child)
+      }
+      await untilListening(port)
     }
-    const node = { port, kill }
+    const node = { port, kill: () => kill(), restart: begin }
     this.nodes.push(node)
-    await untilListening(port)
+    await begin()
     return node
   }
 

@@ -9,12 +9,16 @@ import { startSweeper } from '../../src/worker/sweeper.js'
 import { eventually, type RedisForm } from './redis-forms.js'
 import { codeOf, type Story, stage } from './story.js'
 
+type Step = (story: Story, redis: RedisForm) => Promise<void>
+
 /** Runs the work with a broker, workers and a sweeper on that form. */
-export async function withWorkers(
-  redis: RedisForm,
-  ...steps: readonly ((story: Story, redis: RedisForm) => Promise<void>)[]
-): Promise<void> {
-  const story = await stage(redis, { provider: { timeoutSeconds: 2 } })
+export const withWorkers = (redis: RedisForm, ...steps: readonly Step[]) => runWithWorkers(redis, false, steps)
+
+/** The same with a broker that beats, and so asks replicas: on a busy machine one of them may be late. */
+export const withWatchedWorkers = (redis: RedisForm, ...steps: readonly Step[]) => runWithWorkers(redis, true, steps)
+
+async function runWithWorkers(redis: RedisForm, watched: boolean, steps: readonly Step[]): Promise<void> {
+  const story = await stage(redis, { provider: { timeoutSeconds: 2 }, watched })
   const workers = startRevocationWorkers(story.parts, story.broker.connectPatient, redis.prefix)
   const sweeper = startSweeper(story.parts)
   try {
@@ -23,6 +27,17 @@ export async function withWorkers(
     await Promise.all([sweeper.stop(), workers.drain()])
     await story.close()
   }
+}
+
+/** As many answers, however often it takes. */
+export async function untilBought(story: Story, count: number) {
+  const bought: Awaited<ReturnType<Story['bought']>>[] = []
+  await eventually(async () => {
+    const all = await Promise.allSettled(Array.from({ length: count - bought.length }, () => story.bought()))
+    for (const one of all) if (one.status === 'fulfilled') bought.push(one.value)
+    return bought.length === count
+  }, 40_000)
+  return bought
 }
 
 export async function untilEnded(story: Story, lease: string, withinMs = 15_000) {

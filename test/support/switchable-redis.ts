@@ -5,6 +5,8 @@ export interface SwitchableRedis {
   readonly url: string
   /** Cuts every connection; new ones go to this port of loopback. */
   turnTo(port: number): void
+  /** Cuts none: those that are there stay where they are. */
+  turnNewTo(port: number): void
   close(): Promise<void>
 }
 
@@ -17,7 +19,12 @@ export async function startSwitchableRedis(first: number): Promise<SwitchableRed
     socket.on('close', () => sockets.delete(socket))
     return socket
   }
+  let isClosed = false
   const server = createServer((client) => {
+    if (isClosed) {
+      client.destroy()
+      return
+    }
     const upstream = keep(createConnection({ host: '127.0.0.1', port: target }))
     keep(client).pipe(upstream)
     upstream.pipe(client)
@@ -36,7 +43,11 @@ export async function startSwitchableRedis(first: number): Promise<SwitchableRed
       target = port
       cut()
     },
+    turnNewTo(port) {
+      target = port
+    },
     async close() {
+      isClosed = true
       cut()
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },

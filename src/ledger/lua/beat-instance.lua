@@ -1,9 +1,12 @@
 -- Says that this instance is there and how far its audit goes, if Redis still knows all that it acknowledged. KEYS[1] tag.
 -- ARGV[1] instance, ARGV[2] incarnation, ARGV[3] turn that Redis acknowledged last, ARGV[4] this turn, ARGV[5] audit sequence,
--- ARGV[6] the sequence that Redis must have, ARGV[7] 1 after a replay: what was lost is back
+-- ARGV[6] the sequence that Redis must have, ARGV[7] 1 after a replay: what was lost is back, ARGV[8] the server (its run id)
+-- that answered last, or ''
 -- Returns { 'lost', incarnation or '', its successor or '', wal }
+--   | { 'moved', server }: another one answers, and knows perhaps less
 --   | { 'behind', wal, 1 when it went back, else 0: the sequence alone is behind, last known beat ms or '' }
---   | { 'ok', now, { instance, beaten at, … }, why an operator has to resume it or '', turn, percent of its memory in use }
+--   | { 'ok', now, { instance, beaten at, … }, why an operator has to resume it or '', turn, { server, replicas that
+--   have all it sends, percent of its memory in use, its maxmemory-policy or '' } }
 local now = now_ms()
 local mine = redis.call('HMGET', T .. 'wal', ARGV[1], ARGV[1] .. '/n', ARGV[1] .. '/t')
 local wal, turn = tonumber(mine[1]) or 0, tonumber(mine[2]) or 0
@@ -11,6 +14,13 @@ local incarnation = redis.call('GET', T .. 'incarnation')
 if incarnation ~= ARGV[2] then
   return { 'lost', incarnation or '', redis.call('GET', T .. 'recovered:' .. ARGV[2]) or '', wal }
 end
+-- Of one section; '' where its user may not ask.
+local function info(section)
+  local text = redis.pcall('INFO', section)
+  return type(text) == 'string' and text or ''
+end
+local server = string.match(info('server'), 'run_id:(%x+)') or ''
+if ARGV[8] ~= '' and server ~= ARGV[8] then return { 'moved', server } end
 local back = turn < tonumber(ARGV[3])
 if ARGV[7] ~= '1' and (back or wal < tonumber(ARGV[6])) then return { 'behind', wal, back and 1 or 0, mine[3] or '' } end
 turn = math.max(turn, tonumber(ARGV[4]))
@@ -22,12 +32,13 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', T .. 'instances', '-inf', now 
   redis.call('HDEL', T .. 'wal', gone, gone .. '/n', gone .. '/t')
 end
 
--- 0 where it has no limit, or where its user may not ask.
-local function memory_in_use()
-  local info = redis.pcall('INFO', 'memory')
-  if type(info) ~= 'string' then return 0 end
-  local used, most = string.match(info, 'used_memory:(%d+)'), tonumber(string.match(info, 'maxmemory:(%d+)'))
-  return used and most and most > 0 and math.floor(tonumber(used) * 100 / most) or 0
-end
+-- 0 where it has no limit.
+local memory = info('memory')
+local used, most = string.match(memory, 'used_memory:(%d+)'), tonumber(string.match(memory, 'maxmemory:(%d+)'))
+local percent = used and most and most > 0 and math.floor(tonumber(used) * 100 / most) or 0
+-- One that is still being sent the whole of it acknowledges nothing for as long as that takes.
+local _, online = string.gsub(info('replication'), 'slave%d+:[^\r\n]*state=online', '')
 local others = redis.call('ZRANGEBYSCORE', T .. 'instances', now - 20000, '+inf', 'WITHSCORES')
-return { 'ok', now, others, redis.call('GET', T .. 'paused') or '', turn, memory_in_use() }
+local paused = redis.call('GET', T .. 'paused') or ''
+local policy = string.match(memory, 'maxmemory_policy:(%S+)') or ''
+return { 'ok', now, others, paused, turn, { server, online, percent, policy } }

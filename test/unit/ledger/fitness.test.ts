@@ -4,6 +4,7 @@ import { afterEach, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { examineRedis } from '../../../src/ledger/fitness.js'
 import { startOwnRedis } from '../../support/redis.js'
+import { startReplicatedRedis } from '../../support/replicated-redis.js'
 
 const undo: (() => unknown)[] = []
 afterEach(async () => {
@@ -34,6 +35,23 @@ test('one that evicts is refused, one that keeps nothing is complained of', asyn
   expect(warnings).toEqual([expect.stringContaining('appendonly is off')])
 })
 
+test('one with a replica is complained of unless it stops without one, and where it cannot be waited for', async () => {
+  const servers = await startReplicatedRedis()
+  undo.push(() => servers.stop())
+  const { primary } = servers.at
+  const time = await redisTime(primary)
+  const warnings = async (redis: Redis) => (await examineRedis(redis, () => time, servers.prefix)).warnings
+  expect(await warnings(primary)).toEqual([])
+  await servers.attach()
+  expect(await warnings(primary)).toEqual([expect.stringContaining('set min-replicas-to-write 1')])
+  await primary.config('SET', 'min-replicas-to-write', '1')
+  expect(await warnings(primary)).toEqual([])
+  await primary.call('ACL', 'SETUSER', 'narrow', 'on', '>pw', '~*', '+@all', '-wait')
+  const narrow = primary.duplicate({ username: 'narrow', password: 'pw' })
+  undo.push(() => narrow.disconnect())
+  expect(await warnings(narrow)).toEqual([expect.stringContaining('add +wait to its ACL')])
+})
+
 test('one whose clock is off by more than 5 s is complained of', async () => {
   const redis = await aRedis()
   const time = await redisTime(redis)
@@ -54,6 +72,7 @@ test('one that is too old is refused', async () => {
         const name = command.split('\r\n')[1]
         if (name === 'info') socket.write(`$${info.length}\r\n${info}\r\n`)
         else if (name === 'time') socket.write(`*2\r\n$10\r\n${seconds}\r\n$1\r\n0\r\n`)
+        else if (name === 'eval') socket.write('$0\r\n\r\n')
         else socket.write(name === 'hello' ? '%1\r\n$5\r\nproto\r\n:3\r\n' : '+OK\r\n')
       }
     })

@@ -2,9 +2,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { type RedisForm, startCluster, startPlain } from '../../support/redis-forms.js'
+import { eventually, type RedisForm, startCluster, startPlain } from '../../support/redis-forms.js'
 import { asRedisUser, redisUser } from '../../support/redis-user.js'
-import { representativeStories, withWorkers } from '../../support/representative-stories.js'
+import {
+  representativeStories,
+  untilBought,
+  withWatchedWorkers,
+  withWorkers,
+} from '../../support/representative-stories.js'
 
 const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8')
 const commands = [...redisUser.matchAll(/\+([a-z|]+)/g)].map((match) => match[1] ?? '')
@@ -24,7 +29,7 @@ function commandsIn(below: string, pattern: RegExp): string[] {
   return found.map((match) => String(match[1]).toLowerCase()).filter((name) => !ofTheClient.includes(name))
 }
 /** Methods of a connection that are no commands. */
-const ofTheClient = ['call', 'disconnect', 'on', 'once']
+const ofTheClient = ['call', 'disconnect', 'off', 'on', 'once']
 
 const refusals = async (admins: readonly Redis[]) =>
   (await Promise.all(admins.map((admin) => admin.call('ACL', 'LOG')))).flat()
@@ -56,6 +61,21 @@ describe('the Redis user', () => {
     const { form, admins } = await asRedisUser(await startCluster())
     try {
       await withWorkers(form, representativeStories, async () => expect(await refusals(admins)).toEqual([]))
+    } finally {
+      for (const admin of admins) admin.disconnect()
+    }
+  }, 90_000)
+
+  test('is enough where replicas are asked', async () => {
+    const { form, admins } = await asRedisUser(await startCluster())
+    try {
+      await withWatchedWorkers(form, async (story) => {
+        await eventually(async () => story.broker.continuity?.server.replicas === 1)
+        await untilBought(story, 2)
+        expect(await refusals(admins)).toEqual([])
+        const used = (await Promise.all(admins.map(usedAt))).flat()
+        expect(used).toContain('wait')
+      })
     } finally {
       for (const admin of admins) admin.disconnect()
     }
