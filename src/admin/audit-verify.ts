@@ -1,9 +1,8 @@
 // `hallpass audit verify [DIR]`: 0 intact, 1 broken. Needs no server and no lock: the files, and the audit's public keys
 // where they are at hand.
-import { readFile } from 'node:fs/promises'
 import type { VerifyCheckpoint } from '../audit/read-checkpoints.js'
 import { type AuditVerification, verifyAuditDirectory } from '../audit/verify-chain.js'
-import { exitCodes } from '../cli/exit-codes.js'
+import { exitCodes, UsageError } from '../cli/exit-codes.js'
 import { withoutControls } from '../cli/output.js'
 import { BrokerError } from '../core/errors.js'
 import { readAcknowledged } from '../ledger/acknowledged.js'
@@ -12,6 +11,7 @@ import { createCheckpointVerifier } from '../signing/checkpoint-tokens.js'
 import { publicPart } from '../signing/file-keyset.js'
 import { keyFilePath, readKeyFile } from '../signing/key-file.js'
 import type { CommandOutput } from './command-output.js'
+import { readJsonFile } from './json-file.js'
 
 export interface AuditVerifyCommand {
   /** One chain's folder, or the one that holds them (`audit.directory` of the configuration). */
@@ -41,6 +41,8 @@ export async function verifyAudit(command: AuditVerifyCommand, output: CommandOu
     output.print(result, describe(command.directory, result))
     return result.ok ? 0 : 1
   } catch (error) {
+    // How it was called says nothing of the audit: 1 would read as broken.
+    if (error instanceof UsageError) throw error
     output.note(`hallpass: the audit cannot be verified: ${error instanceof Error ? error.message : String(error)}`)
     return 1
   }
@@ -62,8 +64,11 @@ async function askLedger(settings: RedisSettings): Promise<Map<string, number> |
 async function findVerifier(command: AuditVerifyCommand, output: CommandOutput): Promise<VerifyCheckpoint | null> {
   const { publicKeysFile, keysDirectory } = command
   if (publicKeysFile !== undefined) {
-    const jwks = JSON.parse(await readFile(publicKeysFile, 'utf8')) as { keys: [] }
-    return createCheckpointVerifier(jwks.keys)
+    const jwks = await readJsonFile(publicKeysFile, '--public-keys')
+    const keys = typeof jwks === 'object' && jwks !== null && 'keys' in jwks ? jwks.keys : null
+    if (!Array.isArray(keys))
+      throw new UsageError(`--public-keys: ${publicKeysFile} is no JWKS: expected {"keys": [...]}`)
+    return createCheckpointVerifier(keys)
   }
   if (keysDirectory === undefined) return null
   try {

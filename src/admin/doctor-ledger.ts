@@ -38,9 +38,12 @@ async function diagnose(restoration: Restoration, notes: readonly string[]): Pro
   const others = notes.filter((note) => note !== incarnation)
   const successors = await Promise.all(others.map((note) => restoration.successorOf(note)))
   if (successors.some((successor) => successor !== incarnation || successor === null)) {
-    const found = incarnation === null ? 'Redis holds no ledger' : `Redis holds another ledger (${incarnation})`
+    const found =
+      incarnation === null
+        ? 'Redis holds no ledger, and the audit on this host was written for one'
+        : `Redis holds another ledger (${incarnation}) than the audit on this host was written for`
     problems.push(
-      `${found} than the audit on this host was written for, so its brokers issue nothing and lists lack what was issued; ` +
+      `${found}: its brokers issue nothing and lists lack what was issued; ` +
         'gather the audit folders of all hosts and look at what hallpass recover says',
     )
   }

@@ -78,7 +78,7 @@ async function diagnoseKeys(settings: Settings): Promise<{ finding: Finding; key
     const keyset = await openFileKeyset({ directory: settings.keys.directory })
     return { finding: { part: 'keys', problems: [], seen: settings.keys.directory }, keyset }
   } catch (error) {
-    return { finding: { part: 'keys', problems: [`${messageOf(error)}; run hallpass keys create`] }, keyset: null }
+    return { finding: { part: 'keys', problems: [messageOf(error)] }, keyset: null }
   }
 }
 

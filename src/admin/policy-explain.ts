@@ -162,8 +162,13 @@ function writtenOf(asked: ExplainOptions, settings: Settings): Partial<Unparsed>
     held: { session: leasesIn(asked.held ?? [], '--held') },
     granted: { session: leasesIn(asked.granted ?? [], '--granted') },
     ...(asked.binding === undefined ? {} : { binding: asked.binding }),
-    ...(asked.depth === undefined ? {} : { task: { depth: Number(asked.depth) } }),
+    ...(asked.depth === undefined ? {} : { task: { depth: depthOf(asked.depth) } }),
   }
+}
+
+function depthOf(text: string): number {
+  if (/^[0-9]{1,4}$/.test(text)) return Number(text)
+  throw new UsageError(`--depth: expected a whole number from 0 on, not "${text}"`)
 }
 
 /** `k=v`, of the type that the issuer gives; a set's members each as one. */

@@ -1,7 +1,5 @@
 // `hallpass policy simulate`: a candidate policy folder beside the one in force, on files alone: of one request, or of the
 // decisions that audit folders hold.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type RequestSimulation, type SimulatedRequest, simulatedRequest } from '../api/simulate.js'
 import type { ChangeKind } from '../broker/compare-verdicts.js'
 import { simulateOne } from '../broker/simulate.js'
@@ -99,16 +97,6 @@ function parseRequest(value: unknown): SimulatedRequest {
   if (parsed.success) return parsed.data
   const said = parsed.error.issues.map(({ path, message }) => `${path.map(String).join('.') || 'request'}: ${message}`)
   throw new UsageError(`the request is not well formed: ${said.join('; ')}`)
-}
-
-/** JSON from a file. Throws UsageError. */
-export async function readRequestFile(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as unknown
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new UsageError(`--request: ${join(file)} cannot be read: ${why}`)
-  }
 }
 
 function exitCodeOf(failOn: readonly FailOn[], found: readonly ChangeKind[]): number {

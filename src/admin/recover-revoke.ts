@@ -1,5 +1,6 @@
 // `recover --revoke-now`: everything that the records say may be alive is ended at its provider. Needs the configuration, the
 // keys and the audit files; no Redis, no broker.
+import type { AuditRecord } from '../audit/record.js'
 import type { ProjectedLease } from '../broker/projected-lease.js'
 import { type RevokedLease, revokeWithoutLedger } from '../broker/revoke-without-ledger.js'
 import { exitCodes } from '../cli/exit-codes.js'
@@ -46,29 +47,22 @@ export async function revokeFromAudit(
   return receipts.some(({ outcome }) => outcome === 'failed') ? exitCodes.revocationFailed : exitCodes.done
 }
 
-/** Only what was seen dead has ended: the rest is looked after by the ledger that is rebuilt. */
+/** Only what was seen dead has ended. Of the rest the order stands: the ledger that is rebuilt must not bring it back as alive. */
 async function record(settings: Settings, receipts: readonly RevokedLease[], output: CommandOutput): Promise<void> {
-  const dead = receipts.filter(({ outcome }) => outcome === 'confirmed' || outcome === 'not_revocable')
-  if (dead.length === 0) return
+  if (receipts.length === 0) return
   const at = toTimestamp(systemClock.now())
-  await withLocalAudit(settings, output, (audit) =>
-    Promise.all(
-      dead.map(({ lease, outcome, evidence }) =>
-        audit.append({
-          event: 'lease.ended',
-          principal: lease.record.principal,
-          account: lease.record.account,
-          task: lease.record.task,
-          lease: lease.id,
-          provider: lease.record.provider,
-          state: outcome === 'confirmed' ? 'revoked' : 'released',
-          end_reason: 'revoked',
-          actor: 'local:recover',
-          receipt: { outcome, evidence, at },
-        }),
-      ),
-    ),
-  )
+  await withLocalAudit(settings, output, (audit) => Promise.all(receipts.map((one) => audit.append(recordOf(one, at)))))
+}
+
+function recordOf({ lease, outcome, evidence }: RevokedLease, at: string): AuditRecord {
+  const { principal, account, task, provider } = lease.record
+  const whose = { principal, account, task, lease: lease.id, actor: 'local:recover' }
+  if (outcome !== 'confirmed' && outcome !== 'not_revocable') {
+    return { event: 'lease.ending', ...whose, reason: 'revoked' }
+  }
+  const state = outcome === 'confirmed' ? 'revoked' : 'released'
+  const receipt = { outcome, evidence, at }
+  return { event: 'lease.ended', ...whose, provider, state, end_reason: 'revoked', receipt }
 }
 
 const receiptOf = ({ lease, outcome, evidence, why }: RevokedLease) => ({

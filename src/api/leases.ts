@@ -46,7 +46,9 @@ export const lease = z.object({
 export type Lease = z.infer<typeof lease>
 
 export const leaseFilter = z.strictObject({
-  state: leaseState.or(z.literal('live')).optional(),
+  state: z
+    .union([leaseState, z.literal('live')], { error: `expected live, or one of ${leaseState.options.join(', ')}` })
+    .optional(),
   principal: fields.callerName.optional(),
   account: fields.callerName.optional(),
   /** An account, or one with its instance behind a `#`. */

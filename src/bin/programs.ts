@@ -10,7 +10,6 @@ import { BrokerError } from '../core/errors.js'
 import { type DevState, prepareDev, startDevIssuer } from '../dev/built-in.js'
 import { createDevToken } from '../dev/token.js'
 import { PolicySetError } from '../policy/policy-set.js'
-import { KeyFileError } from '../signing/key-file.js'
 
 /** The API. Resolves with the exit code once a signal has drained it. */
 export async function runServe(config: string, interceptor?: Interceptor): Promise<number> {
@@ -140,6 +139,5 @@ function startFailure(error: unknown): string {
     return `the configuration was refused\n${error.problems.map((one) => `  ${formatProblem(one)}`).join('\n')}`
   }
   if (error instanceof BrokerError) return `${error.detail}; see that Redis is running at the configured URL`
-  if (error instanceof KeyFileError) return `${error.message}\n  make the keys with: hallpass keys create`
   return error instanceof Error ? error.message : String(error)
 }

@@ -118,7 +118,8 @@ const simulated: RunCommand<SimulateOptions> = async (io, _, options) => {
     const span = { directories: recorded === true ? [] : recorded, filter: await filterOf(options) }
     return await simulate.simulateRecordedOnFiles(command, span, io.output)
   }
-  const asked = request === undefined ? await requestOf(options) : await simulate.readRequestFile(request)
+  const { readJsonFile } = await import('../admin/json-file.js')
+  const asked = request === undefined ? await requestOf(options) : await readJsonFile(request, '--request')
   return await simulate.simulateRequestOnFiles(command, asked, io.output)
 }
 

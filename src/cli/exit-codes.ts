@@ -1,5 +1,6 @@
 // What a script may branch on (design section 10).
 import { ClientError } from '../client/index.js'
+import { BrokerError } from '../core/errors.js'
 import { NotApproved } from './not-approved.js'
 
 export const exitCodes = {
@@ -27,6 +28,8 @@ export class UsageError extends Error {
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage
   if (error instanceof NotApproved) return exitCodes.denied
+  // On a broker's host: what the wire would answer 400.
+  if (error instanceof BrokerError && error.code === 'invalid_request') return exitCodes.usage
   if (!(error instanceof ClientError)) return exitCodes.other
   if (error.code === 'invalid_configuration' || error.code === 'invalid_request') return exitCodes.usage
   if (error.code === 'no_subject_token' || error.code === 'login_failed' || error.status === 401)

@@ -92,6 +92,10 @@ async function hashStdin(io: CommandIo): Promise<string> {
   // What was copied out of a log or a file ends in a line feed that the credential does not have.
   const secret = (await io.readStdin()).trim()
   if (secret === '') throw new UsageError('lease find -: stdin was empty')
+  if (/\s/.test(secret))
+    io.output.note(
+      'hallpass: all of stdin was hashed as one secret, its blanks and line feeds too; give the bare value alone',
+    )
   return sha256Hex(secret)
 }
 

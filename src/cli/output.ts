@@ -20,8 +20,11 @@ export function createOutput(
 ): Output {
   return {
     format,
-    print: (value, text) =>
-      write.stdout(`${format === 'json' ? asciiControls(JSON.stringify(value, null, 2)) : text}\n`),
+    print(value, text) {
+      if (format === 'json') write.stdout(`${asciiControls(JSON.stringify(value, null, 2))}\n`)
+      // Nothing is no line: `wc -l` would count one.
+      else if (text !== '') write.stdout(`${text}\n`)
+    },
     note: (line) => write.stderr(`${withoutControls(line)}\n`),
   }
 }

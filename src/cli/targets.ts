@@ -1,6 +1,8 @@
 // What an operator names on the command line → the target of an order or a lock.
+
+import { leaseFilter } from '../api/leases.js'
 import { lockRequest } from '../api/locks.js'
-import { type Target, target as targetSchema } from '../api/revocations.js'
+import { type Target, target as targetSchema, where } from '../api/revocations.js'
 import { UsageError } from './exit-codes.js'
 
 const kinds = ['lease', 'task', 'principal', 'account', 'issuer', 'action', 'resource', 'provider', 'all'] as const
@@ -18,7 +20,13 @@ export function parseTarget(kind: string, words: readonly string[], command: str
     throw new UsageError(`${command} ${kind} takes one id; several filters are "${command} where k=v …"`)
   const parsed = targetSchema.safeParse({ [kind]: kind === 'all' ? true : id })
   if (parsed.success) return parsed.data
-  throw new UsageError(`${command} ${kind}: "${id}" has not the shape of one`)
+  throw new UsageError(`${command} ${kind}: "${id}" has not the shape of one: ${shapeOf(kind, id)}`)
+}
+
+/** What is expected of this kind; the union of all targets only says that none fits. */
+function shapeOf(kind: string, id: string | undefined): string | undefined {
+  const own = targetSchema.options.find((option) => kind in option.shape)
+  return own?.safeParse({ [kind]: id }).error?.issues[0]?.message
 }
 
 /** As `parseTarget`; a filter cannot be locked. */
@@ -53,11 +61,14 @@ function parseTyped(path: string, text: string, command: string): number | boole
   throw new UsageError(`${command} where: ${path}:= expected an integer, true or false; ${path}=… is for text`)
 }
 
-/** Which filter it was; the union of all targets only says that none fits. */
+const filters = [...Object.keys(leaseFilter.shape), 'attributes.NAME']
+
+/** Which filter it was, and what was expected of it. */
 function describeWhere(filter: Record<string, unknown>): string {
   if (Object.keys(filter).length === 0) return 'expected at least one filter, such as issuer=ci; everything is "all"'
-  const wrong = Object.entries(filter).find(
-    ([name, value]) => !targetSchema.safeParse({ where: { [name]: value } }).success,
-  )
-  return wrong ? `there is no filter ${wrong[0]} with such a value` : 'these filters do not go together'
+  const parsed = where.safeParse(filter)
+  const unknown = Object.keys(filter).find((name) => !(name in where.shape))
+  if (unknown !== undefined) return `there is no filter ${unknown}; expected one of ${filters.join(', ')}`
+  const issue = parsed.error?.issues[0]
+  return `${issue?.path.join('.')}: ${issue?.message ?? 'these filters do not go together'}`
 }

@@ -54,5 +54,10 @@ async function readText(reading: Reading, path: string): Promise<string> {
   reading.bytes += entry.size
   if (reading.bytes > mostBytes) throw new Error(`the policies up to ${path} are more than ${mostBytes >> 20} MiB`)
   // Fatal: replacement characters would make another policy of the text.
-  return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))
+  const bytes = await readFile(file)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new Error(`${path} is not UTF-8`)
+  }
 }

@@ -95,6 +95,10 @@ test('recover --revoke-now kills what lives at a Vault with Redis stopped, and s
   expect(receipts.find(({ provider }) => provider === 'vault')).toMatchObject({ outcome: 'confirmed' })
   expect(receipts.find(({ lease_id }) => lease_id === bought.lease)).toMatchObject({ outcome: 'pending' })
   expect(at.events('lease.ended').filter(({ actor }) => actor === 'local:recover').length).toBe(1)
+  // What was not seen dead was ordered to end: whoever rebuilds the ledger later does not bring it back as alive.
+  const later = await at.stack.run('recover', '--output', 'json')
+  const { leases } = JSON.parse(later.stdout) as { leases: { id: string; would: string }[] }
+  expect(leases).toContainEqual(expect.objectContaining({ id: bought.lease, would: 'revoke' }))
   await at.redis.restart()
   await at.stack.start('worker')
 })

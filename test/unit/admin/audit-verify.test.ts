@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { verifyAudit } from '../../../src/admin/audit-verify.js'
+import { UsageError } from '../../../src/cli/exit-codes.js'
 import { publicPart } from '../../../src/signing/file-keyset.js'
 import { readKeyFile } from '../../../src/signing/key-file.js'
 import { type AuditGround, appendMany, createAuditGround, readFileLines, writeFileLines } from '../audit/chains.js'
@@ -35,6 +36,18 @@ describe('audit verify', () => {
     expect(output.texts[0]).toMatch(/^intact: .*5 records in 1 files of 1 chains, 1 checkpoints/)
     expect(output.texts[0]).toMatch(/a cut after it shows only against the ledger or a witness/)
     expect(output.texts[0]).not.toMatch(/signatures/)
+  })
+
+  test.each([
+    ['s.Token-of-somebody', 'is not JSON'],
+    ['{}', 'is no JWKS: expected {"keys": [...]}'],
+  ])('a file of public keys that holds %j is said by name, and nothing that stands in it', async (text, says) => {
+    const file = join(ground.directory, '..', 'no-keys.json')
+    await writeFile(file, text)
+    const command = { directory: ground.directory, publicKeysFile: file }
+    await expect(verifyAudit(command, capture())).rejects.toThrow(new UsageError(`--public-keys: ${file} ${says}`))
+    await rm(file)
+    await expect(verifyAudit(command, capture())).rejects.toThrow(`--public-keys: ${file} cannot be read (ENOENT)`)
   })
 
   test('takes the public keys from a file', async () => {

@@ -61,7 +61,7 @@ describe('the doctor on the ledger', () => {
 
   test('says that Redis came back empty, and what to do', async () => {
     await writeChain('b-serve', 'first')
-    expect((await examine())?.problems).toEqual([expect.stringMatching(/^Redis holds no ledger .*hallpass recover/)])
+    expect((await examine())?.problems).toEqual([expect.stringMatching(/^Redis holds no ledger, .*hallpass recover/)])
   })
 
   test('says that it is another one', async () => {

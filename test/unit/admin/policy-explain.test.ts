@@ -145,6 +145,11 @@ describe('policy explain', () => {
       ['--principal', deployer, '--action', 'config.read', '--resource', 'database:orders', '--binding', 'tls'],
       /binding/,
     ],
+    [
+      'a depth that is none',
+      ['--principal', deployer, '--action', 'config.read', '--resource', 'database:orders', '--depth', 'deep'],
+      /--depth: expected a whole number from 0 on, not "deep"/,
+    ],
     ['an audit that is not there', ['dec_00000000000000000000000000', '--audit', '/nowhere'], /\/nowhere/],
   ])('%s: exit 2', async (_, args, message) => {
     const { exitCode, stderr } = await runHallpass(['policy', 'explain', ...args, '--config', example.file], {

@@ -116,6 +116,15 @@ describe('hallpass lease', () => {
     expect(ran.stdout + ran.stderr).not.toContain('leaked.jwt.token')
   })
 
+  test('find says that a whole line of a log is no secret, and shows nothing of it', async () => {
+    const environment = { HALLPASS_URL: wire.url, HALLPASS_TOKEN: operatorToken }
+    const ran = await runHallpass(['lease', 'find', '-'], { environment, stdin: 'token: leaked.jwt.token\n' })
+    expect(ran.stderr).toMatch(/all of stdin was hashed as one secret.*bare value/)
+    expect(ran.stdout + ran.stderr).not.toContain('leaked')
+    const bare = await runHallpass(['lease', 'find', '-'], { environment, stdin: 'leaked.jwt.token\n' })
+    expect(bare.stderr).not.toContain('bare value')
+  })
+
   test('find refuses a secret in an argument', async () => {
     const ran = await asOperator('lease', 'find', 'leaked.jwt.token')
     expect(ran.exitCode).toBe(2)
@@ -184,7 +193,11 @@ describe('hallpass revoke', () => {
     [['revoke', 'everything', '--reason', 'x'], 'expected one of lease, task'],
     [['revoke', 'all', 'ci:1', '--reason', 'x'], 'takes no id'],
     [['revoke', 'task', '--reason', 'x'], 'which one?'],
-    [['revoke', 'lease', 'l-1', '--reason', 'x'], 'not the shape'],
+    [['revoke', 'lease', 'l-1', '--reason', 'x'], 'not the shape of one: expected an id that starts with lease_'],
+    [['revoke', 'where', 'foo=bar', '--reason', 'x'], 'there is no filter foo; expected one of state, principal'],
+    [['revoke', 'where', 'issued_after=today', '--reason', 'x'], 'issued_after: expected a time such as'],
+    [['revoke', 'where', 'state=alive', '--reason', 'x'], 'state: expected live, or one of reserved, active'],
+    [['lease', 'list', '--state', 'alive'], '--state: expected live, or one of reserved, active'],
     [['revoke', 'all'], '--reason'],
   ])('%j is a usage error and orders nothing', async (argv, says) => {
     const ran = await asOperator(...argv)

@@ -1,12 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
 import { exitCodeOf, UsageError } from '../../../src/cli/exit-codes.js'
 import { ClientError } from '../../../src/client/index.js'
+import { BrokerError } from '../../../src/core/errors.js'
 
 describe('exit codes', () => {
   test.each([
     ['usage', new UsageError('--ttl'), 2],
     ['a missing HALLPASS_URL', new ClientError('invalid_configuration', 'x'), 2],
     ['a request that the broker cannot read', new ClientError('invalid_request', 'x', { status: 400 }), 2],
+    ['the same on its own host', new BrokerError('invalid_request', 'x'), 2],
     ['no token at hand', new ClientError('no_subject_token', 'x'), 3],
     ['a token that is refused', new ClientError('invalid_token', 'x', { status: 401 }), 3],
     ['denied', new ClientError('denied', 'x', { status: 403 }), 4],

@@ -43,6 +43,11 @@ describe('a policy folder', () => {
     await expect(readPolicyFiles(folder)).rejects.toThrow(/x\.cedar is no regular file/)
   })
 
+  test('with a file in it that is not UTF-8 is refused by the name of that file', async () => {
+    await writeFile(join(folder, 'x.cedar'), Buffer.from([0xff, 0xfe, 0x70]))
+    await expect(readPolicyFiles(folder)).rejects.toThrow(/x\.cedar is not UTF-8/)
+  })
+
   test('that is larger than any policies are is refused before it is read', async () => {
     await writeFile(join(folder, 'x.cedar'), '')
     await truncate(join(folder, 'x.cedar'), 3 * 2 ** 30)
