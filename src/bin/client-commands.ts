@@ -77,8 +77,8 @@ function addRequest(root: Command, add: AddCommand): void {
       examples: [
         'hallpass request --action database.query --resource database:orders',
         'eval "$(hallpass request --action object.read --resource bucket:reports --format env)"',
-        'credential_process = hallpass request --action object.read --resource bucket:reports --format aws',
-        "git config credential.helper '!hallpass request --action repo.read --resource repo:acme/web --format git'",
+        'credential_process = hallpass request --action object.read --resource bucket:reports --ttl 15m --format aws',
+        "git config credential.helper '!hallpass request --action repo.read --resource repo:acme/web --ttl 10m --format git'",
         'hallpass request --wait=10m --action database.migrate --resource database:orders --context change_type=schema',
       ],
     },
