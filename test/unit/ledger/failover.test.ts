@@ -3,7 +3,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { awaitReceipts } from '../../../src/broker/await-receipts.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { openContinuity } from '../../../src/ledger/continuity.js'
+import { type Continuity, openContinuity } from '../../../src/ledger/continuity.js'
 import { ask, eventually, type RedisForm, startCluster, startSentinels } from '../../support/redis-forms.js'
 import { untilBought, withWatchedWorkers } from '../../support/representative-stories.js'
 import type { Story } from '../../support/story.js'
@@ -67,13 +67,17 @@ describe('of a cluster', () => {
       // Lost beats would be another story.
       expect(await ask(holder.port, (raw) => raw.wait(1, 5000))).toBe(1)
       await ask(replica.port, (raw) => raw.call('CLUSTER', 'FAILOVER', 'TAKEOVER'))
+      // A beat that the old one took until it knew is lost with it; there is nothing to be replayed here.
+      const beat = async (instance: Continuity) => {
+        if ((await instance.beat()).outcome === 'behind') await instance.beat(true)
+      }
       await eventually(async () => {
-        await one.beat()
+        await beat(one)
         return one.doubt?.includes('waiting to hear from other') ?? false
       })
       await eventually(async () => {
-        await other.beat()
-        await one.beat()
+        await beat(other)
+        await beat(one)
         return one.doubt === null
       })
       expect(await ask(holder.port, (raw) => raw.info('replication'))).toContain('role:slave')
