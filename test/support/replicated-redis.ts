@@ -64,6 +64,8 @@ export async function startReplicatedRedis(more: readonly string[] = []): Promis
       for (const redis of [one, other]) redis.disconnect()
       await relay.close()
       await link.close()
+      // While it writes its first append-only file, behind a full sync, it takes no SIGTERM.
+      await replica.kill()
       await replica.stop()
       await primary.stop()
     },
