@@ -118,9 +118,15 @@ function fieldErrorsOf(issue: z.core.$ZodIssue, within: readonly string[]): Fiel
   return [{ field: path.join('.') || 'body', message: lowerFirst(issue.message) }]
 }
 
-/** Of several kinds of object the one whose members were given: what is wrong is within it, and has a name there. */
+/**
+ * Of several kinds of object the one whose members were given: what is wrong is within it, and has a name there. Where something
+ * else would do as well (a text), only the message of the whole says so.
+ */
 function meantOf(kinds: readonly z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
   const isMeant = (issues: readonly z.core.$ZodIssue[]) => issues.every(({ path }) => path.length > 0)
+  const isObject = (issues: readonly z.core.$ZodIssue[]) =>
+    issues.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys')
+  if (!kinds.every(isObject)) return undefined
   const meant = kinds.filter(isMeant)
   return meant.length === 1 ? meant[0] : undefined
 }
