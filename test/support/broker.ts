@@ -90,6 +90,8 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
     program: 'dev',
     clock,
     signCheckpoint,
+    // The disk of a busy machine stands still for seconds at times; what that does is tested by itself (audit-log.test).
+    waitMs: 15_000,
   })
   await inForce.keepPolicies(audit.directory)
   const auditSwitch: TestBroker['auditSwitch'] = { isDown: () => false }

@@ -13,7 +13,8 @@ async function open(reserveBytes?: number): Promise<AuditLog> {
   folder = await mkdtemp(join(tmpdir(), 'hallpass-claims-'))
   const signCheckpoint = async () => 'a.b.c'
   const options = { directory: folder, instance: 'one', program: 'serve', clock: systemClock, signCheckpoint } as const
-  log = await openAuditLog({ ...options, reserveBytes })
+  // The disk of a busy machine stands still for seconds at times.
+  log = await openAuditLog({ ...options, reserveBytes, waitMs: 15_000 })
   return log
 }
 afterEach(async () => {

@@ -48,7 +48,9 @@ async function openAudit(): Promise<{ directory: string; log: AuditLog }> {
   const directory = await mkdtemp(join(tmpdir(), 'hallpass-replay-'))
   folders.push(directory)
   const signCheckpoint = async (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.`
-  const log = await openAuditLog({ directory, instance: 'one', program: 'dev', clock: systemClock, signCheckpoint })
+  const options = { directory, instance: 'one', program: 'dev', clock: systemClock, signCheckpoint } as const
+  // The disk of a busy machine stands still for seconds at times.
+  const log = await openAuditLog({ ...options, waitMs: 15_000 })
   logs.push(log)
   return { directory, log }
 }
