@@ -11,6 +11,12 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const say = (line) => process.stderr.write(`forms: ${line}\n`)
+const forms = ['one', 'sentinels', 'cluster']
+const unknown = positionals.find((form) => !forms.includes(form))
+if (unknown !== undefined) {
+  say(`unknown form ${unknown}: expected ${forms.join(', ')}`)
+  process.exit(2)
+}
 installAndBuild(say)
 
 const suites = ['test/unit/ledger', 'test/unit/queue', 'test/unit/worker/worker', 'test/e2e/crash-points.test.ts']
@@ -18,7 +24,7 @@ const suites = ['test/unit/ledger', 'test/unit/queue', 'test/unit/worker/worker'
 const own = ['redis-forms', 'replica-acks', 'failover', 'demoted', 'redis-user', 'out-of-memory', 'ledger/outage']
 const jest = [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--maxWorkers=2', '--testTimeout=60000']
 
-const failed = (positionals.length > 0 ? positionals : ['one', 'sentinels', 'cluster']).filter((form) => {
+const failed = (positionals.length > 0 ? positionals : forms).filter((form) => {
   say(form)
   const { status } = spawnSync(
     process.execPath,

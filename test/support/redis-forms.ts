@@ -51,10 +51,20 @@ class Ground {
     return await this.start((port) => ['--port', `${port}`, ...durable, ...synced, ...more])
   }
 
+  /** A port that was free may be taken meanwhile, and a cluster's node takes a second one, 10,000 above it: then another is tried. */
   async start(args: (port: number) => readonly string[]): Promise<RedisNode> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#startOn(await findFreePort(), args)
+      } catch (error) {
+        if (attempt === 3) throw error
+      }
+    }
+  }
+
+  async #startOn(port: number, args: (port: number) => readonly string[]): Promise<RedisNode> {
     const program = await findProgram('redis-server', process.env)
     if (program === null) throw new Error('these tests need redis-server on PATH')
-    const port = await findFreePort()
     const directory = join(this.folder, `${port}`)
     await mkdir(directory)
     const all = [...args(port), '--bind', '127.0.0.1', '--dir', directory]
@@ -71,8 +81,13 @@ class Ground {
       await untilListening(port)
     }
     const node = { port, kill: () => kill(), restart: begin }
+    try {
+      await begin()
+    } catch (error) {
+      await kill()
+      throw error
+    }
     this.nodes.push(node)
-    await begin()
     return node
   }
 
