@@ -87,7 +87,7 @@ function openCluster(urls: readonly string[], tls: Tls, options: Behaviour): Clu
     ...(password ? { password: decodeURIComponent(password) } : {}),
     ...(protocol === 'rediss:' ? { tls } : {}),
   }
-  return new Cluster([...urls], {
+  const cluster = new Cluster([...urls], {
     redisOptions,
     clusterRetryStrategy: retryStrategy,
     enableOfflineQueue: options === patient,
@@ -95,6 +95,11 @@ function openCluster(urls: readonly string[], tls: Tls, options: Behaviour): Clu
     // After a failover ioredis sends again what was unanswered; see above.
     ...(options === patient ? {} : { retryDelayOnFailover: 0 }),
   })
+  // Else a node is connected to by its first command, and a second one beside it is refused until that is done.
+  cluster.on('+node', (node: Redis) => {
+    if (node.status === 'wait') node.connect().catch(() => undefined)
+  })
+  return cluster
 }
 
 function openBehindSentinels(url: string, tls: Tls, options: Behaviour): Redis {
@@ -139,8 +144,8 @@ export function parseSentinelUrl(url: string): SentinelOptions {
 
 /** Waits until commands are taken, at most `timeoutMs`. With the offline queue off a command before that fails. */
 export async function untilReady(redis: Connection, timeoutMs: number): Promise<boolean> {
-  if (redis.status === 'ready') return true
-  return await new Promise<boolean>((resolve) => {
+  if (redis.status === 'ready') return await untilPrimariesReady(redis, timeoutMs)
+  const isReady = await new Promise<boolean>((resolve) => {
     const settle = (isReady: boolean) => {
       clearTimeout(timer)
       redis.off('ready', ready)
@@ -150,4 +155,14 @@ export async function untilReady(redis: Connection, timeoutMs: number): Promise<
     const timer = setTimeout(() => settle(false), timeoutMs)
     redis.on('ready', ready)
   })
+  return isReady && (await untilPrimariesReady(redis, timeoutMs))
+}
+
+/** A cluster is ready once one of its nodes is. One of the others may be away: then as long as it may take, and on without it. */
+async function untilPrimariesReady(connection: Connection, timeoutMs: number): Promise<boolean> {
+  if (!(connection instanceof Cluster)) return true
+  const isConnecting = (node: Redis) => ['wait', 'connecting', 'connect'].includes(node.status)
+  for (let waited = 0; waited < timeoutMs && connection.nodes('master').some(isConnecting); waited += 10)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  return true
 }
