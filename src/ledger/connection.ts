@@ -144,7 +144,7 @@ export function parseSentinelUrl(url: string): SentinelOptions {
 
 /** Waits until commands are taken, at most `timeoutMs`. With the offline queue off a command before that fails. */
 export async function untilReady(redis: Connection, timeoutMs: number): Promise<boolean> {
-  if (redis.status === 'ready') return await untilPrimariesReady(redis, timeoutMs)
+  if (redis.status === 'ready') return true
   const isReady = await new Promise<boolean>((resolve) => {
     const settle = (isReady: boolean) => {
       clearTimeout(timer)
