@@ -41,9 +41,14 @@ export async function dispatch(
     const ms = on.parts.clock.monotonic() - startedAt
     on.parts.metrics.requests.inc({ route: event.route, status: String(event.status) })
     on.parts.metrics.requestSeconds.observe({ route: event.route }, ms / 1000)
-    const level = event.status >= 500 ? 'error' : route.access === 'public' ? 'debug' : 'info'
-    on.parts.log[level]({ ...event, ms: Math.round(ms * 10) / 10 }, 'request')
+    on.parts.log[levelOf(event, route)]({ ...event, ms: Math.round(ms * 10) / 10 }, 'request')
   }
+}
+
+/** A probe that answers "not ready" has failed at nothing: who starts a broker and waits for it must not be paged. */
+function levelOf({ status, code }: RequestEvent, { access }: Route) {
+  if (status >= 500) return access === 'public' && code === undefined ? 'warn' : 'error'
+  return access === 'public' ? 'debug' : 'info'
 }
 
 interface RequestEvent {

@@ -45,6 +45,9 @@ const limitFiles = (program: 'serve' | 'worker', bytes: string) =>
     expect(on.recordsOfRequest(answer)).toEqual([])
     const ready = await stack.call('GET', '/readyz')
     expect(ready).toMatchObject({ status: 503, body: { problems: { audit_unavailable: expect.any(String) } } })
+    const isProbe = (line: string) => line.includes(`"${ready.headers['x-request-id']}"`)
+    const logged = () => stack.programs.serve?.output().split('\n').find(isProbe) ?? '{}'
+    expect(JSON.parse(await until(logged, (line) => line !== '{}'))).toMatchObject({ level: 40, status: 503 })
     const released = await stack.call('DELETE', `/v1/leases/${bought.lease}`, { token: on.token })
     expect(released.body).toMatchObject({ receipt: { outcome: 'confirmed' } })
     expect(await ended(bought.lease)).toMatchObject({ state: 'revoked' })

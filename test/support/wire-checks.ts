@@ -37,6 +37,15 @@ export function expectNothingInternal(text: string): void {
   expect(text).not.toMatch(/eyJ[A-Za-z0-9_-]{20,}/)
 }
 
+/**
+ * No request ended in a 5xx and nothing was logged as an error, whatever was sent. The stack's own probes aside: until the
+ * programs serve, /readyz rightly says 503.
+ */
+export function expectNoFailureLogged(logged: string): void {
+  const lines = logged.split('\n').filter((line) => !line.includes('"route":"GET /readyz","status":503'))
+  expect(lines.filter((line) => /"status":5\d\d|UnhandledPromiseRejection|"level":[56]0/.test(line))).toEqual([])
+}
+
 function firstField(answer: Answer): unknown {
   const errors = answer.body.errors
   return Array.isArray(errors) ? (errors[0] as { field?: unknown }).field : undefined
