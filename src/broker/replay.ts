@@ -21,6 +21,10 @@ export interface Replayed {
   approvals: number
 }
 
+/** The ledger had it all. */
+export const foundAll = ({ tasks, leases, ended, locks, approvals }: Replayed) =>
+  tasks + leases + ended + locks + approvals === 0
+
 interface Extent {
   /** How long what was granted is remembered. */
   readonly memoryMs: number

@@ -23,6 +23,7 @@ function capture() {
   return {
     texts,
     notes,
+    format: 'text' as const,
     print: (_: unknown, text: string) => void texts.push(text),
     note: (line: string) => void notes.push(line),
   }
