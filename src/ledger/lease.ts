@@ -105,25 +105,6 @@ export interface Lease {
   readonly notesLost?: boolean
 }
 
-/** What every lease that may be alive is looked up under when locks are set or orders given. */
-export function lockTargets(lease: { record: LeaseRecord; id: string }): string[] {
-  const { record } = lease
-  return [
-    `lease=${lease.id}`,
-    ...record.chain.map((task) => `task=${task}`),
-    // A lock on whoever stands above stops all below (I7).
-    ...actorsOf(record).flatMap(({ principal, account }) => [
-      `principal=${principal}`,
-      `account=${account}`,
-      `issuer=${issuerOf(principal)}`,
-    ]),
-    `action=${record.action}`,
-    `resource=${record.resource}`,
-    `provider=${record.provider}`,
-    'all=true',
-  ]
-}
-
 /** The caller and everybody above it. */
 export const actorsOf = ({ principal, account, above = [] }: Pick<LeaseRecord, 'principal' | 'account' | 'above'>) => [
   { principal, account },

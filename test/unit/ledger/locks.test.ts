@@ -2,9 +2,9 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { systemClock } from '../../../src/core/clock.js'
 import { createId } from '../../../src/core/ids.js'
-import { lockTargets } from '../../../src/ledger/lease.js'
 import type { SetLock } from '../../../src/ledger/ledger.js'
 import type { LockTarget } from '../../../src/ledger/lock.js'
+import { lockTargets } from '../../../src/ledger/lock-names.js'
 import { activeLease, anActivation, aRecord, aReservation, openTask, reserve } from '../../support/ledger.js'
 import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
