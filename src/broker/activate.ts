@@ -29,7 +29,7 @@ export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Rese
     const [answer] = await allOrThrow([
       activateForSure(parts, reserved, activation),
       allOrThrow([
-        recordIssued(parts, caller, reserved, issued, sealedHandle, secretDigests),
+        recordIssued(parts, caller, reserved, issued, { sealedHandle, secretDigests }),
         secretDigests.length > 0 ? parts.ledger.noteSecrets(toIssue.taskId, secretDigests) : Promise.resolve(),
       ]),
     ])

@@ -113,7 +113,7 @@ async function tryDenial(parts: Parts, caller: Caller, approval: Approval, vote:
   const locks = await locksOn(parts, approval, vote)
   const answer = await parts.ledger.answerApproval(countedAs('denied', approval, vote, { locks, cooldownSeconds }))
   if (answer.outcome === 'ok') {
-    await parts.audit.append(answeredRecord(approval, vote, 'denied', caller.requestId, false, cooldownSeconds))
+    await parts.audit.append(answeredRecord(approval, vote, caller.requestId, { state: 'denied', cooldownSeconds }))
   }
   return await triedAs(parts, approval, answer)
 }
@@ -124,11 +124,11 @@ async function tryAgreement(parts: Parts, caller: Caller, approval: Approval, vo
   const state = isAgreed(parts, approval, [...approval.votes, vote]) ? 'approved' : 'pending'
   const locks = await locksOn(parts, approval, vote)
   await checkUnlocked(parts, locks)
-  await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))
+  await parts.audit.append(answeredRecord(approval, vote, caller.requestId, { state }))
   const answer = await parts.ledger.answerApproval(countedAs(state, approval, vote, { locks, cooldownSeconds }))
   // What was written down as an answer was none: whoever rebuilds by the audit must not count it.
   if (answer.outcome !== 'ok' && answer.outcome !== 'again') {
-    await parts.audit.append(answeredRecord(approval, vote, approval.state, caller.requestId, true))
+    await parts.audit.append(answeredRecord(approval, vote, caller.requestId, { state: approval.state, isVoid: true }))
   }
   return await triedAs(parts, approval, answer)
 }

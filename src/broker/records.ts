@@ -58,8 +58,7 @@ export async function recordIssued(
   caller: Caller,
   reserved: Reserved,
   issued: Issued,
-  sealedHandle: string,
-  secretDigests: readonly string[],
+  { sealedHandle, secretDigests }: { sealedHandle: string; secretDigests: readonly string[] },
 ): Promise<void> {
   const { toIssue, record } = reserved
   await parts.audit.append({
