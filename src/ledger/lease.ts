@@ -3,7 +3,7 @@ import type { Binding } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
 import type { Mark, RevocationClass } from '../providers/provider.js'
 
-/** reserved → active → revoking → one of the ends; `failed` is looked at again. Design section 8. */
+/** reserved → active → revoking → one of the ends; `failed` is looked at again. All ways: docs/architecture.md, "States of a lease". */
 export type LeaseState =
   | 'reserved'
   | 'active'
