@@ -6,16 +6,20 @@ import type { Caller, Parts } from './parts.js'
 import { recordEnded } from './records.js'
 import { notFound } from './task-access.js'
 
-/** Tried at once and from the first attempt on. Throws `invalid_request` when its revocation has not failed. */
+/**
+ * Tried at once and from the first attempt on, also where the audit is down (I4), and `audit_unavailable` thrown then. Throws
+ * `invalid_request` when its revocation has not failed.
+ */
 export async function retryLease(parts: Parts, caller: Caller, lease: Lease, reason?: string): Promise<Lease> {
   checkFailed(lease.state)
-  await recordOrder(parts, caller, lease, 'lease.retry_ordered', reason)
+  const [record] = await Promise.allSettled([recordOrder(parts, caller, lease, 'lease.retry_ordered', reason)])
   const answer = await parts.ledger.retryLease(lease.id)
   if (answer.outcome === 'state') throw notFailed(answer.state)
   const due = { lease: lease.id, provider: lease.record.provider, attempts: 0, waitingMs: 0 }
   await parts.queue
     .add([due], interactive)
     .catch((error: unknown) => parts.log.warn({ err: error, lease: lease.id }, 'the sweeper will find the retry'))
+  if (record.status === 'rejected') throw record.reason
   return await resolve(parts, lease.id)
 }
 

@@ -62,6 +62,7 @@ export function healthRoutes(condition: Condition, version: string): Route[] {
 
 async function readiness(parts: Parts, condition: Condition): Promise<Answer> {
   const problems: Record<string, string> = {}
+  let failed = {}
   try {
     const { now, sweptAgoMs, incarnation, doubt, full } = await parts.ledger.ready()
     if (incarnation === null) problems.rolled_back = 'the ledger lost its memory; run hallpass recover'
@@ -71,6 +72,7 @@ async function readiness(parts: Parts, condition: Condition): Promise<Answer> {
       problems.no_worker = 'no worker has swept for 10 s; start hallpass worker'
     if (Math.abs(now - parts.clock.now()) > clockToleranceMs)
       problems.clock = "this broker's clock is more than 5 s off the ledger's"
+    failed = await failedRevocations(parts)
   } catch {
     problems.ledger_unavailable = 'the ledger cannot be reached'
   }
@@ -79,9 +81,23 @@ async function readiness(parts: Parts, condition: Condition): Promise<Answer> {
   const ready = Object.keys(problems).length === 0
   const webhook = (await condition.webhook?.().catch(() => null)) ?? null
   const rules = await rulesOf(parts, condition)
-  const troubles = { issuers: condition.issuers(), providers: condition.providers(), ...(webhook ? { webhook } : {}) }
+  const troubles = {
+    issuers: condition.issuers(),
+    providers: condition.providers(),
+    ...(webhook ? { webhook } : {}),
+    ...failed,
+  }
   const body = { ready, problems, ...troubles, rules }
   return { status: ready ? 200 : 503, body, ...(ready ? {} : { headers: { 'retry-after': '5' } }) }
+}
+
+/** Credentials that nobody can end, by provider: no reason to be unready, and somebody's to look at (`lease list --state failed`). */
+async function failedRevocations(parts: Parts): Promise<{ failed_revocations?: Record<string, number> }> {
+  const counts = await parts.ledger.counts([...parts.providers.keys()])
+  const failed = counts.providers.flatMap(({ provider, states }): [string, number][] =>
+    states.failed === undefined ? [] : [[provider, states.failed]],
+  )
+  return failed.length === 0 ? {} : { failed_revocations: Object.fromEntries(failed) }
 }
 
 /** The set in force here, and what of it needs somebody's eye: none of it makes a broker unready. */

@@ -98,3 +98,11 @@ test('without a record nothing is abandoned', async () => {
   expect(await codeOf(abandonLease(story.parts, story.operator(), failed, 'r'))).toBe('audit_unavailable')
   expect((await story.lease(failed.id)).state).toBe('failed')
 })
+
+test('without a record one is retried all the same, and whoever ordered it is told', async () => {
+  const { failed } = await aFailedLease()
+  story.far.calm()
+  story.broker.auditSwitch.isDown = () => true
+  expect(await codeOf(retryLease(story.parts, story.operator(), failed))).toBe('audit_unavailable')
+  expect(await story.attempt(failed.id)).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
+})
