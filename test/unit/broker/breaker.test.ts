@@ -13,7 +13,7 @@ let story: Story
 beforeAll(async () => {
   story = await startStory({
     clock,
-    provider: { timeoutSeconds: 0.2 },
+    provider: { timeoutSeconds: 20 },
     breakers: { failures: 3, firstMs: 20_000, longestMs: 20_000 },
   })
 })
@@ -32,7 +32,10 @@ beforeEach(async () => {
 
 async function openIssueBreaker() {
   story.far.mood.create = 'hangs'
+  const { far } = story.broker
+  far.timeoutSeconds = 0.2
   for (let i = 0; i < 3; i++) expect(await codeOf(story.bought())).toBe('provider_unavailable')
+  far.timeoutSeconds = 20
   expect(story.parts.breakers.issue('far').state).toBe('open')
 }
 

@@ -25,7 +25,7 @@ export async function startVaultBench(
   const standIn = await startStandIn(federation, changes)
   let shift = 0
   const clock: Clock = { now: () => systemClock.now() + shift, monotonic: () => systemClock.monotonic() + shift }
-  const config = vaultSection(standIn.address, { timeout: '1s', ...section })
+  const config = vaultSection(standIn.address, { timeout: '20s', ...section })
   const provider = createVaultProvider('vault', config, {
     clock,
     issuer: deployment,
