@@ -157,6 +157,9 @@ describe('without it', () => {
     const keys = bench.standIn.alive().accessors
     bench.standIn.changeNext('auth/token/accessors', () => ({ status: 200, body: { data: { keys } } }))
     expect(await all()).toEqual([lease.id])
+    // Taken away again, it is said again.
+    await expect(all()).rejects.toMatchObject({ kind: 'permanent' })
+    expect(await all()).toEqual([])
   })
 
   test('doctor notes it and finds nothing wrong', async () => {

@@ -55,6 +55,33 @@ describe('login by JWT', () => {
     expect(logins(bench)).toHaveLength(2)
   })
 
+  test('again once for all who find it ended at the same time', async () => {
+    bench = await startVaultBench({}, { timeout: '10s' })
+    const vault = bench
+    await issue(vault)
+    vault.advance(3_250_000)
+    await Promise.all(Array.from({ length: 8 }, () => issue(vault)))
+    expect(logins(vault)).toHaveLength(2)
+  })
+
+  test.each([
+    ['without end', 0],
+    ['for a month', 30 * 86_400],
+  ])('within the hour where it is good %s', async (_how, lease_duration) => {
+    bench = await startVaultBench({}, { timeout: '10s' })
+    bench.standIn.changeNext('auth/jwt/login', ({ status, body }) => ({
+      status,
+      body: { auth: { ...(body?.auth as object), lease_duration } },
+    }))
+    await issue(bench)
+    bench.advance(600_000)
+    await issue(bench)
+    expect(logins(bench)).toHaveLength(1)
+    bench.advance(3_000_000)
+    await issue(bench)
+    expect(logins(bench)).toHaveLength(2)
+  })
+
   test('once more when Vault no longer knows it, and the call goes through', async () => {
     bench = await startVaultBench()
     await issue(bench)
