@@ -84,7 +84,12 @@ describe('an approval', () => {
     ]) {
       const refused = await refusalOf(repeat(await under(change), given))
       expect(refused).toMatchObject({ code: 'approval_required', detail: expect.stringMatching(/does not count/) })
-      expect(await lastOf(given.id)).toMatchObject({ code: 'approval_required', why: expect.stringMatching(/count/) })
+      expect(await lastOf(given.id)).toMatchObject({
+        code: 'approval_required',
+        why: expect.stringMatching(/count/),
+        // Policies are told of nobody else either.
+        decision: { input: { approval: { approvers: ['staff:olga'] } } },
+      })
     }
     await repeat(story.parts, given)
   })
@@ -165,6 +170,13 @@ describe('an approval', () => {
     await removeLock(story.parts, story.operator(), lock)
     const onOlga = await lockOn({ principal: 'staff:olga' })
     expect(await codeOf(answer(story, id, aPerson('olga')))).toBe('locked')
+    // Both tries are on record, as refusals: no answer was written down that would have to be taken back.
+    const written = (await story.records()).filter((record) => record.approval === id)
+    expect(written.map(({ event, code }) => [event, code])).toEqual([
+      ['approval.requested', undefined],
+      ['operator.refused', 'locked'],
+      ['operator.refused', 'locked'],
+    ])
     expect((await answer(story, id, aPerson('olga'), 'deny')).state).toBe('denied')
     await removeLock(story.parts, story.operator(), onOlga)
   })
