@@ -139,6 +139,23 @@ describe('an approval', () => {
     await repeat(story.parts, given)
   })
 
+  test('is of the grant in force when it is used, not of the one that was in force when the repeat came', async () => {
+    const given = await approved(story)
+    const grant = 'ship.run: { access: admin, resource: repo, provider: far, '
+    const stricter = await under(config(grant, `${grant}require: { max_ttl: 5s }, `))
+    let rules = story.parts.rules
+    const findApproval = async (id: string) => {
+      const found = await story.parts.ledger.findApproval(id)
+      rules = stricter.rules
+      return found
+    }
+    const parts = { ...story.parts, rules: () => rules(), ledger: { ...story.parts.ledger, findApproval } }
+    const refused = await refusalOf(repeat(parts, given))
+    expect(refused).toMatchObject({ code: 'approval_required', members: { differs: ['ttl_seconds'] } })
+    expect(await story.parts.ledger.leasesOfTask(given.task.id)).toEqual([])
+    await repeat(story.parts, given)
+  })
+
   test('does not bend a rule: the repeat is decided again with what is held by then', async () => {
     const caller = story.caller()
     const task = await story.task(caller)
