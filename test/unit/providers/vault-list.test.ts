@@ -147,7 +147,7 @@ describe('with the right over the accessors', () => {
     const [listed] = await listedFor(bench.provider, lease)
     const handle = listed?.handle ?? {}
     await expect(bench.provider.revoke(handle, 0, { forced: true })).rejects.toMatchObject({ kind: 'retryable' })
-    bench.advance(10_000)
+    bench.advance(20_000)
     expect(await bench.provider.probe(handle)).toBe('alive')
     expect(await bench.provider.revoke(handle, 0, { forced: true })).toBe('revoked')
     expect(bench.standIn.alive()).toEqual({ leases: [], accessors: [] })

@@ -9,7 +9,7 @@ import { startVaultBench, type VaultBench } from './vault-under-stand-in.js'
 
 let bench: VaultBench
 beforeEach(async () => {
-  bench = await startVaultBench({}, { timeout: '10s' })
+  bench = await startVaultBench()
 })
 afterEach(() => bench.stop())
 
