@@ -24,14 +24,21 @@ export const requestedRecord = (approval: Approval, requestId: string, decision:
   decision,
 })
 
-/** One answer. `state`: what the approval is with it. `void`: it did not count after all, since the approval was over by then. `cooldownSeconds`: of a denial, how long the same is not asked again. */
+interface Answered {
+  /** What the approval is with this answer. */
+  readonly state: string
+  /** It did not count after all, since the approval was over by then. */
+  readonly isVoid?: boolean
+  /** Of a denial: how long the same is not asked again. */
+  readonly cooldownSeconds?: number
+}
+
+/** One answer. */
 export const answeredRecord = (
   approval: Approval,
   vote: ApprovalVote,
-  state: string,
   requestId: string,
-  isVoid = false,
-  cooldownSeconds?: number,
+  { state, isVoid = false, cooldownSeconds }: Answered,
 ) => ({
   event: 'approval.answered' as const,
   ...whose(approval),

@@ -1,6 +1,6 @@
 // The one call that mints: once, in time, never retried. Whatever goes wrong, the lease is ended before the error is thrown.
 import { BrokerError } from '../core/errors.js'
-import { lockTargets } from '../ledger/lease.js'
+import { lockTargets } from '../ledger/lock-names.js'
 import type { Pass } from '../providers/breaker.js'
 import { type Handle, type Issued, ProviderError } from '../providers/provider.js'
 import { notActivated } from './activate.js'

@@ -4,10 +4,11 @@ import type { Approval } from '../ledger/approval.js'
 import type { Look, Reservation } from '../ledger/way-out.js'
 import type { Pass } from '../providers/breaker.js'
 import { boundOf, personsBehind } from './approval-bound.js'
-import { ApprovalWanted, askApproval, voterLockNames } from './ask-approval.js'
+import { ApprovalWanted, askApproval } from './ask-approval.js'
 import { type Decided, decide, type World } from './decide.js'
 import { enterProvider } from './enter-provider.js'
 import type { LeaseRequest } from './lease-request.js'
+import { voterTargets } from './lock-targets.js'
 import { lookAt, noteDenial } from './look.js'
 import { approvalContext, checkNamedApproval, resolveNamedApproval } from './named-approval.js'
 import { alreadyIssued, notReserved } from './not-reserved.js'
@@ -163,7 +164,7 @@ function reservationOf(
       provider: limits.provider.active_leases,
     },
     // Whoever agreed and is locked by now, or whose issuer is, might not have been who it seemed.
-    locks: approval === null ? [] : voterLockNames(approval.votes),
+    locks: approval === null ? [] : voterTargets(approval.votes),
     ...(approval === null ? {} : { approval: { id: approval.id, answers: approval.answers } }),
   }
 }

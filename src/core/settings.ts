@@ -11,7 +11,7 @@ export const duration = z
 export const durationWithin = (least: number, most: number, expected: string) =>
   duration.refine((seconds) => seconds >= least && seconds <= most, `expected ${expected}`)
 
-/** An https URL, or http on loopback (design section 10). Kept exactly as written: issuers and audiences are compared as text. */
+/** An https URL, or http on loopback. Kept exactly as written: issuers and audiences are compared as text. */
 export const httpsUrl = z.string().refine(isHttpsOrLoopback, 'expected an https:// URL (http:// only for loopback)')
 
 /** Whether the URL is https, or http to this host alone, and has neither credentials nor a fragment. */

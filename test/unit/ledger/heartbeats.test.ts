@@ -1,19 +1,10 @@
 // Heartbeats of tasks: who misses one is abandoned, and no outage of ours ever counts as theirs.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { Task } from '../../../src/ledger/task.js'
-import { aChildOf, aTask, openTask, openTestLedger, type TestLedger } from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { aChildOf, aTask, openTask } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 beforeEach(async () => {
   await signs()
   await at.raw.del(`${at.tag}gap`)
