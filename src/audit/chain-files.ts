@@ -1,6 +1,7 @@
 // The files that one chain is written to. Knows nothing of records or of waiting callers: bytes in, flushed or thrown.
 import { type FileHandle, mkdir, open, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { syncDirectory } from '../core/sync-directory.js'
 import { type ChainHead, maxLineBytes } from './hash-chain.js'
 import {
   BrokenChainError,
@@ -155,14 +156,5 @@ async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> 
     const { bytesWritten } = await handle.write(bytes, written, bytes.length - written)
     if (bytesWritten === 0) throw new Error('nothing could be written')
     written += bytesWritten
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

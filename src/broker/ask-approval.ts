@@ -1,5 +1,4 @@
 // A request that people have to agree to first: asked once, however often it is repeated, and nothing is minted.
-
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import { plainText } from '../core/plain-text.js'

@@ -41,7 +41,10 @@ interface Attempt {
 
 const attempts = 8
 
-/** Throws ApprovalWanted, the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`, `unfillable_recipe`, 503s. */
+/**
+ * Throws ApprovalWanted, the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`,
+ * `unfillable_recipe`, 503s.
+ */
 export async function reserveAsDecided(parts: Parts, caller: Caller, request: LeaseRequest): Promise<Reserved> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const look = await lookAt(parts, caller, request.taskId, request.idempotency?.key ?? null)
@@ -109,7 +112,7 @@ async function decideAndPrepare(parts: Parts, caller: Caller, request: LeaseRequ
   return attempt
 }
 
-/** Throws ApprovalWanted where people have to agree first, and what `checkNamedApproval` throws where the request names an answer. */
+/** Throws ApprovalWanted where people have to agree first; where the request names an approval, what `checkNamedApproval` throws. */
 async function checkAgreed(
   parts: Parts,
   caller: Caller,

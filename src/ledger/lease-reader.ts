@@ -126,7 +126,7 @@ async function* below({ redis, tag }: Scan, root: string): AsyncGenerator<string
   }
 }
 
-/** Those whose task, or one above it, was opened by a principal with all of these attributes. A lease's own record does not repeat them. */
+/** Those whose task, or one above it, was opened by a principal with all of these attributes: the leases do not repeat them. */
 async function withAttributes(
   { redis, tag }: Scan,
   leases: readonly Lease[],
