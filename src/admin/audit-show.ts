@@ -1,5 +1,4 @@
 // `hallpass audit show`: records from the files, filtered, as one sequence over all hosts.
-
 import type { StoredRecord } from '../audit/read-records.js'
 import { type AuditFilter, matcherOf } from '../broker/read-audit.js'
 import { withoutControls } from '../cli/output.js'

@@ -1,7 +1,7 @@
 // What session and account hold and were granted, as a test describes it → the looks that a broker's ledger would give.
-import { holdingsOf, isEscalation, sensitivityOf } from '../broker/holders.js'
+import { holdingsOf, isEscalation } from '../broker/holders.js'
+import { type ImaginedLease, imaginedLook } from '../broker/imagined-looks.js'
 import type { SettingProblem } from '../core/settings.js'
-import type { HolderLook } from '../ledger/way-out.js'
 import type { Access, Holdings, Resource } from '../policy/decision.js'
 import type { SituationRules } from './situation-rules.js'
 import type { WrittenLease, WrittenSituation } from './situation-schema.js'
@@ -30,9 +30,10 @@ export function describedHoldings(
   const [heldBySession, grantedToSession] = [read('held', 'session'), read('granted', 'session')]
   const [heldByAccount, grantedToAccount] = [read('held', 'account'), read('granted', 'account')]
   // The session is part of its account.
+  const heldInAccount = [...heldByAccount, ...heldBySession]
   const looks = [
-    lookOf('session', heldBySession, grantedToSession),
-    lookOf('account', [...heldByAccount, ...heldBySession], [...grantedToAccount, ...grantedToSession]),
+    imaginedLook('session', heldBySession, [...heldBySession, ...grantedToSession]),
+    imaginedLook('account', heldInAccount, [...heldInAccount, ...grantedToAccount, ...grantedToSession]),
   ]
   return {
     session: holdingsOf(looks, 'session'),
@@ -41,12 +42,8 @@ export function describedHoldings(
   }
 }
 
-interface KnownLease extends Asked {
-  readonly action: string
-}
-
 /** Or what is wrong with it. */
-function knownLease(lease: WrittenLease, { settings, catalogue }: SituationRules): KnownLease | string {
+function knownLease(lease: WrittenLease, { settings, catalogue }: SituationRules): ImaginedLease | string {
   const { action, resource: id, ttl } = lease
   const grant = Object.hasOwn(settings.grants, action) ? settings.grants[action] : undefined
   if (grant === undefined) return `no grant is called ${action}`
@@ -54,24 +51,4 @@ function knownLease(lease: WrittenLease, { settings, catalogue }: SituationRules
   if (resource?.type !== grant.resourceType)
     return `${JSON.stringify(id)} is no ${grant.resourceType} of the configuration`
   return { action, access: grant.access, resource, ttlSeconds: ttl ?? grant.ttl.defaultSeconds }
-}
-
-function lookOf(kind: HolderLook['kind'], held: readonly KnownLease[], before: readonly KnownLease[]): HolderLook {
-  const granted = [...held, ...before]
-  return {
-    id: kind,
-    kind,
-    version: '0',
-    activeLeases: held.length,
-    holding: held.map(({ action }) => action),
-    holdingAccess: held.map(({ access }) => access),
-    holdingResources: held.map(({ resource }) => resource.id),
-    granted: granted.map(({ action }) => action),
-    grantedAccess: granted.map(({ access }) => access),
-    grantedResources: granted.map(({ resource }) => resource.id),
-    grantedSensitivities: granted.flatMap(({ resource }) => sensitivityOf(resource) ?? []),
-    grantedTtls: granted.map(({ ttlSeconds }) => ttlSeconds),
-    recentDenials: 0,
-    lastLease: null,
-  }
 }

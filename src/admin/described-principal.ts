@@ -6,6 +6,7 @@ import { attributeRulesOf, attributeTypesOf, type IssuerConfig } from '../identi
 import { parsePathTemplate } from '../identity/path-template.js'
 import { presets } from '../identity/presets/known.js'
 import type { AttributeValue, Principal } from '../identity/principal.js'
+import { typeOfValue } from '../policy/schema.js'
 import type { SituationRules } from './situation-rules.js'
 import type { WrittenSituation } from './situation-schema.js'
 
@@ -61,16 +62,10 @@ function attributesOf(
     const type = Object.hasOwn(types, name) ? types[name] : undefined
     const path = ['principal', 'attributes', name]
     if (type === undefined) problems.push({ path, message: 'is no attribute of this issuer' })
-    else if (type !== typeOf(value)) problems.push({ path, message: `expected ${type}, as the issuer gives it` })
+    else if (type !== typeOfValue(value)) problems.push({ path, message: `expected ${type}, as the issuer gives it` })
     attributes[name] = rules[name]?.lowerCase && typeof value === 'string' ? value.toLowerCase() : value
   }
   return attributes
-}
-
-function typeOf(value: AttributeValue): string {
-  if (typeof value === 'string') return 'String'
-  if (typeof value === 'number') return 'Long'
-  return typeof value === 'boolean' ? 'Bool' : 'Set<String>'
 }
 
 function fromPath(issuer: IssuerConfig, subject: string): Record<string, string> {

@@ -1,5 +1,4 @@
 // Decisions out of audit folders, for the commands that make them again: filtered, with what is wrong with their chains.
-
 import { listChains } from '../audit/read-records.js'
 import { type RecordSpan, readSpan } from '../audit/read-span.js'
 import { type AuditVerification, verifyAuditDirectory } from '../audit/verify-chain.js'

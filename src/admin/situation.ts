@@ -110,7 +110,7 @@ function asking(
   }
 }
 
-/** As `resolveAsked` and `decide` make it of a request. Throws BrokerError `invalid_request` where those would. */
+/** As `resolveRequest` and `decide` make it of a request. Throws BrokerError `invalid_request` where those would. */
 function decisionParts(
   written: WrittenSituation,
   grant: Grant,

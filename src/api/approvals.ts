@@ -61,7 +61,7 @@ export const approval = z.object({
   votes: z.array(vote),
   requested_at: fields.timestamp,
   expires_at: fields.timestamp,
-  /** Why it is over: `voted`, `time`, `task_ended`, `minted`, `approver_removed` (asked for anew); null while it is pending or approved. */
+  /** `voted`, `time`, `task_ended`, `minted`, `approver_removed` (asked for anew); null while it is pending or approved. */
   end_reason: z.string().nullable(),
   /** The lease that used it. */
   lease_id: z.string().nullable(),
@@ -96,8 +96,8 @@ export const answerRequest = z.strictObject({ reason: fields.reason })
 /**
  * GET /v1/approvals/{id}: with `wait_seconds` it answers when the approval is no longer pending, or after that time. With
  * `Accept: text/event-stream` each change is an event `approval` whose `data` is the approval and whose `id` counts the votes
- * and the end; lines that begin with `:` keep the connection alive. The stream closes after the first event that is not pending, at the end of the
- * caller's token and after an hour at most: whoever still waits connects again.
+ * and the end; lines that begin with `:` keep the connection alive. The stream closes after the first event that is not
+ * pending, at the end of the caller's token and after an hour at most: whoever still waits connects again.
  */
 export const approvalQuery = z.strictObject({ wait_seconds: fields.waitSeconds.optional() })
 

@@ -1,3 +1,4 @@
+// GET /v1/audit and GET /v1/tasks/:id/timeline: what happened, of the records that brokers keep at hand.
 import { z } from 'zod'
 import * as fields from './fields.js'
 

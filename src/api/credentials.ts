@@ -1,3 +1,4 @@
+// POST /v1/tasks/:id/credentials: what is asked for, and the one answer that holds a secret.
 import { z } from 'zod'
 import * as fields from './fields.js'
 import { lease } from './leases.js'

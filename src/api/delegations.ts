@@ -1,3 +1,4 @@
+// POST /v1/tasks/:id/delegations: a part of what a task may do, for one child task of a named delegate.
 import { z } from 'zod'
 import * as fields from './fields.js'
 

@@ -1,3 +1,4 @@
+// POST /v1/tasks/:id/events: what a worker says that it did. Nobody verified it, so all of it is bounded.
 import { z } from 'zod'
 import * as fields from './fields.js'
 

@@ -1,3 +1,4 @@
+// Leases on the wire: what lives, until when, and with which evidence it ended.
 import { z } from 'zod'
 import * as fields from './fields.js'
 

@@ -1,3 +1,4 @@
+// Locks on the wire: a target that gets nothing until its lock is removed or its time is up.
 import { z } from 'zod'
 import * as fields from './fields.js'
 import { type Target, target } from './revocations.js'

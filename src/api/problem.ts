@@ -1,3 +1,4 @@
+// What every refusal looks like.
 import { z } from 'zod'
 
 /** RFC 9457, with our stable `code`. */

@@ -1,3 +1,4 @@
+// POST /v1/revocations: an operator's order to end whatever a target reaches.
 import { z } from 'zod'
 import * as fields from './fields.js'
 import { leaseFilter, receipt } from './leases.js'

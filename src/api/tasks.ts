@@ -1,3 +1,4 @@
+// Tasks on the wire: opened for a purpose, with a deadline, and completed with an outcome.
 import { z } from 'zod'
 import { credentialAnswer, credentialRequest, dryRunAnswer } from './credentials.js'
 import * as fields from './fields.js'

@@ -2,6 +2,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { makeFolder } from '../core/make-folder.js'
+import { syncDirectory } from '../core/sync-directory.js'
 import { type ChainHead, maxLineBytes } from './hash-chain.js'
 import {
   BrokenChainError,
@@ -156,14 +157,5 @@ async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> 
     const { bytesWritten } = await handle.write(bytes, written, bytes.length - written)
     if (bytesWritten === 0) throw new Error('nothing could be written')
     written += bytesWritten
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -27,7 +27,7 @@ export interface AuditVerification {
 
 const maxProblems = 1000
 
-/** Verifies `directory`: one chain's folder, or one that holds chains' folders. Throws the file system's error when it cannot be read. */
+/** `directory`: one chain's folder, or one that holds chains' folders. Throws the file system's error when it cannot be read. */
 export async function verifyAuditDirectory(directory: string, options: VerifyOptions = {}): Promise<AuditVerification> {
   const root = resolve(directory)
   const result: AuditVerification = {

@@ -1,8 +1,9 @@
 // `hallpass audit show|timeline`: reading what happened, from files or from a broker.
 import { existsSync } from 'node:fs'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { ExecIo } from '../cli/exec.js'
 import type { AddCommand } from './command-table.js'
+import { withConfig } from './options.js'
 
 interface ReadOptions {
   config: string
@@ -17,12 +18,7 @@ interface ShowOptions extends ReadOptions {
   limit: string
 }
 
-const withConfig = (command: Command) =>
-  command.addOption(
-    new Option('--config <file>', 'the configuration, for its audit.directory')
-      .env('HALLPASS_CONFIG')
-      .default('./hallpass.yaml'),
-  )
+const ofAudit = 'the configuration, for its audit.directory'
 
 export function addAuditReading(audit: Command, add: AddCommand): void {
   const show = add(
@@ -43,7 +39,7 @@ export function addAuditReading(audit: Command, add: AddCommand): void {
       return await showAudit({ directories: await foldersOf(directories, options, io), filter, limit }, io.output)
     },
   )
-  withConfig(show)
+  withConfig(show, ofAudit)
     .option('--task <id>', 'only of this task')
     .option('--principal <principal>', 'only of this principal, or by it')
     .option('--account <account>', 'only of this account')
@@ -72,7 +68,10 @@ export function addAuditReading(audit: Command, add: AddCommand): void {
       return await showTimelineOfBroker(id, client, io.output)
     },
   )
-  withConfig(timeline).option('--url <broker>', 'ask a running broker, whose copy is bounded, instead of files')
+  withConfig(timeline, ofAudit).option(
+    '--url <broker>',
+    'ask a running broker, whose copy is bounded, instead of files',
+  )
 }
 
 /** Directories that are named need no configuration: the audit is also read where none is. */

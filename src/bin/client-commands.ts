@@ -7,10 +7,9 @@ import { addApprovalCommands } from './approval-commands.js'
 import type { AddCommand } from './command-table.js'
 import { addLoginCommands } from './login-commands.js'
 import { addOperatorCommands } from './operator-commands.js'
+import { collect } from './options.js'
 import { addPlanCommands } from './plan-commands.js'
 import { addPaging, addTaskCommands } from './task-commands.js'
-
-const collect = (value: string, earlier: string[] = []) => [...earlier, value]
 
 export function addClientCommands(root: Command, add: AddCommand): void {
   addExec(root, add)

@@ -2,8 +2,7 @@
 import type { Command } from 'commander'
 import type { CanOptions } from '../cli/can.js'
 import type { AddCommand } from './command-table.js'
-
-const collect = (value: string, earlier: string[] = []) => [...earlier, value]
+import { collect } from './options.js'
 
 export function addPlanCommands(root: Command, add: AddCommand): void {
   const plan = () => import('../cli/can.js')

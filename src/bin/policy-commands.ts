@@ -1,20 +1,16 @@
 // `hallpass policy …` beyond check and schema: commands on files.
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { ExplainOptions } from '../admin/policy-explain.js'
 import { UsageError } from '../cli/exit-codes.js'
 import { asUsage } from './as-usage.js'
 import type { AddCommand, RunCommand } from './command-table.js'
+import { collect, withConfig } from './options.js'
 
 interface TestOptions {
   config: string
   watch?: boolean
   coverageMin?: string
 }
-
-const withConfig = (command: Command) =>
-  command.addOption(
-    new Option('--config <file>', 'the configuration').env('HALLPASS_CONFIG').default('./hallpass.yaml'),
-  )
 
 export function addPolicyTestCommands(policy: Command, add: AddCommand): void {
   const test = add(
@@ -35,8 +31,6 @@ export function addPolicyTestCommands(policy: Command, add: AddCommand): void {
     .option('--coverage-min <percent>', 'fail when fewer of the policies are determined by a case')
   addExplain(policy, add)
 }
-
-const collect = (value: string, earlier: string[] = []) => [...earlier, value]
 
 function addExplain(policy: Command, add: AddCommand): void {
   const explain = add(

@@ -1,15 +1,12 @@
 // The programs, and the commands on files or on the broker's own host.
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { Environment } from '../client/index.js'
 import { addAuditReading } from './audit-commands.js'
 import type { AddCommand } from './command-table.js'
+import { collect, configOption, withConfig } from './options.js'
 import { addPolicyChangeCommands, addPolicyTestCommands } from './policy-commands.js'
 import { addReplayCommand, addSimulateCommand } from './simulate-commands.js'
 import { addTokenCommands } from './token-commands.js'
-
-const collect = (value: string, earlier: string[] = []) => [...earlier, value]
-const withConfig = (command: Command) => command.addOption(configOption().default('./hallpass.yaml'))
-const configOption = () => new Option('--config <file>', 'the configuration').env('HALLPASS_CONFIG')
 
 /** What every command on this host takes. */
 interface HostOptions {

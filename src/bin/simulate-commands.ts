@@ -1,13 +1,10 @@
 // Decisions made again: `policy simulate` against other policies, `audit replay` against the ones that made them.
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { FailOn } from '../admin/policy-simulate.js'
 import { UsageError } from '../cli/exit-codes.js'
 import { asUsage } from './as-usage.js'
 import type { AddCommand, RunCommand } from './command-table.js'
-
-const configOption = () =>
-  new Option('--config <file>', 'the configuration').env('HALLPASS_CONFIG').default('./hallpass.yaml')
-const collect = (value: string, earlier: string[] = []) => [...earlier, value]
+import { collect, configOption } from './options.js'
 
 interface SpanOptions {
   from?: string
@@ -33,7 +30,7 @@ export function addReplayCommand(audit: Command, add: AddCommand): void {
     },
     runReplay,
   )
-  withSpan(replay).addOption(configOption()).option('--decision <id>', 'only this decision')
+  withSpan(replay).addOption(configOption().default('./hallpass.yaml')).option('--decision <id>', 'only this decision')
 }
 
 const runReplay: RunCommand<ReplayOptions> = async (io, directories, { config, decision, ...span }) => {
@@ -83,7 +80,7 @@ export function addSimulateCommand(policy: Command, add: AddCommand): void {
     runSimulate,
   )
   withSpan(simulate)
-    .addOption(configOption())
+    .addOption(configOption().default('./hallpass.yaml'))
     .requiredOption('--candidate <folder>', 'the policies to compare with those of the configuration')
     .option('--recorded [folders...]', "the decisions of these audit folders (default: the configuration's)")
     .option('--live', 'at the broker (HALLPASS_URL): which live leases would end, and who gains or loses (operators)')

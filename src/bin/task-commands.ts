@@ -4,8 +4,7 @@ import type { TaskDelegateOptions } from '../cli/delegate.js'
 import type { TaskCompleteOptions, TaskListOptions, TaskOpenOptions } from '../cli/task.js'
 import type { TaskEventOptions } from '../cli/task-event.js'
 import type { AddCommand } from './command-table.js'
-
-const collect = (value: string, earlier: string[] = []) => [...earlier, value]
+import { collect } from './options.js'
 
 export function addTaskCommands(root: Command, add: AddCommand): void {
   const task = root.command('task').description('tasks by hand')

@@ -2,8 +2,9 @@
 import { unpatternedSecrets } from '../audit/redaction.js'
 import { BrokerError } from '../core/errors.js'
 import { sha256Hex } from '../core/hash.js'
-import { type Lease, lockTargets } from '../ledger/lease.js'
+import type { Lease } from '../ledger/lease.js'
 import type { Ending } from '../ledger/ledger.js'
+import { lockTargets } from '../ledger/lock-names.js'
 import type { ActivateAnswer, Activation } from '../ledger/way-out.js'
 import type { Issued } from '../providers/provider.js'
 import { endLeases } from './end-leases.js'
@@ -28,7 +29,7 @@ export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Rese
     const [answer] = await allOrThrow([
       activateForSure(parts, reserved, activation),
       allOrThrow([
-        recordIssued(parts, caller, reserved, issued, sealedHandle, secretDigests),
+        recordIssued(parts, caller, reserved, issued, { sealedHandle, secretDigests }),
         secretDigests.length > 0 ? parts.ledger.noteSecrets(toIssue.taskId, secretDigests) : Promise.resolve(),
       ]),
     ])

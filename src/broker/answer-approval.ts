@@ -2,23 +2,25 @@
 import { BrokerError, invalidField } from '../core/errors.js'
 import type { Principal } from '../identity/principal.js'
 import { type Approval, type ApprovalVote, personKey, stateAt } from '../ledger/approval.js'
-
+import type { AnswerAnswer, AnswerApproval } from '../ledger/approval-ledger.js'
 import { denialKeys } from './approval-bound.js'
 import { announce, answeredRecord } from './approval-records.js'
 import { groupsAmong, isAgreed, isOwnHuman, permitsApproving } from './approvers.js'
-import { lockNames, voterLockNames } from './ask-approval.js'
-import { lockedBy } from './locked-by.js'
+import { approvalTargets, voterTargets } from './lock-targets.js'
+import { checkUnlocked, lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
 import { appendRefusal } from './record-refusal.js'
 import { notFound } from './task-access.js'
 
 const attempts = 8
 
+/** `version`: of answers at the same time one was counted, and this one has to look again. */
+type Tried = 'counted' | 'version'
+
 /**
  * Counts the answer and returns the approval with it; the same answer of the same person again changes nothing, unless it is
- * enough by now. Throws
- * `not_permitted` (audited) for whoever may not approve this, `locked`, `invalid_request` for an answer that comes too late,
- * `not_found`, `audit_unavailable` (a denial holds all the same).
+ * enough by now. Throws `not_permitted` (audited) for whoever may not approve this, `locked`, `invalid_request` for an answer
+ * that comes too late, `not_found`, `audit_unavailable` (a denial holds all the same), `busy` after too many tries.
  */
 export async function answerApproval(
   parts: Parts,
@@ -102,49 +104,62 @@ function voteOf(
   return { by: id, person, issuer, subject, attributes, vote, reason, at: parts.clock.now() }
 }
 
-async function tryAnswer(
-  parts: Parts,
-  caller: Caller,
-  approval: Approval,
-  vote: ApprovalVote,
-): Promise<'ok' | 'version'> {
-  const { bound, account } = approval.record
-  const isDenial = vote.vote === 'deny'
-  const agreed = () => isAgreed(parts, approval, [...approval.votes, vote])
-  const state = isDenial ? 'denied' : agreed() ? 'approved' : 'pending'
-  const above = await parts.ledger.findTasks(bound.chain.slice(1))
-  const names = lockNames(bound, [{ principal: bound.principal, account }, ...above])
-  const locks = [...names, ...voterLockNames([vote])]
-  const cooldown = parts.rules().limits.account.approval_cooldown
-  if (!isDenial) {
-    if ((await parts.ledger.findLockOn(locks)) !== null) throw await lockedBy(parts, locks)
-    await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId))
-  }
-  const answer = await parts.ledger.answerApproval({
-    id: approval.id,
-    answers: approval.answers,
-    person: personKey(vote),
-    vote,
-    state,
-    locks,
-    ...denialKeys(account, bound),
-    cooldownMs: cooldown * 1000,
-  })
+const tryAnswer = (parts: Parts, caller: Caller, approval: Approval, vote: ApprovalVote) =>
+  vote.vote === 'deny' ? tryDenial(parts, caller, approval, vote) : tryAgreement(parts, caller, approval, vote)
+
+/** It holds at once, whether or not it can be written down. */
+async function tryDenial(parts: Parts, caller: Caller, approval: Approval, vote: ApprovalVote): Promise<Tried> {
+  const cooldownSeconds = parts.rules().limits.account.approval_cooldown
+  const locks = await locksOn(parts, approval, vote)
+  const answer = await parts.ledger.answerApproval(countedAs('denied', approval, vote, { locks, cooldownSeconds }))
   if (answer.outcome === 'ok') {
-    if (isDenial) await parts.audit.append(answeredRecord(approval, vote, state, caller.requestId, false, cooldown))
-    return 'ok'
+    await parts.audit.append(answeredRecord(approval, vote, caller.requestId, { state: 'denied', cooldownSeconds }))
   }
+  return await triedAs(parts, approval, answer)
+}
+
+/** Written down before it counts: what it lets out can be traced to whoever agreed. */
+async function tryAgreement(parts: Parts, caller: Caller, approval: Approval, vote: ApprovalVote): Promise<Tried> {
+  const cooldownSeconds = parts.rules().limits.account.approval_cooldown
+  const state = isAgreed(parts, approval, [...approval.votes, vote]) ? 'approved' : 'pending'
+  const locks = await locksOn(parts, approval, vote)
+  await checkUnlocked(parts, locks)
+  await parts.audit.append(answeredRecord(approval, vote, caller.requestId, { state }))
+  const answer = await parts.ledger.answerApproval(countedAs(state, approval, vote, { locks, cooldownSeconds }))
   // What was written down as an answer was none: whoever rebuilds by the audit must not count it.
-  if (!isDenial && answer.outcome !== 'again') {
-    await parts.audit.append(answeredRecord(approval, vote, approval.state, caller.requestId, true))
+  if (answer.outcome !== 'ok' && answer.outcome !== 'again') {
+    await parts.audit.append(answeredRecord(approval, vote, caller.requestId, { state: approval.state, isVoid: true }))
   }
+  return await triedAs(parts, approval, answer)
+}
+
+async function locksOn(parts: Parts, { record }: Approval, vote: ApprovalVote): Promise<string[]> {
+  const { bound, account } = record
+  const above = await parts.ledger.findTasks(bound.chain.slice(1))
+  return [...approvalTargets(bound, [{ principal: bound.principal, account }, ...above]), ...voterTargets([vote])]
+}
+
+/** What the ledger is asked to count: this vote, on the answers that were seen. */
+function countedAs(
+  state: AnswerApproval['state'],
+  { id, answers, record }: Approval,
+  vote: ApprovalVote,
+  { locks, cooldownSeconds }: { locks: readonly string[]; cooldownSeconds: number },
+): AnswerApproval {
+  const keys = denialKeys(record.account, record.bound)
+  return { id, answers, person: personKey(vote), vote, state, locks, ...keys, cooldownMs: cooldownSeconds * 1000 }
+}
+
+/** Throws what no further try would change. */
+async function triedAs(parts: Parts, { id }: Approval, answer: AnswerAnswer): Promise<Tried> {
   switch (answer.outcome) {
+    case 'ok':
     case 'again':
-      return 'ok'
+      return 'counted'
     case 'version':
       return 'version'
     case 'late':
-      throw tooLate(approval.id, answer.state)
+      throw tooLate(id, answer.state)
     case 'locked':
       throw await lockedBy(parts, [answer.target])
     case 'not_found':

@@ -41,8 +41,8 @@ export function boundOf(
 }
 
 /**
- * The humans behind the caller, everybody above and whoever handed it on, sorted, as far as the issuers name one. They are bound: where several act
- * through one workload, whoever agreed to another's request must not be able to use it for themselves.
+ * The humans behind the caller, everybody above and whoever handed it on, sorted, as far as the issuers name one. They are
+ * bound: where several people act through one workload, none of them may use what they agreed to for another.
  */
 export const personsBehind = (
   { principal }: Caller,

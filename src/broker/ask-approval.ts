@@ -1,17 +1,16 @@
 // A request that people have to agree to first: asked once, however often it is repeated, and nothing is minted.
-
 import { BrokerError } from '../core/errors.js'
 import { createId } from '../core/ids.js'
 import { plainText } from '../core/plain-text.js'
-import { type Actor, type Approval, type ApprovalVote, type Bound, stateAt } from '../ledger/approval.js'
+import { type Actor, type Approval, type Bound, stateAt } from '../ledger/approval.js'
 import type { AskApproval } from '../ledger/approval-ledger.js'
-import { issuerOf } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
 import { boundSha256, denialKeys } from './approval-bound.js'
 import { announce, requestedRecord } from './approval-records.js'
 import { isAgreed } from './approvers.js'
 import type { Decided } from './decide.js'
 import { withdraw } from './expire-approvals.js'
+import { approvalTargets } from './lock-targets.js'
 import { lockedBy } from './locked-by.js'
 import type { Caller, Parts } from './parts.js'
 import { decisionRecord, recordDecision } from './refusal.js'
@@ -88,7 +87,7 @@ function ledgerRequestOf(
     timeoutSeconds: approvalTimeoutOf(decided),
     pendingLimit: parts.rules().limits.account.pending_approvals,
     ...denialKeys(task.account, bound),
-    locks: lockNames(bound, [task, ...ancestors]),
+    locks: approvalTargets(bound, [task, ...ancestors]),
   }
 }
 
@@ -110,31 +109,6 @@ const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
 /** How long people may take, in seconds. */
 export const approvalTimeoutOf = ({ verdict }: Decided) =>
   ('offer' in verdict ? verdict.offer.approvalTimeoutSeconds : undefined) ?? defaultTimeoutSeconds
-
-/**
- * What an operator may have locked of it: whatever is locked is neither asked for nor approved. `actors`: who asks and everybody
- * above, each of whom a lock on stops all below (I7).
- */
-export function lockNames(bound: Bound, actors: readonly Pick<Task, 'principal' | 'account'>[]): string[] {
-  const { chain, action, resource, provider } = bound
-  return [
-    ...chain.map((task) => `task=${task}`),
-    ...actors.flatMap(({ principal, account }) => [
-      `principal=${principal}`,
-      `account=${account}`,
-      `issuer=${issuerOf(principal)}`,
-    ]),
-    `action=${action}`,
-    `resource=${resource.id}`,
-    `provider=${provider}`,
-    'all=true',
-  ]
-}
-
-/** Under which an operator who answers, and whoever vouches for them, may be locked: at the vote, and when it is used. */
-export const voterLockNames = (votes: readonly Pick<ApprovalVote, 'by'>[]): string[] => [
-  ...new Set(votes.flatMap(({ by }) => [`principal=${by}`, `issuer=${issuerOf(by)}`])),
-]
 
 /** Whoever cannot be told by the audit what was asked is not asked. */
 async function recordRequested(parts: Parts, caller: Caller, approval: Approval, decided: Decided): Promise<Approval> {

@@ -5,6 +5,7 @@ import type { CeilingPair } from '../ledger/delegation.js'
 import type { Task } from '../ledger/task.js'
 import type { HolderLook, Reservation } from '../ledger/way-out.js'
 import type { Decision, DecisionInput, Verdict } from '../policy/decision.js'
+import type { PolicyEngine } from '../policy/engine.js'
 import { type Escalation, escalationOf, ownHolders } from './holders.js'
 import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
 import { judgeHop } from './judge-hop.js'
@@ -56,37 +57,29 @@ export interface Decided extends Judged {
 /** A hop of a request, and whether it goes beyond what this hop's own session had before. */
 type AskingHop = Hop & { readonly escalation: Escalation | null }
 
+/** One request, in the world and by the policies that all its hops are decided in. */
+interface Asked {
+  readonly policy: PolicyEngine
+  readonly resolved: ResolvedRequest
+  readonly world: World
+}
+
 /**
  * Decides for the caller and for every ancestor; never throws on a denial. `world` is what a later reservation must still find.
  */
 export function decide(parts: Parts, caller: Caller, resolved: ResolvedRequest, world: World): Decided {
+  const { policy } = parts.rules()
   const ceilings = [world.task, ...world.ancestors].flatMap(({ ceiling }) => (ceiling ? [ceiling] : []))
   const outside = isOutside(ceilings, resolved.grant.action, resolved.resource.id)
-  const hopOf = (principal: Principal, task: string | null) => decideHop(parts, principal, task, resolved, world, 0)
-  const ownFirst = hopOf(caller.principal, null)
-  const aboveFirst = world.ancestors.map((task) => hopOf(recordedPrincipal(task), task.id))
-  // How long a credential would live is known only once all policies have narrowed it: whether that is an escalation is asked
-  // of what they would give, not of what was asked for, and then it is decided as one. Otherwise whoever once asks for an
-  // hour and is given a minute could have an hour of anything later on, unseen.
-  const first = joinHops(ownFirst.verdict, aboveFirst, outside)
-  const lifetime = 'ttlSeconds' in first.verdict ? first.verdict.ttlSeconds : boundTtl(resolved, world)
-  const withLifetime = (hop: AskingHop) =>
-    hop.escalation === null && escalationOfHop(hop.input.principal, resolved, world, lifetime) !== null
-      ? decideHop(parts, hop.input.principal, hop.task, resolved, world, lifetime)
-      : hop
-  const own = withLifetime(ownFirst)
-  const above = aboveFirst.map(withLifetime)
+  const { own, above } = decideHops({ policy, resolved, world }, caller.principal, outside)
   const { verdict, deniedBy } = joinHops(own.verdict, above, outside)
   const decision: Decision = {
     id: createId('dec', parts.clock.now()),
     effect: verdict.effect,
     policies: verdict.policies,
-    policySet: parts.rules().policy.hash,
+    policySet: policy.hash,
   }
   parts.metrics.decisions.inc({ effect: decision.effect })
-  // What wants approval is reserved, too, once it is given.
-  const counts = verdict.effect === 'deny' ? [] : [own, ...above].flatMap((hop) => countsOf(parts, hop, world))
-  const rememberedTtlSeconds = rememberedTtl(verdict, resolved, world)
   return {
     decision,
     verdict,
@@ -95,26 +88,44 @@ export function decide(parts: Parts, caller: Caller, resolved: ResolvedRequest, 
     above,
     deniedBy,
     ceilings,
-    counts,
-    rememberedTtlSeconds,
+    // What wants approval is reserved, too, once it is given.
+    counts: verdict.effect === 'deny' ? [] : [own, ...above].flatMap((hop) => countsOf(policy, hop, world)),
+    rememberedTtlSeconds: rememberedTtl(verdict, resolved, world),
     escalation: own.escalation,
   }
 }
 
 /**
- * One hop of the request, and whether it goes beyond what this hop's own session had before.
- * `lifetimeSeconds`: what all hops would give; 0 while that is not known.
+ * The caller's hop and those above. How long a credential would live is known only once all policies have narrowed it: whether
+ * that is an escalation is asked of what they would give, not of what was asked for, and then it is decided as one. Otherwise
+ * whoever once asks for an hour and is given a minute could have an hour of anything later on, unseen.
+ */
+function decideHops(asked: Asked, caller: Principal, outside: boolean): { own: AskingHop; above: AskingHop[] } {
+  const { resolved, world } = asked
+  const ownFirst = decideHop(asked, caller, null, 0)
+  const aboveFirst = world.ancestors.map((task) => decideHop(asked, recordedPrincipal(task), task.id, 0))
+  const { verdict } = joinHops(ownFirst.verdict, aboveFirst, outside)
+  const lifetime = 'ttlSeconds' in verdict ? verdict.ttlSeconds : boundTtl(resolved, world)
+  const withLifetime = (hop: AskingHop) => {
+    const { principal } = hop.input
+    const isMore = hop.escalation === null && escalationOfHop(principal, resolved, world, lifetime) !== null
+    return isMore ? decideHop(asked, principal, hop.task, lifetime) : hop
+  }
+  return { own: withLifetime(ownFirst), above: aboveFirst.map(withLifetime) }
+}
+
+/**
+ * One hop of the request. `task`: the ancestor's, null for the caller's own. `lifetimeSeconds`: what all hops would give; 0 while
+ * that is not known.
  */
 function decideHop(
-  parts: Parts,
+  { policy, resolved, world }: Asked,
   principal: Principal,
   task: string | null,
-  resolved: ResolvedRequest,
-  world: World,
   lifetimeSeconds: number,
 ): AskingHop {
   const escalation = escalationOfHop(principal, resolved, world, lifetimeSeconds)
-  const hop = judgeHop(parts.rules().policy, resolved, world, {
+  const hop = judgeHop(policy, resolved, world, {
     principal,
     task,
     holders: ownHolders(world.holders, principal),
@@ -132,15 +143,12 @@ function escalationOfHop(principal: Principal, { grant, resource }: ResolvedRequ
 }
 
 /** Of the hop's own session and account; the task is the same for all. */
-function countsOf(parts: Parts, { input }: Hop, world: World): NonNullable<Reservation['counts']> {
+function countsOf(policy: PolicyEngine, { input }: Hop, world: World): NonNullable<Reservation['counts']> {
   const own = ownHolders(world.holders, input.principal)
-  return parts
-    .rules()
-    .policy.countRanges(input)
-    .flatMap(({ of, min, max }) => {
-      const name = of === 'task' ? of : own.find((holder) => holder.kind === of)?.id
-      return name === undefined ? [] : [{ of: name, min, max }]
-    })
+  return policy.countRanges(input).flatMap(({ of, min, max }) => {
+    const name = of === 'task' ? of : own.find((holder) => holder.kind === of)?.id
+    return name === undefined ? [] : [{ of: name, min, max }]
+  })
 }
 
 /**

@@ -1,6 +1,5 @@
 // What large orders reach, worked off beside everything else. It goes through no queue: a hundred thousand jobs would be as many
 // round trips more, and what is due by time or waited for by somebody would stand behind them.
-
 import type { Parts } from './parts.js'
 import { revoke } from './revoke.js'
 import type { SweepPool } from './sweep-pool.js'

@@ -1,5 +1,5 @@
 // Subject token in, leased credential out. Reserve before issuing; audit before and after (I2).
-// After each step stands in the ledger what is needed to clean up, should this process end there: see the table in docs/architecture.md.
+// After each step the ledger holds what is needed to clean up, should this process die there: docs/architecture.md has the table.
 import type { CredentialRequest } from '../api/credentials.js'
 import { createId } from '../core/ids.js'
 import type { Lease } from '../ledger/lease.js'

@@ -1,5 +1,5 @@
-// Work that somebody waits for goes before work that nobody waits for. A worker that ends a hundred thousand leases is busy from one turn of its event loop to the next, and
-// each step of an end that somebody waits for would stand behind all of them; so they pause while there is one.
+// Work that somebody waits for goes before work that nobody waits for. A worker that ends a hundred thousand leases keeps its
+// event loop busy, and each step of an end that somebody waits for would queue behind them; so they pause while there is one.
 
 export class ForegroundGate {
   #waitedFor = 0
@@ -15,7 +15,7 @@ export class ForegroundGate {
     }
   }
 
-  /** For background work: resolves when nobody waits, and after `atMostMs` in any case: many who wait must not stop an order for good. */
+  /** For background work: resolves when nobody waits, and after `atMostMs` in any case, so that no crowd stops an order for good. */
   async giveWay(atMostMs = 50): Promise<void> {
     if (this.#waitedFor === 0) return
     await new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-// An Idempotency-Key as the stories know it: the same key buys one thing once (design section 4).
+// An Idempotency-Key as the stories know it: the same key buys one thing once.
 
 export interface Idempotency {
   /** SHA-256 of the key: the caller chose it, so it does not become a name in Redis. */

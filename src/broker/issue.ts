@@ -1,6 +1,6 @@
 // The one call that mints: once, in time, never retried. Whatever goes wrong, the lease is ended before the error is thrown.
 import { BrokerError } from '../core/errors.js'
-import { lockTargets } from '../ledger/lease.js'
+import { lockTargets } from '../ledger/lock-names.js'
 import type { Pass } from '../providers/breaker.js'
 import { type Handle, type Issued, ProviderError } from '../providers/provider.js'
 import { notActivated } from './activate.js'
@@ -69,7 +69,7 @@ function tellBreaker(pass: Pass, error: unknown, inFull: boolean): void {
 
 class MintTimeout extends Error {}
 
-/** Without a definite answer the provider may still create it: the lease waits for the end of the call's time, then is looked for. */
+/** Without a definite answer the provider may still create it: once the call's time is over it is looked for by its mark. */
 const mayStillCome = (error: unknown) =>
   error instanceof MintTimeout || (error instanceof ProviderError && error.kind === 'unavailable')
 

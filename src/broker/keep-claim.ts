@@ -1,6 +1,6 @@
 import type { Parts } from './parts.js'
 
-/** Renews a claim each second while its work goes on. Losing it is no error: settling is refused then, and the other's answer stands. */
+/** Renews a claim each second while its work goes on. Losing it is no error: settling is refused then, and another's stands. */
 export function keepClaim(parts: Parts, leaseId: string, token: string): { stop(): void } {
   const timer = setInterval(() => {
     parts.ledger

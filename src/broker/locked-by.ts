@@ -2,11 +2,8 @@
 import type { Json } from '../core/canonical-json.js'
 import { toTimestamp } from '../core/clock.js'
 import { BrokerError } from '../core/errors.js'
-import { issuerOf } from '../ledger/lease.js'
 import type { Lock } from '../ledger/lock.js'
-import type { Task } from '../ledger/task.js'
-import type { Caller, Parts } from './parts.js'
-import type { ResolvedRequest } from './resolved-request.js'
+import type { Parts } from './parts.js'
 
 /** All that is needed to set it again (recovery). */
 export const lockRecord = (lock: Lock) => ({
@@ -28,41 +25,6 @@ export async function lockedBy(parts: Parts, names: readonly string[]): Promise<
     members: { lock: { id: lock.id, reason: lock.reason, expires_at: lockRecord(lock).expires_at } },
   })
 }
-
-/**
- * Every name under which a request is looked up among the locks before there is a lease. `chain`: its task and those above;
- * `above`: who opened those, since a lock on any of them stops all below (I7).
- */
-export function requestTargets(
-  { principal }: Caller,
-  { grant, resource }: ResolvedRequest,
-  chain: readonly string[],
-  above: readonly Pick<Task, 'principal' | 'account'>[],
-): string[] {
-  return [
-    ...chain.map((task) => `task=${task}`),
-    ...[{ principal: principal.id, account: principal.account }, ...above].flatMap((actor) => [
-      `principal=${actor.principal}`,
-      `account=${actor.account}`,
-      `issuer=${issuerOf(actor.principal)}`,
-    ]),
-    `action=${grant.action}`,
-    `resource=${resource.id}`,
-    `provider=${grant.provider}`,
-    'all=true',
-  ]
-}
-
-/** Every name under which tasks and those who opened them may be locked. */
-export const chainTargets = (chain: readonly Pick<Task, 'id' | 'principal' | 'account'>[]): string[] => [
-  ...chain.flatMap(({ id, principal, account }) => [
-    `task=${id}`,
-    `principal=${principal}`,
-    `account=${account}`,
-    `issuer=${issuerOf(principal)}`,
-  ]),
-  'all=true',
-]
 
 /** Throws `locked`: for whoever decides without reserving, which is where a lock is met otherwise. */
 export async function checkUnlocked(parts: Parts, targets: readonly string[]): Promise<void> {

@@ -1,4 +1,5 @@
-// What a holder holds and was granted as it would be without one lease, for deciding that lease again: it must not be ended for a rule that counts the lease itself.
+// What a holder would hold and have been granted without one lease, for deciding that lease again: it must not be ended by a
+// rule that counts the lease itself.
 import type { Lease } from '../ledger/lease.js'
 import type { HolderCounts } from '../ledger/rules-change.js'
 import type { HolderLook } from '../ledger/way-out.js'

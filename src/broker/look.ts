@@ -11,7 +11,8 @@ import { checkOwner } from './task-access.js'
 
 /**
  * Looks at the task, its chain and holders; the first look of a request counts it by its account's rate.
- * Throws `rate` (429), `not_found` (also for another's task), `not_permitted` (whoever stands above would not be taken any more), `clock` (503).
+ * Throws `rate` (429), `not_found` (also for another's task), `not_permitted` (an issuer no longer takes somebody above), `clock`
+ * (503).
  */
 export async function lookAt(
   parts: Parts,

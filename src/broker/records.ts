@@ -1,4 +1,4 @@
-// What the audit says of a lease, at each step of its life (design section 9). Without the first record nothing is minted.
+// What the audit says of a lease, at each step of its life (docs/audit.md). Without the first record nothing is minted (I2).
 import type { Json } from '../core/canonical-json.js'
 import { toTimestamp } from '../core/clock.js'
 import { sha256Hex } from '../core/hash.js'
@@ -58,8 +58,7 @@ export async function recordIssued(
   caller: Caller,
   reserved: Reserved,
   issued: Issued,
-  sealedHandle: string,
-  secretDigests: readonly string[],
+  { sealedHandle, secretDigests }: { sealedHandle: string; secretDigests: readonly string[] },
 ): Promise<void> {
   const { toIssue, record } = reserved
   await parts.audit.append({

@@ -1,18 +1,18 @@
 // One live lease, decided again: the request as it was made (what was declared, for how long, the binding, whether it was an
 // escalation, the verified attributes) in the world as it is now (policies, groups, resources, what else is held).
 import { BrokerError } from '../core/errors.js'
-import { checkContext, type Declared } from '../grants/catalogue.js'
-import type { Grant } from '../grants/grant.js'
+import { checkContext } from '../grants/catalogue.js'
 import type { Principal } from '../identity/principal.js'
 import type { RequirementDigests } from '../identity/requirements.js'
 import { issuerOf, type Lease } from '../ledger/lease.js'
 import type { Task } from '../ledger/task.js'
-import type { DenyReason, Resource, Verdict } from '../policy/decision.js'
+import type { DenyReason, Verdict } from '../policy/decision.js'
+import type { PolicyEngine } from '../policy/engine.js'
 import { approvalStands } from './approval-stands.js'
 import type { Judged } from './decide.js'
 import { isEscalation, ownHolders } from './holders.js'
-import { type Hop, isOutside, joinHops, recordedPrincipal } from './hops.js'
-import { judgeHop } from './judge-hop.js'
+import { isOutside, joinHops, recordedPrincipal } from './hops.js'
+import { type HopAsker, type HopPlace, type HopRequest, judgeHop } from './judge-hop.js'
 import { type CountedLook, lookWithoutLease } from './look-without-lease.js'
 import type { Parts, Rules } from './parts.js'
 
@@ -67,28 +67,36 @@ export function findObjection(
     const unmet = rules.requirements.findUnmet(recorded, context.requiredBefore)
     if (unmet !== null) return say(unmet, id)
   }
-  const asked = resolveRecorded(rules, lease)
-  if ('reason' in asked) return say(asked.reason)
+  const request = resolveRecorded(parts, rules, lease)
+  if ('reason' in request) return say(request.reason)
   const looks = context.looks.map((look) => lookWithoutLease(look, lease))
-  const decided = decideRecorded(parts, rules, lease, asked, { ...context, looks })
+  const decided = decideRecorded(rules.policy, lease, request, { ...context, looks })
   const reason = objectionIn(decided.verdict, lease, context.now)
   if (reason === null) return null
   const principal = decided.deniedBy?.input.principal.id ?? record.principal
   return { reason, policies: decided.verdict.policies, principal, decided }
 }
 
-interface Recorded {
-  readonly grant: Grant
-  readonly resource: Resource
-  readonly declared: Declared
+/** What was asked for, the same for every hop. */
+interface RecordedRequest extends HopRequest {
+  readonly minTtlSeconds: number
 }
 
-/** What was asked for, by the catalogue as it is now. */
-function resolveRecorded({ catalogue }: Rules, { record }: Lease): Recorded | { reason: NoLonger } {
+/** By the catalogue and within the limits as they are now. */
+function resolveRecorded(
+  { providers }: Pick<Parts, 'providers'>,
+  { catalogue, limits }: Rules,
+  { record }: Lease,
+): RecordedRequest | { reason: NoLonger } {
   try {
     const grant = catalogue.resolveGrant(record.action)
-    const resource = catalogue.resolveResource(record.resource, grant)
-    return { grant, resource, declared: checkContext(grant, record.declared ?? {}) }
+    return {
+      grant,
+      resource: catalogue.resolveResource(record.resource, grant),
+      declared: checkContext(grant, record.declared ?? {}),
+      ttlSeconds: Math.min(record.ttl, grant.ttl.maxSeconds, limits.lease.ttl),
+      minTtlSeconds: providers.get(grant.provider)?.guarantees(grant.recipe).minTtlSeconds ?? 1,
+    }
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error
     if (error.code === 'unknown_action' || error.code === 'unknown_resource') return { reason: error.code }
@@ -97,64 +105,47 @@ function resolveRecorded({ catalogue }: Rules, { record }: Lease): Recorded | { 
   }
 }
 
-type Place = Pick<LeaseContext, 'now' | 'chain' | 'looks'>
-
 /** For the caller and for every ancestor, each as its own principal, under every ceiling (I7). */
-function decideRecorded(
-  parts: Pick<Parts, 'providers'>,
-  rules: Rules,
-  lease: Lease,
-  asked: Recorded,
-  place: Place,
-): Judged {
-  const [task, ...ancestors] = place.chain
+function decideRecorded(policy: PolicyEngine, lease: Lease, request: RecordedRequest, context: LeaseContext): Judged {
+  const { now, chain, looks } = context
+  const [task, ...ancestors] = chain
   if (task === undefined) throw new Error(`${lease.id} has no task`)
   const { record } = lease
-  const recorded = { ...recordedPrincipal(task), binding: record.binding ?? 'none' }
+  const place: HopPlace = {
+    now,
+    // The lease itself is counted in its task.
+    task: { openedAt: task.openedAt, depth: task.depth, activeLeases: Math.max(0, task.activeLeases - 1) },
+    approval: record.approval?.given,
+  }
+  const asker = { ...recordedPrincipal(task), binding: record.binding ?? 'none' }
   // Only an escalation has a lease that it goes beyond.
-  const own = decideHop(parts, rules, record, asked, place, recorded, null, record.follows !== undefined)
+  const own = judgeHop(policy, request, place, {
+    ...askerOf(asker, null, request, looks),
+    isEscalation: record.follows !== undefined,
+  })
+  // Of those above nobody wrote down whether it was one: it follows from what is granted.
   const above = ancestors.map((one) =>
-    decideHop(parts, rules, record, asked, place, recordedPrincipal(one), one.id, null),
+    judgeHop(policy, request, place, askerOf(recordedPrincipal(one), one.id, request, looks)),
   )
-  const ceilings = place.chain.flatMap(({ ceiling }) => (ceiling ? [ceiling] : []))
+  const ceilings = chain.flatMap(({ ceiling }) => (ceiling ? [ceiling] : []))
   const joined = joinHops(own.verdict, above, isOutside(ceilings, record.action, record.resource))
   return { ...joined, input: own.input, own, above, ceilings }
 }
 
-/** `escalation`: as it was; null where nobody wrote it down, so that it follows from what is granted. */
-function decideHop(
-  parts: Pick<Parts, 'providers'>,
-  rules: Rules,
-  record: Lease['record'],
-  recorded: Recorded,
-  { now, chain, looks }: Place,
+function askerOf(
   principal: Principal,
   task: string | null,
-  escalation: boolean | null,
-): Hop {
-  const { grant, resource } = recorded
-  const [own] = chain
+  { grant, resource, ttlSeconds, minTtlSeconds }: RecordedRequest,
+  looks: readonly CountedLook[],
+): HopAsker {
   const holders = ownHolders(looks, principal)
-  const ttlSeconds = Math.min(record.ttl, grant.ttl.maxSeconds, rules.limits.lease.ttl)
-  const place = {
-    now,
-    task: {
-      openedAt: own?.openedAt ?? now,
-      depth: own?.depth ?? 0,
-      activeLeases: Math.max(0, (own?.activeLeases ?? 0) - 1),
-    },
-    approval: record.approval?.given,
-  }
-  return judgeHop(rules.policy, { ...recorded, ttlSeconds }, place, {
+  return {
     principal,
     task,
     holders,
-    isEscalation: escalation ?? isEscalation(holders, { access: grant.access, resource, ttlSeconds }),
-    most: {
-      ttlSeconds,
-      minTtlSeconds: parts.providers.get(grant.provider)?.guarantees(grant.recipe).minTtlSeconds ?? 1,
-    },
-  })
+    isEscalation: isEscalation(holders, { access: grant.access, resource, ttlSeconds }),
+    most: { ttlSeconds, minTtlSeconds },
+  }
 }
 
 function objectionIn(verdict: Verdict, { record, issuedAt }: Lease, now: number): NoLonger | null {

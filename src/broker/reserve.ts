@@ -4,10 +4,11 @@ import type { Approval } from '../ledger/approval.js'
 import type { Look, Reservation } from '../ledger/way-out.js'
 import type { Pass } from '../providers/breaker.js'
 import { boundOf, personsBehind } from './approval-bound.js'
-import { ApprovalWanted, askApproval, voterLockNames } from './ask-approval.js'
+import { ApprovalWanted, askApproval } from './ask-approval.js'
 import { type Decided, decide, type World } from './decide.js'
 import { enterProvider } from './enter-provider.js'
 import type { LeaseRequest } from './lease-request.js'
+import { voterTargets } from './lock-targets.js'
 import { lookAt, noteDenial } from './look.js'
 import { approvalContext, checkNamedApproval, resolveNamedApproval } from './named-approval.js'
 import { alreadyIssued, notReserved } from './not-reserved.js'
@@ -40,7 +41,10 @@ interface Attempt {
 
 const attempts = 8
 
-/** Throws ApprovalWanted, the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`, `unfillable_recipe`, 503s. */
+/**
+ * Throws ApprovalWanted, the refusal, `not_found`, `task_closed`, `already_issued`, `quota`, `rate`, `locked`,
+ * `unfillable_recipe`, 503s.
+ */
 export async function reserveAsDecided(parts: Parts, caller: Caller, request: LeaseRequest): Promise<Reserved> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const look = await lookAt(parts, caller, request.taskId, request.idempotency?.key ?? null)
@@ -108,7 +112,7 @@ async function decideAndPrepare(parts: Parts, caller: Caller, request: LeaseRequ
   return attempt
 }
 
-/** Throws ApprovalWanted where people have to agree first, and what `checkNamedApproval` throws where the request names an answer. */
+/** Throws ApprovalWanted where people have to agree first; where the request names an approval, what `checkNamedApproval` throws. */
 async function checkAgreed(
   parts: Parts,
   caller: Caller,
@@ -163,7 +167,7 @@ function reservationOf(
       provider: limits.provider.active_leases,
     },
     // Whoever agreed and is locked by now, or whose issuer is, might not have been who it seemed.
-    locks: approval === null ? [] : voterLockNames(approval.votes),
+    locks: approval === null ? [] : voterTargets(approval.votes),
     ...(approval === null ? {} : { approval: { id: approval.id, answers: approval.answers } }),
   }
 }

@@ -5,8 +5,9 @@ import { checkContext } from '../grants/catalogue.js'
 import type { Grant } from '../grants/grant.js'
 import type { Principal } from '../identity/principal.js'
 import type { HolderLook } from '../ledger/way-out.js'
-import type { Access, Resource } from '../policy/decision.js'
-import { holdingsOf, isEscalation, sensitivityOf } from './holders.js'
+import { typeOfValue } from '../policy/schema.js'
+import { holdingsOf, isEscalation } from './holders.js'
+import { type ImaginedLease, imaginedLook } from './imagined-looks.js'
 import type { Rules } from './parts.js'
 import type { DecisionBasis } from './recorded-decision.js'
 
@@ -78,7 +79,7 @@ function principalOf(rules: SimulatedRules, { principal, binding }: SimulatedReq
     const field = `request.principal.attributes.${name}`
     const type = Object.hasOwn(types.attributes, name) ? types.attributes[name] : undefined
     if (type === undefined) throw invalidField(field, `${issuer} gives no such attribute`)
-    if (type !== typeOf(value)) throw invalidField(field, `expected ${type}, as ${issuer} gives it`)
+    if (type !== typeOfValue(value)) throw invalidField(field, `expected ${type}, as ${issuer} gives it`)
   }
   const id = `${issuer}:${subject}`
   return {
@@ -97,19 +98,6 @@ function principalOf(rules: SimulatedRules, { principal, binding }: SimulatedReq
   }
 }
 
-function typeOf(value: string | number | boolean | readonly string[]): string {
-  if (typeof value === 'string') return 'String'
-  if (typeof value === 'number') return 'Long'
-  return typeof value === 'boolean' ? 'Bool' : 'Set<String>'
-}
-
-interface ImaginedLease {
-  readonly action: string
-  readonly access: Access
-  readonly resource: Resource
-  readonly ttlSeconds: number
-}
-
 /** The looks that the ledger would give. The session is part of its account, and what is held was granted. */
 function looksOf(rules: SimulatedRules, { held, granted }: SimulatedRequest): HolderLook[] {
   const known = (where: string, leases: SimulatedRequest['held']['session']) =>
@@ -119,8 +107,8 @@ function looksOf(rules: SimulatedRules, { held, granted }: SimulatedRequest): Ho
   const heldByAccount = [...heldBySession, ...known('held.account', held.account)]
   const others = [...heldByAccount.slice(heldBySession.length), ...known('granted.account', granted.account)]
   return [
-    lookOf('session', heldBySession, grantedToSession),
-    lookOf('account', heldByAccount, [...grantedToSession, ...others]),
+    imaginedLook('session', heldBySession, grantedToSession),
+    imaginedLook('account', heldByAccount, [...grantedToSession, ...others]),
   ]
 }
 
@@ -134,27 +122,4 @@ function knownLease(
   const resource = catalogue.findResource(id)
   if (resource?.type !== grant.resourceType) throw invalidField(`${field}.resource`, `is no ${grant.resourceType}`)
   return { action, access: grant.access, resource, ttlSeconds: ttl_seconds ?? grant.ttl.defaultSeconds }
-}
-
-function lookOf(
-  kind: HolderLook['kind'],
-  held: readonly ImaginedLease[],
-  granted: readonly ImaginedLease[],
-): HolderLook {
-  return {
-    id: kind,
-    kind,
-    version: '0',
-    activeLeases: held.length,
-    holding: held.map((lease) => lease.action),
-    holdingAccess: held.map((lease) => lease.access),
-    holdingResources: held.map((lease) => lease.resource.id),
-    granted: granted.map((lease) => lease.action),
-    grantedAccess: granted.map((lease) => lease.access),
-    grantedResources: granted.map((lease) => lease.resource.id),
-    grantedSensitivities: granted.flatMap((lease) => sensitivityOf(lease.resource) ?? []),
-    grantedTtls: granted.map((lease) => lease.ttlSeconds),
-    recentDenials: 0,
-    lastLease: null,
-  }
 }

@@ -1,5 +1,4 @@
 // What every worker does each quarter of a second, needing no queue: find what is due, half-made, late or lost.
-
 import { isEnded } from '../ledger/lease.js'
 import type { DueLease, DueTask } from '../ledger/ledger.js'
 import { swept } from '../queue/revocation-queue.js'

@@ -29,7 +29,7 @@ export async function checkOwner(parts: Parts, caller: Caller, id: string, task:
   throw notFound('task')
 }
 
-/** The audit of a call on something that is another's. `task`: whose that is; `on`: what it is, and why, where it is for another reason. */
+/** Writes down a call on what is another's. `task`: where it belongs, if known; `on`: what it is, and why, if not for the owner. */
 export async function recordForeign(
   parts: Parts,
   caller: Caller,

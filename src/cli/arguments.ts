@@ -1,5 +1,4 @@
 // Option texts → what they mean. Everything here throws UsageError and nothing else.
-
 import type { RequestCredential } from '../client/index.js'
 import { duration } from '../core/settings.js'
 import { UsageError } from './exit-codes.js'

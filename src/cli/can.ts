@@ -12,7 +12,7 @@ export interface CanOptions {
   task?: string | undefined
 }
 
-/** 0 yes, 4 no, 5 an approval is wanted. Within a task (`--task`, HALLPASS_TASK) as its next request, else as the first of a new one. */
+/** 0 yes, 4 no, 5 an approval is wanted. In a task (`--task`, HALLPASS_TASK) as its next request, else as the first of a new one. */
 export async function runCan(action: string, resource: string, options: CanOptions, io: CommandIo): Promise<number> {
   const { ttl, context } = options
   const [wanted] = parseCredentialOptions({ action, resource, ttl, context })

@@ -14,7 +14,7 @@ export interface SignalSource {
 export interface SignalWatch {
   /** The first signal seen, else null. */
   received(): WatchedSignal | null
-  /** Aborted by the first signal, which is the reason: for what is to end at once, where there is no command yet that decides for itself. */
+  /** Aborted by the first signal, which is the reason: for what has to end at once, while there is no command yet to decide. */
   readonly first: AbortSignal
   /** From now on every signal goes to `child` too. */
   passTo(child: ChildProcess): void

@@ -1,4 +1,4 @@
-// `request --format`: what other programs read, exactly as they read it (design section 4, "Helpers print").
+// `request --format`: what other programs read, exactly as they read it.
 import type { Credential, CredentialAnswer } from '../client/index.js'
 import { credentialFields, credentialVariables } from './exec-environment.js'
 import { UsageError } from './exit-codes.js'

@@ -1,4 +1,4 @@
-// Which variables a command is given for its credentials (design section 10). Two that want one name stop the command
+// Which variables a command is given for its credentials. Two that want one name stop the command
 // before it starts: it would otherwise run with a credential that it was not meant to use.
 import type { Credential, CredentialAnswer } from '../client/index.js'
 import type { ExplicitVariable } from './arguments.js'

@@ -1,4 +1,4 @@
-// What a script may branch on (design section 10).
+// What a script may branch on (docs/commands.md, "Exit codes").
 import { ClientError } from '../client/index.js'
 import { BrokerError } from '../core/errors.js'
 import { NotApproved } from './not-approved.js'

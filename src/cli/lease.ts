@@ -1,5 +1,4 @@
 // `hallpass lease list|show|find|release|retry|abandon`.
-
 import { leaseFilter } from '../api/leases.js'
 import type { BrokerClient, Lease, LeaseSearch, Receipt } from '../client/index.js'
 import { systemClock } from '../core/clock.js'

@@ -43,7 +43,7 @@ export async function settleReceipts(
   for (;;) {
     const leftMs = until - clock.monotonic()
     try {
-      // A broker takes 60 s at most (design section 4).
+      // A broker takes 60 s at most (`waitSeconds` in src/api/fields.ts).
       const receipts = await attempt(Math.min(60, Math.max(0, Math.ceil(leftMs / 1000))))
       if (leftMs <= 0 || !receipts.some(({ outcome }) => outcome === 'pending')) return receipts
     } catch (error) {

@@ -1,5 +1,4 @@
 // What an operator names on the command line → the target of an order or a lock.
-
 import { leaseFilter } from '../api/leases.js'
 import { lockRequest } from '../api/locks.js'
 import { type Target, target as targetSchema, where } from '../api/revocations.js'

@@ -1,4 +1,4 @@
-// The calls of design section 4, typed. It trusts nothing of an answer before the wire's own schemas have read it.
+// The broker's calls, typed. It trusts nothing of an answer before the wire's own schemas have read it.
 import type { z } from 'zod'
 import { type WhoAmI, whoami } from '../api/whoami.js'
 import { parseAnswer } from './answer.js'

@@ -45,7 +45,7 @@ export async function fetchBrokerMetadata(options: {
   return parseAnswer(answer, metadata, base.origin)
 }
 
-/** The audience to ask an issuer for: the broker's issuer (the default of design section 5) where it is taken, else its first. */
+/** The audience to ask an issuer for: the broker's issuer (the default of an issuer's `audience`) where it is taken, else its first. */
 export function audienceOf(broker: Pick<BrokerMetadata, 'issuer' | 'audiences'>): string {
   if (broker.audiences.includes(broker.issuer)) return broker.issuer
   return broker.audiences[0] ?? broker.issuer

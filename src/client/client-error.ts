@@ -12,7 +12,7 @@ export interface ClientErrorExtras {
 }
 
 /**
- * `code` is the broker's own (design section 4), or one of the client's: `unavailable` (no answer, or a gateway's),
+ * `code` is the broker's own (src/core/errors.ts), or one of the client's: `unavailable` (no answer, or a gateway's),
  * `invalid_answer` (an answer that breaks the contract), `no_subject_token`, `login_failed`,
  * `invalid_configuration`.
  */

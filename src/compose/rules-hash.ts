@@ -1,5 +1,4 @@
 // The name of a whole set of rules: everything that a decision rests on, and nothing that differs from host to host.
-
 import type { Settings } from '../config/schema.js'
 import { canonicalJson, type Json } from '../core/canonical-json.js'
 import { sha256Hex } from '../core/hash.js'

@@ -1,5 +1,4 @@
 // The rules that are in force in this program, and what becomes of a change on disk: taken whole when it loads, else refused.
-
 import type { Parts } from '../broker/parts.js'
 import type { LoadedConfig } from '../config/load.js'
 import { parsePolicySetApart } from '../policy/parse-apart.js'

@@ -75,7 +75,7 @@ function namesOf(names: readonly string[]): string {
   return names.length > 0 ? `; expected one of ${names.join(', ')}` : ''
 }
 
-/** Subject-token audiences and the providers' own: what nothing minted here may be good for (design section 7). */
+/** Subject-token audiences and the providers' own: what nothing minted here may be good for. */
 export function reservedAudiencesOf(settings: Pick<Settings, 'issuer' | 'issuers' | 'providers'>): string[] {
   const audiences = [settings.issuer]
   for (const issuer of Object.values(settings.issuers)) audiences.push(...(issuer.audience ?? []))

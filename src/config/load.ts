@@ -24,7 +24,7 @@ export interface LoadedConfig {
   problemAt(path: Path, message: string): ConfigProblem
 }
 
-/** Reads `file`, whose `env:` references are looked up in `env` (the process's own, unless a test brings one). Throws ConfigError naming every problem. */
+/** `env:` references in `file` are looked up in `env`: the process's own, unless a test brings one. Throws ConfigError naming every problem. */
 export async function loadConfig(file: string, env: Environment = process.env): Promise<LoadedConfig> {
   let text: string
   try {

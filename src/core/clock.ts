@@ -7,7 +7,7 @@ export interface Clock {
   monotonic(): number
 }
 
-/** Clocks of broker hosts and of Redis may be this far apart; further, and nothing is issued (design section 8, `clock`). */
+/** Clocks of broker hosts and of Redis may be this far apart; further, and nothing is issued. */
 export const clockToleranceMs = 5000
 
 export const systemClock: Clock = {

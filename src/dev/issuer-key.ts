@@ -1,5 +1,4 @@
 // The development issuer's own key: not one of Hallpass's purposes, since Hallpass is no issuer of its own.
-
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
 // Placeholders of recipes and of `env:`. They are filled inside values that are already parsed, with whole tokens only,
-// so that no value can add a path segment, a policy statement or another key (I6, design section 7).
+// so that no value can add a path segment, a policy statement or another key (I6).
 import type { Json } from '../core/canonical-json.js'
 import { BrokerError } from '../core/errors.js'
 import type { SettingProblem } from '../core/settings.js'

@@ -1,5 +1,4 @@
 // What an identity may do with one task or lease: its own, or what an operator's policy permits on the resource concerned.
-
 import type { Caller, Parts } from '../broker/parts.js'
 import { appendRefusal } from '../broker/record-refusal.js'
 import { isOwn, notFound, recordForeign } from '../broker/task-access.js'

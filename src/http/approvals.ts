@@ -1,3 +1,4 @@
+// What waits for people: they list it, look at it and answer; whoever asked waits on it.
 import * as api from '../api/approvals.js'
 import { answerApproval } from '../broker/answer-approval.js'
 import { approvalView } from '../broker/approval-view.js'

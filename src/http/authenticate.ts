@@ -22,7 +22,7 @@ export interface Authenticator {
   readonly proxy: ProxyRules | null
 }
 
-/** Throws `invalid_token` (401), `issuer_unavailable` (503), `not_permitted` (403: a workload at an operators' call or the reverse). */
+/** Throws `invalid_token` (401), `issuer_unavailable` (503), `not_permitted` (403: a workload at an operator's call, or the reverse). */
 export async function authenticate(
   on: Authenticator,
   request: IncomingMessage,

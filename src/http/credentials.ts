@@ -1,3 +1,4 @@
+// The exchange over HTTP: 201 with the credential, 202 with an approval, or what a dry run would decide.
 import { credentialAnswers } from '../api/approvals.js'
 import * as api from '../api/credentials.js'
 import { approvalView } from '../broker/approval-view.js'

@@ -1,3 +1,4 @@
+// Handing a part of a task on.
 import * as api from '../api/delegations.js'
 import { checkDelegable, delegate } from '../broker/delegate.js'
 import { toTimestamp } from '../core/clock.js'

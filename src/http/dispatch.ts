@@ -22,6 +22,14 @@ export interface Dispatcher extends Authenticator {
 
 const noQuery = z.strictObject({})
 
+/** A request at its route: `params` are what the path's patterns took, in order. */
+interface Call {
+  readonly route: Route
+  readonly params: readonly string[]
+  readonly request: IncomingMessage
+  readonly requestId: string
+}
+
 /** Answers one request. Never throws: what went wrong is the answer. */
 export async function dispatch(
   on: Dispatcher,
@@ -34,7 +42,7 @@ export async function dispatch(
   const requestId = createId('req', on.parts.clock.now())
   const event: RequestEvent = { request_id: requestId, route: `${route.method} ${route.path}`, status: 500 }
   try {
-    const answer = await answerOf(on, route, params, request, requestId, event)
+    const answer = await answerOf(on, { route, params, request, requestId }, event)
     event.status = answer.status
     on.answers.write(response, answer, requestId)
   } finally {
@@ -60,14 +68,8 @@ interface RequestEvent {
   err?: unknown
 }
 
-async function answerOf(
-  on: Dispatcher,
-  route: Route,
-  params: string[],
-  request: IncomingMessage,
-  requestId: string,
-  event: RequestEvent,
-): Promise<Answer> {
+async function answerOf(on: Dispatcher, call: Call, event: RequestEvent): Promise<Answer> {
+  const { route, params, request, requestId } = call
   let identity: Identity = { kind: 'nobody', requestId }
   try {
     identity = await authenticate(on, request, route.access, requestId)
@@ -80,7 +82,7 @@ async function answerOf(
     return await route.run({ parts: on.parts, identity, params, query, body, headers: request.headers })
   } catch (error) {
     if (error instanceof NotPermitted) identity = error.identity
-    const told = await recordRefused(on, route, identity, params, error)
+    const told = await recordRefused(on, call, identity, error)
     event.code = told instanceof BrokerError ? told.code : 'internal'
     if (!(told instanceof BrokerError) || event.code === 'internal' || told.cause !== undefined) event.err = told
     return route.oauth ? oauthErrorAnswer(told) : problemAnswer(told)
@@ -90,9 +92,8 @@ async function answerOf(
 /** Counts and writes down what an authenticated caller was refused. Where the audit is down that is what the caller is told. */
 async function recordRefused(
   on: Dispatcher,
-  route: Route,
+  { route, params }: Call,
   identity: Identity,
-  params: string[],
   error: unknown,
 ): Promise<unknown> {
   if (!(error instanceof BrokerError)) return error

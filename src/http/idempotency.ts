@@ -6,8 +6,8 @@ import { invalidField } from '../core/errors.js'
 import { sha256Hex } from '../core/hash.js'
 
 /**
- * `Idempotency-Key`, within its scope, with the hash of the parsed, defaulted request (design section 9): the same bytes in
- * another order are the same request.
+ * `Idempotency-Key`, within its scope, with the hash of the parsed, defaulted request: the same members in another
+ * order are the same request.
  */
 export function readIdempotency(headers: IncomingMessage['headers'], scope: string, body: unknown): Idempotency | null {
   const key = headers['idempotency-key']

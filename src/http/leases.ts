@@ -1,3 +1,4 @@
+// Leases: operators find them and care for those that failed; whoever has one gives it back.
 import * as api from '../api/leases.js'
 import { abandonLease, retryLease } from '../broker/failed-lease.js'
 import { matchOfFilter } from '../broker/lease-match.js'

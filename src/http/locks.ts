@@ -1,3 +1,4 @@
+// Locks, by operators alone. Removing one needs a permit of its own: it lets credentials out again.
 import * as api from '../api/locks.js'
 import { removeLock } from '../broker/remove-lock.js'
 import { setLock } from '../broker/set-lock.js'

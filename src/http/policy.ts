@@ -1,3 +1,4 @@
+// Simulations, by operators alone. Nothing is reserved, minted or counted.
 import * as change from '../api/policy-change.js'
 import * as api from '../api/simulate.js'
 import { applyChange, pendingChange } from '../broker/apply-change.js'

@@ -6,7 +6,7 @@ import { JsonTextError, parseStrictJson } from '../core/strict-json.js'
 
 const maxBodyBytes = 64 * 1024
 
-/** The raw body, of `most` bytes (64 KiB unless the route takes more). Throws `too_large`, `unsupported_media_type` for a content encoding. */
+/** The raw body, `most` bytes of it (64 KiB by default). Throws `too_large`, and `unsupported_media_type` for a content encoding. */
 export async function readBody(request: IncomingMessage, most = maxBodyBytes): Promise<Buffer> {
   if (request.headers['content-encoding'] !== undefined && request.headers['content-encoding'] !== 'identity') {
     throw new BrokerError('unsupported_media_type', 'content-encoding: expected none')

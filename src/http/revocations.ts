@@ -1,3 +1,4 @@
+// Operators' orders over many leases, and how far each one is.
 import * as api from '../api/revocations.js'
 import { awaitReceipts } from '../broker/await-receipts.js'
 import { forceRevoke } from '../broker/force-revoke.js'

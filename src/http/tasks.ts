@@ -1,3 +1,4 @@
+// Tasks: opened, listed, kept alive and completed.
 import type { z } from 'zod'
 import { openTaskAnswers } from '../api/approvals.js'
 import { waitQuery } from '../api/leases.js'

@@ -1,3 +1,4 @@
+// What happened in a task or anywhere, and what workers say that they did.
 import * as audit from '../api/audit.js'
 import * as events from '../api/events.js'
 import type { Caller, Parts } from '../broker/parts.js'

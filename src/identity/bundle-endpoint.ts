@@ -6,7 +6,7 @@ import { parseTrustBundle, type TrustBundle } from './trust-bundle.js'
 /** Fetches one document from a server of this identity; the bounds are already in it. */
 export type FetchBundle = (url: string, server: ServerIdentity) => Promise<unknown>
 
-/** `https_web`: the web's PKI, or `ca` (PEM) in its place. `https_spiffe`: the X.509-SVID of `id`, by the trust domain's own bundle. */
+/** `https_web`: the web's PKI, or `ca` (PEM) in its place. `https_spiffe`: the X.509-SVID of `id`, by the trust domain's bundle. */
 export type EndpointServer =
   | { readonly ca: string | undefined }
   | { readonly id: string; readonly readInitial: () => Promise<TrustBundle> }

@@ -38,7 +38,7 @@ export function verifyPath([leaf, ...intermediates]: readonly [Certificate, ...C
   )
 }
 
-/** Depth first: `path` is what is verified already, the leaf first. No certificate stands in it twice, so it is bounded by what was sent. */
+/** Depth first. `path`: what is verified, the leaf first; no certificate is in it twice, so what was sent bounds its length. */
 function leadsToAuthority(path: readonly Certificate[], search: Search): boolean {
   const last = path.at(-1)
   if (last === undefined) return false

@@ -42,7 +42,7 @@ export interface Issuer {
   stands(token: TokenTerms, key: PublicKey): Promise<boolean>
   /** For readiness and `doctor`: how old its keys are, what was last wrong, which keys were refused. Never fetches. */
   status(): KeyStatus
-  /** For `doctor`: fetches or re-reads keys now, throws with a readable message when they cannot be had. Returns how many are usable. */
+  /** For `doctor`: loads keys now and returns how many are usable; throws with a readable message when they cannot be had. */
   refresh(): Promise<number>
   /** How far its clock is from ours, as far as it was seen; absent: nobody measures. */
   skew?(): IssuerSkew

@@ -1,5 +1,4 @@
 // Who is asking: what an issuer vouched for, and nothing that the caller merely says.
-
 import type { SingleUse } from './dpop-proof.js'
 
 export type AttributeValue = string | number | boolean | readonly string[]

@@ -1,4 +1,5 @@
-// A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md), X.509-SVIDs against the others. Keys never cross domains.
+// A SPIFFE trust domain: JWT-SVIDs against the JWT authorities of its bundle (JWT-SVID.md), X.509-SVIDs against the others. Keys
+// never cross domains.
 import type { Clock } from '../core/clock.js'
 import { acceptedBy } from './accepts.js'
 import { isForUs } from './audience.js'

@@ -13,7 +13,10 @@ export interface Fitness {
   readonly warnings: readonly string[]
 }
 
-/** `now`: our time of day, epoch milliseconds; `prefix` of the ledger: in a cluster it says whose replicas count. Throws Redis's error when it does not answer. */
+/**
+ * `now`: our time of day, epoch milliseconds. `prefix`: the ledger's; in a cluster it says whose replicas count. Throws Redis's
+ * error when it does not answer.
+ */
 export async function examineRedis(redis: Connection, now: () => number, prefix = ''): Promise<Fitness> {
   const fields = await readInfo(redis)
   const refusals: string[] = []

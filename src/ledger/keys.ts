@@ -1,5 +1,5 @@
-// Every name the ledger uses in Redis. All carry one hash tag, so that one Lua script sees everything (ledger design: one
-// slot per ledger) on standalone, Sentinel and Cluster alike. Scripts build the same names from the tag.
+// The names of the ledger's keys in Redis. All carry one hash tag and so lie in one slot: one Lua script sees everything, on
+// standalone, Sentinel and Cluster alike. Scripts build the same names from the tag; docs/architecture.md lists them all.
 import { createHash } from 'node:crypto'
 
 /** The tag all keys of a ledger start with. */
@@ -19,7 +19,7 @@ export function holderId(kind: 'account' | 'session', name: string): string {
   return createHash('sha256').update(`${kind}\0${name}`).digest('base64url').slice(0, 22)
 }
 
-/** The session is the instance, or without one the account within a window (design section 2). */
+/** The session is the instance, or without one the account within a window. */
 export function sessionName({ account, instance }: { account: string; instance: string | null }): string {
   return instance === null ? account : `${account}#${instance}`
 }

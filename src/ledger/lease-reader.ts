@@ -2,10 +2,11 @@
 import type { AttributeValue } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
 import type { Connection } from './connection.js'
-import { isEnded, type Lease, lockTargets } from './lease.js'
+import { isEnded, type Lease } from './lease.js'
 import { matches } from './lease-match.js'
 import type { LeaseMatch, LeaseRef } from './ledger.js'
 import { providersOf, scanLeases, scanStep } from './live-scan.js'
+import { lockTargets } from './lock-names.js'
 import { leaseOf, type TaskRecord, taskOf } from './replies.js'
 import type { RunScript } from './scripts.js'
 import { orUnavailable } from './unavailable.js'
@@ -125,7 +126,7 @@ async function* below({ redis, tag }: Scan, root: string): AsyncGenerator<string
   }
 }
 
-/** Those whose task, or one above it, was opened by a principal with all of these attributes. A lease's own record does not repeat them. */
+/** Those whose task, or one above it, was opened by a principal with all of these attributes: the leases do not repeat them. */
 async function withAttributes(
   { redis, tag }: Scan,
   leases: readonly Lease[],

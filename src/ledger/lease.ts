@@ -3,7 +3,7 @@ import type { Binding } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
 import type { Mark, RevocationClass } from '../providers/provider.js'
 
-/** reserved → active → revoking → one of the ends; `failed` is looked at again. Design section 8. */
+/** reserved → active → revoking → one of the ends; `failed` is looked at again. All ways: docs/architecture.md, "States of a lease". */
 export type LeaseState =
   | 'reserved'
   | 'active'
@@ -103,25 +103,6 @@ export interface Lease {
   readonly forced: boolean
   /** Its ledger was lost while it was minted, and with it whatever had been noted of it by then. */
   readonly notesLost?: boolean
-}
-
-/** What every lease that may be alive is looked up under when locks are set or orders given. */
-export function lockTargets(lease: { record: LeaseRecord; id: string }): string[] {
-  const { record } = lease
-  return [
-    `lease=${lease.id}`,
-    ...record.chain.map((task) => `task=${task}`),
-    // A lock on whoever stands above stops all below (I7).
-    ...actorsOf(record).flatMap(({ principal, account }) => [
-      `principal=${principal}`,
-      `account=${account}`,
-      `issuer=${issuerOf(principal)}`,
-    ]),
-    `action=${record.action}`,
-    `resource=${record.resource}`,
-    `provider=${record.provider}`,
-    'all=true',
-  ]
 }
 
 /** The caller and everybody above it. */

@@ -1,6 +1,5 @@
-// What the stories need of the state. `redis-ledger.ts` keeps it; ledger.md beside the design says why it is so.
+// What the stories need of the state. `redis-ledger.ts` keeps it; docs/architecture.md says why it is so.
 // Every method may throw BrokerError `ledger_unavailable`.
-
 import type { AttributeValue } from '../identity/principal.js'
 import type { Access } from '../policy/decision.js'
 import type { ApprovalStore } from './approval-ledger.js'

@@ -16,7 +16,7 @@ export interface Lock {
   readonly expiresAt: number | null
 }
 
-/** The name under which the target is counted in `locked`; `lockTargets` of a lease gives the same names. */
+/** The name under which the target is counted in `locked`; `lock-names` gives the same names for whatever it could stop. */
 export function lockName(target: LockTarget): string {
   const [[kind, value] = ['', '']] = Object.entries(target)
   return `${kind}=${value}`

@@ -1,5 +1,4 @@
 // A task as the ledger stores it, and how it is asked for.
-
 import type { LedgerTime } from './not-after.js'
 import { chainMembers, type TaskRecord } from './replies.js'
 import type { RunScript } from './scripts.js'

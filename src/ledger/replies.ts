@@ -1,5 +1,4 @@
 // Redis replies → entities. What stands in Redis was written by us, so a missing member is a bug or a tampered ledger: it throws.
-
 import type { EndReason, Lease, LeaseState, Receipt } from './lease.js'
 import type { Reply } from './scripts.js'
 import { readActivation, readRecord } from './stored-lease.js'

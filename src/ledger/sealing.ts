@@ -1,5 +1,5 @@
 // Handles are sealed before they are stored: AES-256-GCM, random 96-bit nonce, associated data that binds the deployment, the
-// lease and the provider, key id in front (design section 9). A handle cut out of one lease opens in no other.
+// lease and the provider, key id in front. A handle cut out of one lease opens in no other.
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto'
 import { canonicalJson } from '../core/canonical-json.js'
 import type { Secret } from '../core/secret.js'

@@ -2,7 +2,7 @@
 import { systemClock } from '../core/clock.js'
 import { BrokerError } from '../core/errors.js'
 import type { Continuity } from './continuity.js'
-import { lockTargets } from './lease.js'
+import { lockTargets } from './lock-names.js'
 import { createLedgerTime, type LedgerTime } from './not-after.js'
 import { openTask } from './open-task.js'
 import type { ReplicaAcks, Step } from './replica-acks.js'

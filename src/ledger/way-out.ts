@@ -1,6 +1,5 @@
 // The way out as the ledger has it: a task is opened, looked at, a lease reserved in it, its mint noted and activated.
 // Every method may throw BrokerError `ledger_unavailable`.
-
 import type { LeaseRecord } from './lease.js'
 import type { Step } from './replica-acks.js'
 import type { Holder, Task } from './task.js'

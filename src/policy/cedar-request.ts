@@ -1,5 +1,4 @@
 // A request in Cedar's JSON. Only typed, validated fields enter (I6), and only those that some policy of the slice reads.
-
 import { toTimestamp } from '../core/clock.js'
 import type { AttributeValue, Principal } from '../identity/principal.js'
 import type { CedarValueJson, Context, EntityJson } from './cedar.js'

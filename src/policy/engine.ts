@@ -1,6 +1,5 @@
 // One request in, one verdict out. Any doubt is a deny: an erring policy, a request that Cedar cannot read, a caller of
 // the wrong kind.
-
 import type { Grant } from '../grants/grant.js'
 import type { Principal } from '../identity/principal.js'
 import { type EntityJson, statefulIsAuthorized } from './cedar.js'
@@ -12,7 +11,6 @@ import {
   requestContext,
   resourceEntity,
 } from './cedar-request.js'
-
 import type { DecisionInput, DenyReason, Offer, OfferBounds, Resource, Standing, Verdict } from './decision.js'
 import { createDecisionMemo, type DecisionMemo } from './decision-memo.js'
 import type { Groups } from './groups.js'

@@ -1,11 +1,12 @@
-// Policy sets by their hash, in the folder of the audit chain whose decisions name them (I10): they go wherever it goes. A file is the canonical JSON of `{path: text}`
-// and nothing else, so that its SHA-256 is its name: whoever holds the file can see that it is the set that decided.
+// Policy sets by their hash, in the folder of the audit chain whose decisions name them (I10): they go wherever it goes. A file is
+// the canonical JSON of `{path: text}` and nothing else, and its SHA-256 is its name: whoever holds it can see that this set decided.
 import { randomBytes } from 'node:crypto'
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { canonicalJson, type Json } from '../core/canonical-json.js'
 import { sha256Hex } from '../core/hash.js'
 import { makeFolder } from '../core/make-folder.js'
+import { syncDirectory } from '../core/sync-directory.js'
 import type { PolicySet } from './policy-set.js'
 
 const folderName = 'policy-sets'
@@ -37,15 +38,6 @@ async function writeFlushed(path: string, text: string): Promise<void> {
   const handle = await open(path, 'wx', 0o600)
   try {
     await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
     await handle.sync()
   } finally {
     await handle.close()

@@ -1,5 +1,4 @@
 // One policy as the rest of this folder needs it: what its scope can match, what it obliges to, what it reads.
-
 import { duration } from '../core/settings.js'
 import type { EntityUidJson, PolicyJson } from './cedar.js'
 import type { Offer } from './decision.js'

@@ -108,7 +108,8 @@ function typesOfResource(resource: ResourceShape): [string, CedarType][] {
   ]
 }
 
-function typeOfValue(value: string | number | boolean | readonly string[]): CedarType {
+/** As what a value is declared in the schema. */
+export function typeOfValue(value: string | number | boolean | readonly string[]): CedarType {
   if (typeof value === 'string') return 'String'
   if (typeof value === 'number') return 'Long'
   return typeof value === 'boolean' ? 'Bool' : 'Set<String>'
@@ -141,7 +142,7 @@ function grantAction(grant: Grant | undefined, entityTypes: readonly string[]): 
   ]
 }
 
-/** Attributes that have two types, names that we set ourselves, resource types that share an entity type. Paths from the file's root. */
+/** Attributes of two types, names that we set ourselves, resource types that share an entity type. Paths from the file's root. */
 export function checkSchemaInput(input: SchemaInput): SettingProblem[] {
   const problems: SettingProblem[] = []
   const seen = new Map<string, { type: CedarType; by: string }>()

@@ -1,4 +1,4 @@
-// What a provider is. Design section 7; one contract suite (test/contracts/provider.ts) says it in code.
+// What a provider is: docs/providers.md says it in words, one contract suite (test/contracts/provider.ts) in code.
 import type { Json } from '../core/canonical-json.js'
 import type { SettingProblem } from '../core/settings.js'
 
@@ -45,7 +45,7 @@ export type Mark = JsonObject
 /** What the provider needs to revoke or probe the credential. Sealed before it is stored. */
 export type Handle = JsonObject
 
-/** As on the wire (design section 4): `type` first, then the secret members. */
+/** As on the wire (src/api/credentials.ts): `type` first, then the secret members. */
 export type Credential = { readonly type: string; readonly [member: string]: unknown }
 
 export interface Issued {

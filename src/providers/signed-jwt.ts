@@ -1,6 +1,5 @@
 // Credentials that Hallpass signs itself: RFC 9068 access tokens whose jti is the lease. There is no far side: whether a token
 // lives is what the ledger says (introspection), or nobody can end it before its time (offline).
-
 import { type Clock, toTimestamp } from '../core/clock.js'
 import type { SettingProblem } from '../core/settings.js'
 import { minTtlSeconds as floors } from './floors.js'

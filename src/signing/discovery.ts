@@ -2,7 +2,7 @@
 import type { JWK } from 'jose'
 import type { Keyset } from './keyset.js'
 
-/** The OAuth faces that this program serves (design section 4); a client believes what this document says. */
+/** The OAuth faces that this program serves; a client believes what this document says. */
 export type OAuthFace = 'token' | 'introspect' | 'revoke'
 
 /** `<issuer>/federation`: our own identity towards providers, and the only one that is registered there. */

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { calculateJwkThumbprint } from 'jose'
 import { z } from 'zod'
 import { makeFolder } from '../core/make-folder.js'
+import { syncDirectory } from '../core/sync-directory.js'
 import type { KeyPurpose } from './keyset.js'
 
 const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
@@ -120,10 +121,5 @@ export async function writeKeyFile(path: string, keys: readonly KeyEntry[], mode
   } finally {
     await unlink(draft).catch(() => {})
   }
-  const directory = await open(dirname(path), 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
+  await syncDirectory(dirname(path))
 }

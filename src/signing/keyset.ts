@@ -1,4 +1,4 @@
-// Hallpass's own signing keys, by purpose and never mixed (design section 7).
+// Hallpass's own signing keys, by purpose and never mixed: nothing that is good for one may be good for another.
 import type { JWK, JWTPayload } from 'jose'
 
 /** grants: minted tokens. federation: our own identity towards providers. internal: task tokens, unpublished. audit: checkpoints. */

@@ -1,6 +1,5 @@
 // Each second: says which rules this program decides by, and where live leases are to be judged by them has it done. Does none
 // of the work.
-
 import type { ForegroundGate } from '../broker/foreground-gate.js'
 import type { Parts } from '../broker/parts.js'
 import { redecide } from '../broker/redecide.js'

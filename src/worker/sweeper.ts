@@ -1,5 +1,4 @@
 // Schedules broker.sweep; does none of the work.
-
 import type { ForegroundGate } from '../broker/foreground-gate.js'
 import { handBackAfter } from '../broker/hand-back.js'
 import { endOrphans } from '../broker/orphans.js'

@@ -1,4 +1,4 @@
-// What a provider is, in code (design section 7). Every provider runs this suite, against its real server and its stand-in.
+// What a provider is, in code. Every provider runs this suite, against its real server and its stand-in.
 // It asserts what each revocation class may honestly claim, so that no class can look stronger than it is.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Handle } from '../../src/providers/provider.js'

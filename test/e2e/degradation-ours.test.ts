@@ -1,4 +1,4 @@
-// What happens when a part of Hallpass itself is down, slow or killed: design section 8's table, the rows of our own parts.
+// What happens when a part of Hallpass itself is down, slow or killed: the table of README, "How it fails", the rows of our own parts.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

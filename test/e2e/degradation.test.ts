@@ -1,4 +1,4 @@
-// What happens when something that Hallpass stands on is down or slow: design section 8's table, the rows of others' parts.
+// What happens when something that Hallpass stands on is down or slow: the table of README, "How it fails", the rows of others' parts.
 // Each test asks for the answer, its code and Retry-After, the audit, the lease, and what the provider saw.
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { config, type Degradation, short, startDegradation } from '../support/degradation.js'

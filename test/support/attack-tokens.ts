@@ -9,7 +9,7 @@ type Members = Readonly<Record<string, unknown>>
 
 export interface Attack {
   readonly name: string
-  /** RFC section, CVE or the section of our design that the row comes from. */
+  /** RFC section, CVE or the page of ours that the row comes from. */
   readonly source: string
   /** Over the header and claims of the valid token; null removes nothing, `without` does. */
   readonly header?: Members

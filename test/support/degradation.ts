@@ -1,4 +1,4 @@
-// One stack for the table of what happens when a part is down (design section 8): two providers, two issuers of workloads, and
+// One stack for the table of what happens when a part is down (README, "How it fails"): two providers, two issuers of workloads, and
 // what each row's test asks of the ledger, the audit and the provider.
 import { expect } from '@jest/globals'
 import type { Answer } from '../../scripts/demo/http-call.js'

@@ -10,11 +10,14 @@ import { openRedisLedger } from '../../src/ledger/redis-ledger.js'
 import type { Task } from '../../src/ledger/task.js'
 import type { OpenTask, Reservation } from '../../src/ledger/way-out.js'
 
-export interface TestLedger {
+export interface LedgerView {
   readonly ledger: Ledger
   /** To look behind the ledger's back. */
   readonly raw: Redis
   readonly tag: string
+}
+
+export interface TestLedger extends LedgerView {
   close(): Promise<void>
 }
 
@@ -188,7 +191,7 @@ export const settlementOf = (state: Settlement['state'], over: Partial<Settlemen
 })
 
 /** Everything the ledger knows of this lease's times happened `ms` earlier: as if so much time had passed. */
-export async function letTimePass({ raw, tag }: TestLedger, lease: string, ms: number): Promise<void> {
+export async function letTimePass({ raw, tag }: LedgerView, lease: string, ms: number): Promise<void> {
   const key = `${tag}l:${lease}`
   const fields = await raw.hgetall(key)
   for (const name of ['expires', 'mint', 'until', 'handed', 'ending', 'issued'] as const) {
@@ -203,7 +206,7 @@ export async function letTimePass({ raw, tag }: TestLedger, lease: string, ms: n
 }
 
 /** Many leases quickly: straight into the index, as the scripts write them. */
-export async function manyLeases(at: TestLedger, provider: string, count: number): Promise<string[]> {
+export async function manyLeases(at: LedgerView, provider: string, count: number): Promise<string[]> {
   const task = aTask()
   const ids = Array.from({ length: count }, (_, i) => `lease_${provider}_${i}`)
   const pipeline = at.raw.pipeline()
@@ -218,7 +221,7 @@ export async function manyLeases(at: TestLedger, provider: string, count: number
 
 /** All pages of a listing, of `limit` each. */
 export async function listed(
-  at: TestLedger,
+  at: LedgerView,
   filter: LeaseMatch,
   names: readonly string[],
   limit: number,

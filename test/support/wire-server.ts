@@ -1,4 +1,4 @@
-// A small broker that speaks the wire of design section 4 over real HTTP, for the clients' tests. It keeps what it was
+// A small broker that speaks the wire of src/api over real HTTP, for the clients' tests. It keeps what it was
 // sent, and can be told to refuse, to be slow to revoke or to be down.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'

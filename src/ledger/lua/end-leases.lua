@@ -48,7 +48,7 @@ for _, id in ipairs(a.leases) do
       count_state(rec.provider, state, 'revoking')
       count_orders(lease[5], 'failed', -1)
     end
-    -- Never revoke while our own mint is still running: a secret read while its token dies outlives it (vault.md).
+    -- Never revoke while our own mint is still running: a secret that Vault hands out while its token dies outlives it.
     if fresh and mint and mint > now then
       redis.call('ZADD', due, mint, id)
     elseif fresh and a.bulk then

@@ -1,6 +1,6 @@
 // Under which names a request is looked up among the locks: one that is missing is a lock that stops nobody.
 import { expect, test } from '@jest/globals'
-import { chainTargets, requestTargets } from '../../../src/broker/locked-by.js'
+import { chainTargets, requestTargets } from '../../../src/broker/lock-targets.js'
 import type { ResolvedRequest } from '../../../src/broker/resolved-request.js'
 import { aWorkload } from '../../support/story-config.js'
 

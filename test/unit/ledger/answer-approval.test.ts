@@ -1,24 +1,15 @@
 // One person's answer in the ledger: which count, which come too late, and what a denial leaves behind.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { systemClock } from '../../../src/core/clock.js'
 import { createId } from '../../../src/core/ids.js'
 import type { ApprovalRecord, ApprovalVote } from '../../../src/ledger/approval.js'
 import type { AnswerApproval } from '../../../src/ledger/approval-ledger.js'
 import { holderId } from '../../../src/ledger/keys.js'
 import type { Task } from '../../../src/ledger/task.js'
-import { aChildOf, openTask, openTestLedger, type TestLedger } from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { aChildOf, openTask } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
 let asked = 0
 const recordOf = (task: Task) =>

@@ -1,28 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Settlement } from '../../../src/ledger/ledger.js'
 import type { Task } from '../../../src/ledger/task.js'
-import {
-  activeLease,
-  aTask,
-  letTimePass,
-  openTask,
-  openTestLedger,
-  reserve,
-  settlementOf,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { keysUnder, startTestRedis, type TestRedis } from '../../support/redis.js'
+import { activeLease, aTask, letTimePass, openTask, reserve, settlementOf } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
+import { keysUnder } from '../../support/redis.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
 async function settleAs(lease: string, state: Settlement['state'], over: Partial<Settlement> = {}): Promise<void> {
   await at.ledger.endLeases([lease], { reason: 'released', actor: 'a', mintOver: true })
@@ -184,7 +167,7 @@ describe('every key has an end or a bound', () => {
       await at.ledger.takeDue(['tidy'], 10)
       await at.ledger.claim(lease, 'last')
     }
-    const tidy = (await keysUnder(at.raw, redis.prefix)).filter((name) => !/:(due|ending|n):far$/.test(name))
+    const tidy = (await keysUnder(at.raw, at.redis.prefix)).filter((name) => !/:(due|ending|n):far$/.test(name))
     const endless: string[] = []
     for (const name of tidy) if ((await at.raw.pttl(name)) === -1) endless.push(name.slice(at.tag.length))
     // Tasks that earlier tests left open are due; these are one each per ledger, and the providers' names no more than there are.

@@ -1,26 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import {
-  activeLease,
-  anActivation,
-  letTimePass,
-  openTask,
-  openTestLedger,
-  reserve,
-  settlementOf,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { describe, expect, test } from '@jest/globals'
+import { activeLease, letTimePass, openTask, reserve } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
 const taken = async (provider: string, limit = 100) => await at.ledger.takeDue([provider], limit)
 const receipt = { outcome: 'pending', at: 1, evidence: 'none' } as const
@@ -96,40 +78,5 @@ describe('a handle that arrives after the end was ordered', () => {
     expect(await at.ledger.noteHandle(lease, 'sealed')).toBe('state')
     expect(await taken('minting')).toEqual([])
     expect((await at.ledger.claim(lease, 'w')).outcome).toBe('early')
-  })
-})
-
-describe('activate is refused', () => {
-  test('closed, when the task ended meanwhile, also where that has already told the lease to end', async () => {
-    const task = await openTask(at.ledger)
-    const lease = await reserve(at.ledger, task)
-    await at.ledger.endTask(task.id, 'succeeded')
-    expect(await at.ledger.activate(lease, anActivation, [])).toEqual({ outcome: 'closed' })
-    await at.ledger.endLeases([lease], { reason: 'completed', actor: 'a' })
-    expect(await at.ledger.activate(lease, anActivation, [])).toEqual({ outcome: 'closed' })
-    expect((await at.ledger.findLease(lease))?.sealedHandle).toBe('sealed')
-  })
-
-  test('locked, when an operator locked it meanwhile', async () => {
-    const lease = await reserve(at.ledger, await openTask(at.ledger))
-    await at.raw.hset(`${at.tag}locked`, 'action=repo.read', 1)
-    const answer = await at.ledger.activate(lease, anActivation, ['lease=x', 'action=repo.read'])
-    await at.raw.del(`${at.tag}locked`)
-    expect(answer).toEqual({ outcome: 'locked' })
-    expect((await at.ledger.findLease(lease))?.sealedHandle).toBe('sealed')
-  })
-
-  test('late, when its own deadline is over', async () => {
-    const lease = await reserve(at.ledger, await openTask(at.ledger))
-    await letTimePass(at, lease, 61_000)
-    expect(await at.ledger.activate(lease, anActivation, [])).toEqual({ outcome: 'late' })
-  })
-
-  test('for a lease that is not there', async () => {
-    expect(await at.ledger.activate('lease_none', anActivation, [])).toEqual({ outcome: 'state' })
-    expect(await at.ledger.noteHandle('lease_none', 'sealed')).toBe('state')
-    expect(await at.ledger.claim('lease_none', 'w')).toEqual({ outcome: 'terminal' })
-    expect(await at.ledger.settle('lease_none', 'w', settlementOf('revoked'))).toBe(false)
-    expect(await at.raw.exists(`${at.tag}l:lease_none`)).toBe(0)
   })
 })

@@ -1,34 +1,14 @@
 // The order to end leases: which of them there is something to do for at once, which wait and until when, and who hears of it.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Ending } from '../../../src/ledger/ledger.js'
-import {
-  activeLease,
-  letTimePass,
-  openTask,
-  openTestLedger,
-  reserve,
-  settlementOf,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { activeLease, letTimePass, openTask, reserve, settlementOf } from '../../support/ledger.js'
+import { aProvider, ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
-let providers = 0
-const aProvider = () => ({ provider: `p${++providers}` })
 const released: Ending = { reason: 'released', actor: 'caller' }
 const end = async (lease: string, ending: Ending = released) => await at.ledger.endLeases([lease], ending)
-const score = async (key: string, member: string) => Number(await at.raw.zscore(`${at.tag}${key}`, member))
-const fieldsOf = (lease: string) => at.raw.hgetall(`${at.tag}l:${lease}`)
+const score = async (key: string, member: string) => Number(await at.scoreOf(key, member))
 const pending = { outcome: 'pending', at: 1, evidence: 'none' } as const
 const attempt = async (lease: string, ...settlement: Parameters<typeof settlementOf>) => {
   expect((await at.ledger.claim(lease, 'w')).outcome).toBe('ok')
@@ -45,8 +25,8 @@ describe('an order', () => {
     const after = await at.ledger.now()
     expect(due).toMatchObject([{ lease, provider, attempts: 0 }])
     expect(ordered).toMatchObject([{ id: lease, task: task.id }])
-    expect(await fieldsOf(lease)).toMatchObject({ state: 'revoking', reason: 'released', actor: 'caller' })
-    expect(await fieldsOf(lease)).not.toHaveProperty('forced')
+    expect(await at.fieldsOf(lease)).toMatchObject({ state: 'revoking', reason: 'released', actor: 'caller' })
+    expect(await at.fieldsOf(lease)).not.toHaveProperty('forced')
     for (const since of [await score(`ending:${provider}`, lease), (await score(`due:${provider}`, lease)) - 500]) {
       expect(since).toBeGreaterThanOrEqual(before)
       expect(since).toBeLessThanOrEqual(after)
@@ -63,7 +43,7 @@ describe('an order', () => {
     expect(await end(lease)).toEqual({ due: [], ordered: [] })
     expect((await end(lease, { reason: 'completed', actor: 'caller' })).ordered).toHaveLength(1)
     expect((await end(lease, { reason: 'released', actor: 'somebody' })).ordered).toHaveLength(1)
-    expect(await fieldsOf(lease)).toMatchObject({ reason: 'released', actor: 'caller' })
+    expect(await at.fieldsOf(lease)).toMatchObject({ reason: 'released', actor: 'caller' })
     expect(await score(`due:${provider}`, lease)).toBe(lookAt)
   })
 
@@ -75,22 +55,22 @@ describe('an order', () => {
     const forced: Ending = { reason: 'revoked', actor: 'staff:olga', forced: true }
     expect((await end(lease, forced)).due).toMatchObject([{ lease, attempts: 1 }])
     expect(await score(`due:${provider}`, lease)).toBeLessThanOrEqual(await at.ledger.now())
-    expect(await fieldsOf(lease)).toMatchObject({ state: 'revoking', forced: '1' })
+    expect(await at.fieldsOf(lease)).toMatchObject({ state: 'revoking', forced: '1' })
     expect(await at.raw.hgetall(`${at.tag}n:${provider}`)).toEqual({ revoking: '1' })
     // Without force a failure waits for its natural end.
     await attempt(lease, 'failed', { receipt: pending, lookAt: (await at.ledger.now()) + 60_000 })
     expect((await end(lease, { reason: 'completed', actor: 'caller' })).due).toEqual([])
-    expect((await fieldsOf(lease)).state).toBe('failed')
+    expect((await at.fieldsOf(lease)).state).toBe('failed')
   })
 
   test('of one whose mint may still run waits for that, until the mint is known to be over', async () => {
     const { provider } = aProvider()
     const lease = await reserve(at.ledger, await openTask(at.ledger), { provider })
-    const { mint } = await fieldsOf(lease)
+    const { mint } = await at.fieldsOf(lease)
     expect((await end(lease)).due).toEqual([])
     expect(await score(`due:${provider}`, lease)).toBe(Number(mint))
     expect((await end(lease, { ...released, mintOver: true })).due).toMatchObject([{ lease }])
-    expect(await fieldsOf(lease)).not.toHaveProperty('mint')
+    expect(await at.fieldsOf(lease)).not.toHaveProperty('mint')
     expect(await score(`due:${provider}`, lease)).toBeLessThan(Number(mint))
   })
 
@@ -98,11 +78,11 @@ describe('an order', () => {
     const lease = await activeLease(at.ledger, await openTask(at.ledger))
     await end(lease)
     await attempt(lease, 'revoked')
-    const before = await fieldsOf(lease)
+    const before = await at.fieldsOf(lease)
     for (const one of [lease, 'lease_never']) {
       expect(await end(one, { reason: 'revoked', actor: 'a', forced: true })).toEqual({ due: [], ordered: [] })
     }
-    expect(await fieldsOf(lease)).toEqual(before)
+    expect(await at.fieldsOf(lease)).toEqual(before)
     expect(await at.raw.exists(`${at.tag}l:lease_never`)).toBe(0)
   })
 
@@ -117,7 +97,7 @@ describe('an order', () => {
     expect((await end(short, { ...order, bulk: 3 })).due).toEqual([])
     expect((await end(long, { ...order, bulk: 1 })).due).toEqual([])
     const now = await at.ledger.now()
-    expect(await score(`due:${provider}`, long)).toBe(Number((await fieldsOf(long)).expires))
+    expect(await score(`due:${provider}`, long)).toBe(Number((await at.fieldsOf(long)).expires))
     expect(Math.abs((await score(`due:${provider}`, short)) - now - 10_000)).toBeLessThan(5000)
     expect(await at.raw.pttl(`${at.tag}bulk:${provider}`)).toBeGreaterThan(86_400_000)
     expect(await at.ledger.takeBulk(provider, 10)).toEqual([long, short])

@@ -1,19 +1,10 @@
 // Heartbeats of tasks: who misses one is abandoned, and no outage of ours ever counts as theirs.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { Task } from '../../../src/ledger/task.js'
-import { aChildOf, aTask, openTask, openTestLedger, type TestLedger } from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { aChildOf, aTask, openTask } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 beforeEach(async () => {
   await signs()
   await at.raw.del(`${at.tag}gap`)
@@ -42,6 +33,13 @@ async function endedAs({ id }: Task) {
 }
 
 describe('a task with a heartbeat', () => {
+  test('and that is past its deadline ends, heard of or not', async () => {
+    const task = await opened()
+    expect(await at.ledger.endTask(task.id, 'abandoned', true)).toBe('heard')
+    await at.raw.hset(`${at.tag}t:${task.id}`, 'expires', 1)
+    expect(await at.ledger.endTask(task.id, 'abandoned', true)).toMatchObject({ ended: true })
+  })
+
   test('that misses it is abandoned, and not before', async () => {
     const task = await opened()
     await pass(task, 9000)

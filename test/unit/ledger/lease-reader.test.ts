@@ -1,29 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { matches } from '../../../src/ledger/lease-match.js'
 import type { LeaseMatch } from '../../../src/ledger/ledger.js'
-import {
-  activeLease,
-  letTimePass,
-  listed,
-  manyLeases,
-  openTask,
-  openTestLedger,
-  reserve,
-  settlementOf,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { activeLease, letTimePass, listed, manyLeases, openTask, reserve, settlementOf } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
 async function endAll(leases: readonly string[]): Promise<void> {
   await at.ledger.endLeases(leases, { reason: 'revoked', actor: 'a' })

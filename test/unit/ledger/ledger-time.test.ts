@@ -1,19 +1,10 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { createSetClock, systemClock } from '../../../src/core/clock.js'
 import { tellingTime } from '../../../src/ledger/ledger-time.js'
-import { activeLease, openTask, openTestLedger, type TestLedger } from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { activeLease, openTask } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
 const aMinuteOff = { now: () => systemClock.now() + 60_000, monotonic: () => systemClock.monotonic() }
 

@@ -1,28 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { scanLeases } from '../../../src/ledger/live-scan.js'
 import { createScripts } from '../../../src/ledger/scripts.js'
-import {
-  aChildOf,
-  activeLease,
-  listed,
-  manyLeases,
-  openTask,
-  openTestLedger,
-  settlementOf,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { aChildOf, activeLease, listed, manyLeases, openTask, settlementOf } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
 describe('listing by pages', () => {
   test.each([

@@ -1,32 +1,14 @@
 // Locks in the ledger: what they stop and from when, that they count, and that they end.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import { systemClock } from '../../../src/core/clock.js'
 import { createId } from '../../../src/core/ids.js'
-import { lockTargets } from '../../../src/ledger/lease.js'
 import type { SetLock } from '../../../src/ledger/ledger.js'
 import type { LockTarget } from '../../../src/ledger/lock.js'
-import {
-  activeLease,
-  anActivation,
-  aRecord,
-  aReservation,
-  openTask,
-  openTestLedger,
-  reserve,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { lockTargets } from '../../../src/ledger/lock-names.js'
+import { activeLease, anActivation, aRecord, aReservation, openTask, reserve } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 beforeEach(async () => {
   for (const lock of await at.ledger.listLocks(0, 100)) await at.ledger.removeLock(lock.id)
   await at.ledger.takeDue([], 1)

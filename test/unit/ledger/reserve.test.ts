@@ -1,27 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Reservation } from '../../../src/ledger/way-out.js'
-import {
-  aChildOf,
-  activeLease,
-  aReservation,
-  aTask,
-  openTask,
-  openTestLedger,
-  reserve,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { aChildOf, activeLease, aReservation, aTask, openTask, reserve } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
 const idempotency = { key: 'k1', bodySha256: 'b1' }
 

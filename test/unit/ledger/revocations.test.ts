@@ -1,25 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Settlement } from '../../../src/ledger/ledger.js'
-import {
-  activeLease,
-  letTimePass,
-  openTask,
-  openTestLedger,
-  settlementOf,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { activeLease, letTimePass, openTask, settlementOf } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
 async function order(id: string, leases: string[]): Promise<void> {
   await at.ledger.createRevocation({ id, match: { account: 'x' }, reason: 'r', actor: 'olga', matched: leases.length })

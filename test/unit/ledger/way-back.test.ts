@@ -1,28 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { LeaseState } from '../../../src/ledger/lease.js'
 import type { Settlement } from '../../../src/ledger/ledger.js'
-import {
-  activeLease,
-  anActivation,
-  letTimePass,
-  openTask,
-  openTestLedger,
-  reserve,
-  settlementOf,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { activeLease, anActivation, letTimePass, openTask, reserve, settlementOf } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-})
-afterAll(async () => {
-  await at.close()
-  await redis.stop()
-})
+const at = ledgerOfThisFile()
 
 const end = (lease: string, over = {}) => at.ledger.endLeases([lease], { reason: 'released', actor: 'a', ...over })
 const stateOf = async (lease: string) => (await at.ledger.findLease(lease))?.state
