@@ -1,10 +1,11 @@
 // A Redis to work with, the first that is there: REDIS_URL, a server on PATH, Docker, the system's package manager.
 import { execFile, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { createConnection, createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { makeFolder } from '../core/make-folder.js'
 
 const run = promisify(execFile)
 
@@ -88,7 +89,7 @@ export async function startRedis(
   port?: number,
   more: readonly string[] = [],
 ): Promise<FoundRedis & { pid: number; port: number }> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeFolder(directory)
   const chosen = port ?? (await findFreePort())
   const settings = [
     '--bind',
