@@ -93,6 +93,23 @@ test.each([
   },
 )
 
+test('a failed one that is handed back at its natural end is failed still, and was not tried', async () => {
+  const id = await ordered()
+  story.far.mood.revoke = 'refuses'
+  const failed = await story.attempt(id)
+  expect(failed.state).toBe('failed')
+  await story.pass(id, 61_000)
+  const stop = new AbortController()
+  // The far side is asked and does not answer, and then this worker is to end.
+  story.far.mood.revoke = 'hangs'
+  story.far.during.revoke = async () => stop.abort()
+  expect(await revoke(story.parts, id, stop.signal)).toBe('later')
+  const { state, receipt, attempts } = await story.lease(id)
+  expect({ state, receipt, attempts }).toEqual({ state: 'failed', receipt: failed.receipt, attempts: failed.attempts })
+  const failures = (await story.recordsOf(id)).filter(({ event }) => event === 'lease.revocation_failed')
+  expect(failures).toHaveLength(1)
+})
+
 /** Knows what it made by the notes that were taken meanwhile: an empty search proves something only while those are there. */
 class NotingProvider extends TestProvider {
   override async findByMark(_mark: Mark, known?: { notesLost: boolean }): Promise<Handle | 'nothing' | 'unknown'> {
