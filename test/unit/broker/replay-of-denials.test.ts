@@ -62,6 +62,24 @@ test('what people denied is not asked again before its time, and is flagged when
   expect(flagged.deniedBefore).toBe(true)
 })
 
+const isAnswer = ({ event }: StoredRecord) => event === 'approval.answered'
+const isRest = (record: StoredRecord) => !isAnswer(record)
+test.each([
+  ['whoever took the answer', [isAnswer, isRest]],
+  ['whoever asked', [isRest, isAnswer]],
+] as const)(
+  'it is remembered, too, where one instance asked and another took the answer (first replays %s)',
+  async (_, parts) => {
+    const caller = story.caller()
+    const task = await story.task(caller)
+    await denied(caller, task)
+    await replayed(...parts)
+    expect(await codeOf(buyAfter(caller, task))).toBe('quota')
+    const flagged = await wantedBy(buyAfter(caller, task, { context: { note: 'other' } }))
+    expect(flagged.deniedBefore).toBe(true)
+  },
+)
+
 test('the third denial holds whatever is declared, however often the records are read', async () => {
   const caller = story.caller()
   const task = await story.task(caller)

@@ -75,6 +75,12 @@ test('a reservation sees it by itself', async () => {
   await at.raw.hset(wal(), before)
   await expect(reserve(ledger, task)).rejects.toThrow('rolled_back')
   expect(one.doubt).toContain('not as this broker left it')
+  // Also where it has none at all of one that had a single turn.
+  const fresh = await open(`${instance}-fresh`, null)
+  await fresh.beat()
+  await at.raw.hdel(wal(), `${instance}-fresh`, `${instance}-fresh/n`, `${instance}-fresh/t`)
+  const early = await openRedisLedger({ redis: commands, subscriber, prefix: redis.prefix, continuity: fresh })
+  await expect(reserve(early, task)).rejects.toThrow('rolled_back')
   await ledger.close()
 })
 
@@ -159,6 +165,7 @@ test.each([
     ownRecords: async function* () {
       yield record
     },
+    chainsBeside: async () => [],
     noteIncarnation: async () => undefined,
     memoryMs: 86_400_000,
   } as unknown as ContinuityParts

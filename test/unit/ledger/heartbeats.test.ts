@@ -33,6 +33,13 @@ async function endedAs({ id }: Task) {
 }
 
 describe('a task with a heartbeat', () => {
+  test('and that is past its deadline ends, heard of or not', async () => {
+    const task = await opened()
+    expect(await at.ledger.endTask(task.id, 'abandoned', true)).toBe('heard')
+    await at.raw.hset(`${at.tag}t:${task.id}`, 'expires', 1)
+    expect(await at.ledger.endTask(task.id, 'abandoned', true)).toMatchObject({ ended: true })
+  })
+
   test('that misses it is abandoned, and not before', async () => {
     const task = await opened()
     await pass(task, 9000)

@@ -60,6 +60,12 @@ describe('opening a task', () => {
   })
 })
 
+async function settled(lease: string): Promise<void> {
+  await at.ledger.endLeases([lease], { reason: 'completed', actor: 'a' })
+  await at.ledger.claim(lease, 'w')
+  await at.ledger.settle(lease, 'w', settlementOf('revoked'))
+}
+
 describe('ending a task', () => {
   test('is done once and names the children', async () => {
     const parent = await openTask(at.ledger)
@@ -97,13 +103,27 @@ describe('ending a task', () => {
     await at.ledger.endTask(task.id, 'succeeded')
     await at.ledger.taskLeasesEnded(task.id)
     expect(await at.raw.pttl(`${at.tag}t:${task.id}`)).toBe(-1)
-    await at.ledger.endLeases([lease], { reason: 'completed', actor: 'a' })
-    await at.ledger.claim(lease, 'w')
-    await at.ledger.settle(lease, 'w', settlementOf('revoked'))
+    await settled(lease)
     for (const key of [`t:${task.id}`, `t:${task.id}:l`, `l:${lease}`]) {
       expect(await at.raw.pttl(`${at.tag}${key}`)).toBeGreaterThan(86_000_000)
     }
     expect(await at.ledger.leasesOfTask(task.id)).toEqual([lease])
+  })
+
+  test('is what lets a task go: one that is open stays, and stays due, when its last lease is over', async () => {
+    const task = await openTask(at.ledger)
+    await settled(await activeLease(at.ledger, task))
+    await at.ledger.taskLeasesEnded(task.id)
+    expect(await at.raw.pttl(`${at.tag}t:${task.id}`)).toBe(-1)
+    expect(await at.raw.zscore(`${at.tag}due:tasks`, task.id)).not.toBeNull()
+  })
+
+  test('is not begun by a lease of one that Redis lost: a replay would take it for known', async () => {
+    const task = await openTask(at.ledger)
+    const lease = await activeLease(at.ledger, task)
+    await at.raw.del(`${at.tag}t:${task.id}`)
+    await settled(lease)
+    expect(await at.raw.exists(`${at.tag}t:${task.id}`)).toBe(0)
   })
 
   test('is handed out to a sweeper when its time is up, every 2 s', async () => {
