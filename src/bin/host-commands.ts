@@ -1,5 +1,5 @@
 // Commands on files: what they need of the configuration, and nothing more of it.
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { verifyAudit } from '../admin/audit-verify.js'
 import { createKeys, rotateKeyPurposes } from '../admin/keys.js'
 import { UsageError } from '../cli/exit-codes.js'
@@ -41,6 +41,9 @@ export async function runAuditVerify(
   { publicKeys: publicKeysFile, againstLedger = false }: { publicKeys?: string; againstLedger?: boolean },
   { config, environment, output }: OnHost,
 ): Promise<number> {
+  // 1 would read as broken. That the configuration's own is gone is no slip of whoever typed, and stays 1.
+  if (directory !== undefined && !isDirectory(directory))
+    throw new UsageError(`audit verify: there is no folder ${directory}`)
   const keysFile = publicKeysFile === undefined ? {} : { publicKeysFile }
   if (!againstLedger && directory !== undefined && (publicKeysFile !== undefined || !existsSync(config))) {
     return verifyAudit({ directory, ...keysFile }, output)
@@ -50,3 +53,5 @@ export async function runAuditVerify(
   const redis = againstLedger ? { redis: redisSettings(settings.redis) } : {}
   return verifyAudit({ directory: directory ?? settings.audit.directory, keysDirectory, ...keysFile, ...redis }, output)
 }
+
+const isDirectory = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true

@@ -2,6 +2,7 @@
 import type { Json } from '../core/canonical-json.js'
 import { toTimestamp } from '../core/clock.js'
 import type { Approval, ApprovalNews, ApprovalVote } from '../ledger/approval.js'
+import { denialKeys } from './approval-bound.js'
 import type { Parts } from './parts.js'
 
 const whose = ({ id, record, expiresAt }: Approval) => ({
@@ -49,8 +50,14 @@ export const answeredRecord = (
   voter: vote as unknown as Json,
   state,
   ...(isVoid ? { void: true } : {}),
-  ...(cooldownSeconds === undefined ? {} : { cooldown_seconds: cooldownSeconds }),
+  ...(cooldownSeconds === undefined ? {} : { cooldown_seconds: cooldownSeconds, ...deniedAs(approval) }),
 })
+
+/** Whoever took the answer replays it by itself, without what another instance has on record of the question. */
+function deniedAs({ record }: Approval) {
+  const { cooldownKey, flagKey } = denialKeys(record.account, record.bound)
+  return { cooldown_key: cooldownKey, flag_key: flagKey }
+}
 
 /** It was used up by a reservation: after this it never buys anything again. */
 export const usedRecord = (approval: Approval, lease: string, requestId: string) => ({

@@ -1,26 +1,20 @@
 // One beat: is the ledger still what we wrote to? What it lost of ours is written again from our own audit before anything
 // more is issued; a ledger that came back empty waits for `hallpass recover`, and so does one that went back far.
 import type { StoredRecord } from '../audit/read-records.js'
-import type { AuditSink } from '../audit/record.js'
 import { toTimestamp } from '../core/clock.js'
 import type { BeatAnswer, Continuity } from '../ledger/continuity.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Restoration } from '../ledger/restoration.js'
-import type { Logger } from '../telemetry/logger.js'
 import { AuditProjection } from './audit-projection.js'
-import { type Replayed, replay } from './replay.js'
+import { foundAll, replay } from './replay.js'
+import { type BesideParts, replayBeside } from './replay-beside.js'
 
-export interface ContinuityParts {
+export interface ContinuityParts extends BesideParts {
   readonly continuity: Continuity
   readonly ledger: Ledger
-  readonly restoration: Restoration
-  readonly audit: AuditSink
-  readonly log: Logger
   /** Our own records above a sequence, from disk. */
   readonly ownRecords: (after: number) => AsyncIterable<StoredRecord>
   /** Writes down, on disk, for which incarnation this chain is written from here on. */
   readonly noteIncarnation: (incarnation: string) => Promise<void>
-  readonly memoryMs: number
 }
 
 type Doubtful = Exclude<BeatAnswer, { outcome: 'ok' }>
@@ -42,6 +36,8 @@ const forgottenAfterMs = 30 * 86_400_000
 export async function keepContinuity(parts: ContinuityParts): Promise<void> {
   const { continuity } = parts
   const before = continuity.doubt
+  // First: with the beat the doubt may be over, and a lock that was lost would be found by whoever it should have stopped.
+  if (before !== null) await replayBeside(parts)
   const answer = await continuity.beat()
   if (answer.outcome === 'ok') return
   const isLoss = answer.outcome === 'lost' || answer.wentBack
@@ -83,9 +79,6 @@ function provenBy(record: StoredRecord): number {
     record.event === 'task.opened' ? record.opened_at : record.event === 'lease.reserved' ? record.reserved_at : ''
   return Date.parse(String(at)) || 0
 }
-
-const foundAll = ({ tasks, leases, ended, locks, approvals }: Replayed) =>
-  tasks + leases + ended + locks + approvals === 0
 
 async function pauseIfOld(parts: ContinuityParts, { beatenAt, ackedAt }: Behind, provenAt: number): Promise<boolean> {
   const now = await parts.ledger.now()

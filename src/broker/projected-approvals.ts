@@ -8,11 +8,13 @@ import { denialKeys } from './approval-bound.js'
 /** Where only the use is on record: longer than any approval is kept. */
 const longestMs = 2 * 86_400_000
 
+type DenialKeys = ReturnType<typeof denialKeys>
+
 interface Known {
   asked: Pick<LostApproval, 'record' | 'requestedAt' | 'recentRequests' | 'deniedBefore'> | null
   expiresAt: number
   /** With what the approval was by each. */
-  readonly answers: { vote: ApprovalVote; state: string; cooldownMs: number }[]
+  readonly answers: { vote: ApprovalVote; state: string; cooldownMs: number; keys: DenialKeys | null }[]
   endedAs: 'expired' | null
   endReason: string | null
   lease: string | null
@@ -93,15 +95,20 @@ export class ApprovalProjection {
     const same = answers.findIndex((one) => one.vote.by === vote.by && one.vote.at === vote.at)
     if (same >= 0) answers.splice(same, 1)
     const cooldownMs = typeof record.cooldown_seconds === 'number' ? record.cooldown_seconds * 1000 : 0
-    if (record.void !== true) answers.push({ vote, state: String(record.state), cooldownMs })
+    if (record.void !== true) answers.push({ vote, state: String(record.state), cooldownMs, keys: keysOf(record) })
   }
+}
+
+function keysOf({ cooldown_key, flag_key }: StoredRecord): DenialKeys | null {
+  if (typeof cooldown_key !== 'string' || typeof flag_key !== 'string') return null
+  return { cooldownKey: cooldown_key, flagKey: flag_key }
 }
 
 function denialIn({ answers, asked }: Known): LostApproval['denial'] {
   const denied = answers.find(({ state }) => state === 'denied')
-  if (denied === undefined || asked?.record == null) return null
-  const { account, bound } = asked.record
-  return { at: denied.vote.at, cooldownMs: denied.cooldownMs, ...denialKeys(account, bound) }
+  if (denied === undefined) return null
+  const keys = denied.keys ?? (asked?.record ? denialKeys(asked.record.account, asked.record.bound) : null)
+  return keys && { at: denied.vote.at, cooldownMs: denied.cooldownMs, ...keys }
 }
 
 function stateOf({ lease, answers, endedAs }: Known): ApprovalState {

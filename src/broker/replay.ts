@@ -21,6 +21,10 @@ export interface Replayed {
   approvals: number
 }
 
+/** The ledger had it all. */
+export const foundAll = ({ tasks, leases, ended, locks, approvals }: Replayed) =>
+  tasks + leases + ended + locks + approvals === 0
+
 interface Extent {
   /** How long what was granted is remembered. */
   readonly memoryMs: number
@@ -96,8 +100,13 @@ async function restore(parts: ReplayParts, lease: ProjectedLease, now: number, {
   if (!complete && lost.expiresAt + dayMs < now) return
   const answer = await parts.restoration.restoreLease(lost)
   if (typeof answer === 'object' || answer === 'restored') done.leases++
-  // Whoever looks at failed ones does so when their natural end has passed, or when an operator says.
-  if (failed) return
+  // Whoever looks at failed ones does so when their natural end has passed, or when an operator says. A ledger that went back has
+  // it as alive, and so nobody would: it is tried again, and shows as failed when it fails again.
+  if (failed) {
+    if (answer === 'exists')
+      done.ended += (await parts.ledger.endLeases([lost.id], ending ?? lost.end ?? unsaid)).due.length
+    return
+  }
   if (retried && (await parts.ledger.retryLease(lost.id)).outcome === 'ok') done.ended++
   const said = ending ?? (typeof answer === 'object' ? answer : null)
   const order: Ending | null = retried ? { ...(said ?? unsaid), forced: true } : said

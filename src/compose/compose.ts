@@ -91,7 +91,9 @@ async function composeOn(wiring: Wiring, interceptor: Interceptor): Promise<Comp
   audit.onFlushed = mirror.note
   const parts = interceptEffects(await createParts(wiring, { inForce, keyset, audit, state }), interceptor)
   const memoryMs = inForce.current.rules.limits.account.memory * 1000
-  opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs }), (one) => one.stop())
+  opened.add(await startContinuity({ ...state, redis: state.commands, audit, log, memoryMs, program }), (one) =>
+    one.stop(),
+  )
   await recordStart(wiring, inForce, audit, state.continuity.incarnation)
   const watch = opened.add(inForce.watch(loaded, parts, audit.directory), (one) => one.stop())
   return {

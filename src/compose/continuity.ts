@@ -1,8 +1,10 @@
 // Wires the watch over the ledger: what this chain wrote for, what Redis still knows of it, and the beat that asks each second.
+import { basename, dirname, join } from 'node:path'
 import type { AuditLog } from '../audit/audit-log.js'
 import { readLedgerNote, readNotesBeside, writeLedgerNote } from '../audit/ledger-note.js'
-import { readRecords } from '../audit/read-records.js'
+import { listChains, readRecords } from '../audit/read-records.js'
 import { type ContinuityParts, keepContinuity } from '../broker/keep-continuity.js'
+import type { ChainBeside } from '../broker/replay-beside.js'
 import { systemClock } from '../core/clock.js'
 import type { Connection } from '../ledger/connection.js'
 import { type Continuity, findIncarnation, openContinuity } from '../ledger/continuity.js'
@@ -11,6 +13,7 @@ import type { Ledger } from '../ledger/ledger.js'
 import { createRestoration } from '../ledger/restoration.js'
 import type { Logger } from '../telemetry/logger.js'
 import { startBeating } from '../worker/beat.js'
+import type { Program } from './own-chain.js'
 
 /**
  * Throws when Redis is one that would lose leases; says loudly what else is wrong with it. `refuses: false` for what only ends
@@ -58,6 +61,16 @@ interface BeatParts {
   readonly audit: AuditLog
   readonly log: Logger
   readonly memoryMs: number
+  readonly program: Program
+}
+
+/** Of the commands that ran on this host: `<instance>-local`, `<instance>-local-2`, … beside the program's own chain. */
+async function localChains(own: string): Promise<ChainBeside[]> {
+  const instance = basename(own).replace(/-[^-]+$/, '-local')
+  const names = [...(await listChains(dirname(own))).keys()]
+  return names
+    .filter((name) => name === instance || (/^-[0-9]$/.test(name.slice(instance.length)) && name.startsWith(instance)))
+    .map((name) => ({ name, records: (after) => readRecords(join(dirname(own), name), after) }))
 }
 
 /** The first beat, waited for, and all that follow. `stop` lets the others know that nobody needs to wait for this one. */
@@ -67,6 +80,7 @@ export async function startContinuity(given: BeatParts): Promise<{ stop(): Promi
     ...given,
     restoration: createRestoration(redis, prefix),
     ownRecords: (after) => readRecords(audit.directory, after),
+    chainsBeside: () => (given.program === 'local' ? Promise.resolve([]) : localChains(audit.directory)),
     noteIncarnation: (incarnation) => writeLedgerNote(audit.directory, incarnation),
   }
   await keepContinuity(parts).catch((error: unknown) => log.warn({ err: error }, 'the ledger could not be asked yet'))

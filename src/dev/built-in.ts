@@ -1,12 +1,13 @@
 // `hallpass dev` without a configuration: everything it needs, made where it is missing, under one folder of the user's.
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Running } from '../compose/start.js'
 import { systemClock } from '../core/clock.js'
+import { makeFolder } from '../core/make-folder.js'
 import { createMissingKeys } from '../signing/key-rotation.js'
 import { readOrCreateIssuerKey } from './issuer-key.js'
 import { type FoundRedis, findRedis } from './redis.js'
@@ -29,7 +30,7 @@ export function devDirectory(environment: NodeJS.ProcessEnv = process.env): stri
 /** Finds Redis, makes keys, and lays the built-in configuration beside them. */
 export async function prepareDev(environment: NodeJS.ProcessEnv = process.env): Promise<DevState> {
   const directory = devDirectory(environment)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeFolder(directory)
   const redis = await findRedis(join(directory, 'redis'), environment, (line) =>
     process.stderr.write(`hallpass dev: ${line}\n`),
   )

@@ -1,9 +1,10 @@
 // A Redis to work with, the first that is there: REDIS_URL, a server on PATH, Docker, the system's package manager.
 import { execFile, spawn } from 'node:child_process'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { createConnection, createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { makeFolder } from '../core/make-folder.js'
 
 const run = promisify(execFile)
 
@@ -76,7 +77,7 @@ export async function startRedis(
   port?: number,
   more: readonly string[] = [],
 ): Promise<FoundRedis & { pid: number; port: number }> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeFolder(directory)
   const chosen = port ?? (await findFreePort())
   const settings = [
     '--bind',

@@ -107,6 +107,9 @@ export interface Restoration {
   /** Null when it is not paused. */
   whyPaused(): Promise<string | null>
   incarnation(): Promise<string | null>
+  /** How far a chain's records are in the ledger; 0 where it does not know. */
+  reflected(chain: string): Promise<number>
+  noteReflected(chain: string, sequence: number): Promise<void>
   /** The ledger that was rebuilt in the place of this one; null when none was. */
   successorOf(incarnation: string): Promise<string | null>
   /**
@@ -224,6 +227,10 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
     },
     whyPaused: () => orUnavailable(redis.get(`${tag}paused`)),
     incarnation: () => orUnavailable(redis.get(`${tag}incarnation`)),
+    reflected: async (chain) => Number((await orUnavailable(redis.hget(`${tag}wal`, chain))) ?? 0),
+    async noteReflected(chain, sequence) {
+      await orUnavailable(redis.hset(`${tag}wal`, chain, `${sequence}`))
+    },
     successorOf: (incarnation) => orUnavailable(redis.get(`${tag}recovered:${incarnation}`)),
     async name(incarnation, known, walOf) {
       for (const [instance, sequence] of walOf) await orUnavailable(redis.hset(`${tag}wal`, instance, `${sequence}`))

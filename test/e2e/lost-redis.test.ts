@@ -101,6 +101,13 @@ test('recover --revoke-now kills what lives at a Vault with Redis stopped, and s
   expect(leases).toContainEqual(expect.objectContaining({ id: bought.lease, would: 'revoke' }))
   await at.redis.restart()
   await at.stack.start('worker')
+  // And where the ledger was only away, and so is not rebuilt, the programs on this host carry the order into it.
+  await until(
+    () => at.stack.call('GET', `/v1/leases/${bought.lease}`, { token: at.token }),
+    ({ status, body }) => status === 200 && body.state === 'revoked',
+    60,
+  )
+  expect(await introspect(at.stack, at.token, bought.secret)).toMatchObject({ active: false })
 })
 
 test('a Redis that evicts is refused at start', async () => {

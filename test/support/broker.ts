@@ -108,7 +108,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
     ...(continuity === null ? {} : { continuity, acks: acksOf(redis, continuity) }),
   })
   const log = createLogger('test', process.env.HALLPASS_TEST_LOG ?? 'silent')
-  const watch = { redis: commands, prefix, ledger, audit, log, memoryMs: 86_400_000 }
+  const watch = { redis: commands, prefix, ledger, audit, log, memoryMs: 86_400_000, program: 'serve' as const }
   const beating = continuity === null ? null : await startContinuity({ ...watch, continuity })
   const jobs = connectFailFast(redis, quiet)
   await untilReady(jobs, 5000)

@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { verifyAudit } from '../../../src/admin/audit-verify.js'
+import { runAuditVerify } from '../../../src/bin/host-commands.js'
 import { UsageError } from '../../../src/cli/exit-codes.js'
 import { publicPart } from '../../../src/signing/file-keyset.js'
 import { readKeyFile } from '../../../src/signing/key-file.js'
@@ -22,6 +23,7 @@ function capture() {
   return {
     texts,
     notes,
+    format: 'text' as const,
     print: (_: unknown, text: string) => void texts.push(text),
     note: (line: string) => void notes.push(line),
   }
@@ -78,5 +80,16 @@ describe('audit verify', () => {
     expect(output.texts[0]).toMatch(/signatures of checkpoints were not checked/)
     await rm(join(ground.directory, 'none'), { recursive: true, force: true })
     expect(await verifyAudit({ directory: join(ground.directory, 'none') }, output)).toBe(1)
+  })
+
+  test('a named folder that is not there is a slip of whoever typed it, not a broken audit', async () => {
+    const on = { config: '/nowhere/hallpass.yaml', environment: {}, output: capture() }
+    const none = join(ground.directory, 'none')
+    await expect(runAuditVerify(none, {}, on)).rejects.toThrow(
+      new UsageError(`audit verify: there is no folder ${none}`),
+    )
+    const file = join(ground.directory, '..', 'keys', 'audit.jwks.json')
+    await expect(runAuditVerify(file, {}, on)).rejects.toThrow(UsageError)
+    expect(await runAuditVerify(ground.directory, {}, on)).toBe(0)
   })
 })

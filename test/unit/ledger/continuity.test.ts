@@ -165,6 +165,7 @@ test.each([
     ownRecords: async function* () {
       yield record
     },
+    chainsBeside: async () => [],
     noteIncarnation: async () => undefined,
     memoryMs: 86_400_000,
   } as unknown as ContinuityParts
