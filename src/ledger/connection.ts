@@ -104,7 +104,7 @@ function openCluster(urls: readonly string[], tls: Tls, options: Behaviour): Clu
 
 /**
  * ioredis plans its next look at the slots when the last one is answered, also when it was told to disconnect in between: then it
- * looks once a second for ever, and a command that is done does not end. The same for BullMQ's second connection of a worker.
+ * looks once a second for ever, and a command that is done does not end.
  */
 function endingForGood(cluster: Cluster): Cluster {
   let isOver = false
@@ -116,8 +116,6 @@ function endingForGood(cluster: Cluster): Cluster {
   cluster.refreshSlotsCache = (done) => {
     if (!isOver) look(done)
   }
-  const duplicate = cluster.duplicate.bind(cluster)
-  cluster.duplicate = (...args: Parameters<typeof duplicate>) => endingForGood(duplicate(...args))
   return cluster
 }
 
