@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { AuditLog } from '../../../src/audit/audit-log.js'
 import type { BrokerError } from '../../../src/core/errors.js'
+import { until } from '../../support/wire-checks.js'
 import { type AuditGround, appendMany, createAuditGround, readFileLines } from './chains.js'
 
 let ground: AuditGround
@@ -104,6 +105,47 @@ describe('checkpoints', () => {
     expect(claims.map(({ seq }) => seq)).toEqual([1000, 2000, 2500])
     expect(claims[0]).toMatchObject({ instance: 'one-serve', iss: 'https://hallpass.test' })
     expect(await ground.verify()).toMatchObject({ ok: true, checkpoints: claims.length })
+  })
+
+  test('are not repeated where nothing came after the last', async () => {
+    log = await ground.open()
+    const file = join(ground.directory, 'one-serve', 'checkpoints.jsonl')
+    await appendMany(log, 1000)
+    const over = async (line?: Buffer) =>
+      line === undefined ? 0 : (await ground.verifyCheckpoint(JSON.parse(line.toString()).jwt)).seq
+    const written = () => readFileLines(file).catch(() => [])
+    await until(
+      async () => over((await written()).at(-1)),
+      (seq) => seq === 1000,
+      60,
+    )
+    const before = await written()
+    await log.close()
+    expect(await written()).toEqual(before)
+    expect(await ground.verify()).toMatchObject({ ok: true, records: 1000, checkpoints: before.length })
+  })
+
+  test('that could not be signed for a while are no trouble any more once one was', async () => {
+    let isAway = true
+    const opened = await ground.open({
+      signCheckpoint: (claims) => (isAway ? Promise.reject(new Error('no audit key')) : ground.signCheckpoint(claims)),
+    })
+    log = opened
+    await appendMany(opened, 1000)
+    await until(
+      () => opened.status().checkpointError,
+      (why) => why === 'no audit key',
+      60,
+    )
+    isAway = false
+    await opened.append({ event: 'task.opened' })
+    await until(
+      () => opened.status().checkpointError,
+      (why) => why === null,
+      60,
+    )
+    await opened.close()
+    expect(await ground.verify()).toMatchObject({ ok: true, records: 1001 })
   })
 
   test('that cannot be signed are tried again and stop no record', async () => {

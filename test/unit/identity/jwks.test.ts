@@ -63,6 +63,16 @@ describe('keys of an issuer', () => {
     expect(fetches() - before).toBe(2)
   })
 
+  test('are had anew when our clock was set back: how old they are is not known then', async () => {
+    const { authenticate } = pool()
+    await authenticate(await sign())
+    await server.rotate()
+    clock.advance(-3600)
+    const before = fetches()
+    expect(await authenticate(await server.sign({ sub: 'x', aud: ourIssuer }))).toMatchObject(ok)
+    expect(fetches() - before).toBe(1)
+  })
+
   test('that are new are found after the cool-down, and those rotated out stop with it', async () => {
     const { authenticate } = pool()
     const old = await sign()

@@ -103,6 +103,10 @@ describe('an OIDC issuer', () => {
     expect(await pool().authenticate(await server.sign(claims, { header: { typ: undefined } }))).toBeDefined()
     const token = await server.sign(claims, { header: { typ: 'at+jwt' } })
     expect(await pool({ typ: ['at+jwt'] }).authenticate(token)).toBeDefined()
+    const untyped = await server.sign(claims, { header: { typ: undefined } })
+    expect(await refusalText(() => pool({ typ: ['at+jwt'] }).authenticate(untyped), untyped)).toMatch(
+      /typ nothing is not allowed/,
+    )
   })
 
   test('takes a token without kid only where one key fits its algorithm', async () => {
