@@ -1,21 +1,15 @@
 // More than the session had before is a new decision, seen as such, and names the lease that it goes beyond (I9).
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { StoredRecord } from '../../../src/audit/read-records.js'
-import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { type Exchanged, exchange } from '../../../src/broker/exchange.js'
 import { escalationOf } from '../../../src/broker/holders.js'
 import type { Caller, Parts } from '../../../src/broker/parts.js'
-import { replay } from '../../../src/broker/replay.js'
 import { leaseView } from '../../../src/broker/views.js'
 import { BrokerError } from '../../../src/core/errors.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { createRestoration } from '../../../src/ledger/restoration.js'
 import type { HolderLook } from '../../../src/ledger/way-out.js'
 import type { Resource } from '../../../src/policy/decision.js'
-import { openTestLedger } from '../../support/ledger.js'
 import { underPolicies } from '../../support/other-policies.js'
-import { startTestRedis } from '../../support/redis.js'
+import { inAnotherLedger } from '../../support/rebuilt-ledger.js'
 import { asking, refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -74,16 +68,7 @@ describe('goes beyond', () => {
     await story.endTask(await story.task(caller))
     await story.parts.ledger.endLeases([read.lease.id], { reason: 'released', actor: 'a' })
     await story.finish(read.lease.id)
-    const redis = await startTestRedis()
-    const other = await openTestLedger(redis)
-    try {
-      const projection = new AuditProjection()
-      for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
-      const connection = connectFailFast(redis, () => undefined)
-      await untilReady(connection, 5000)
-      const restoration = createRestoration(connection, redis.prefix)
-      await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true })
-      connection.disconnect()
+    await inAnotherLedger([await story.records()], async (other) => {
       const [was, is] = await Promise.all(
         [story.parts.ledger, other.ledger].map((one) => one.lookHolders(task.holders)),
       )
@@ -97,10 +82,7 @@ describe('goes beyond', () => {
       const sought = { access: 'deploy', resource: aResource('low'), ttlSeconds: 1 } as const
       expect(escalationOf(is?.holders ?? [], sought)).toEqual({ follows: write.lease.id })
       expect(escalationOf(was?.holders ?? [], sought)).toEqual({ follows: write.lease.id })
-    } finally {
-      await other.close()
-      await redis.stop()
-    }
+    })
   })
 })
 
