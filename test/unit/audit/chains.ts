@@ -38,7 +38,15 @@ export async function createAuditGround(): Promise<AuditGround> {
     verifyCheckpoint,
     signCheckpoint,
     open: (overrides = {}) =>
-      openAuditLog({ directory, instance: 'one', program: 'serve', clock: systemClock, signCheckpoint, ...overrides }),
+      openAuditLog({
+        directory,
+        instance: 'one',
+        program: 'serve',
+        clock: systemClock,
+        signCheckpoint,
+        waitMs: 15_000,
+        ...overrides,
+      }),
     verify: (of = directory) => verifyAuditDirectory(of, { verifyCheckpoint }),
     copy: async () => {
       const to = join(root, `copy-${copies++}`, 'one-serve')

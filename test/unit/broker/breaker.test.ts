@@ -16,8 +16,7 @@ let story: Story
 beforeAll(async () => {
   story = await startStory({
     clock,
-    // Long enough for a mint that is not to fail, however busy the machine is.
-    provider: { timeoutSeconds: 1 },
+    provider: { timeoutSeconds: 20 },
     breakers: { failures: 3, firstMs: 20_000, longestMs: 20_000 },
   })
 })
@@ -36,7 +35,11 @@ beforeEach(async () => {
 
 async function openIssueBreaker() {
   story.far.mood.create = 'hangs'
+  const { far } = story.broker
+  // Short for these alone: a mint that is not to fail has long, however busy the machine is.
+  far.timeoutSeconds = 0.5
   const codes = await Promise.all([1, 2, 3].map(() => codeOf(story.bought())))
+  far.timeoutSeconds = 20
   expect(codes).toEqual(Array(3).fill('provider_unavailable'))
   expect(story.parts.breakers.issue('far').state).toBe('open')
 }
@@ -49,7 +52,8 @@ describe('minting', () => {
     const task = await story.task(caller)
     const started = performance.now()
     const error = await refusalOf(story.buy(caller, task))
-    expect(performance.now() - started).toBeLessThan(1000)
+    // Whoever asked would wait for its 20 s.
+    expect(performance.now() - started).toBeLessThan(15_000)
     expect(error.code).toBe('provider_unavailable')
     expect(error.retryAfterSeconds).toBeGreaterThan(10)
     expect(error.retryAfterSeconds).toBeLessThanOrEqual(20)
@@ -89,7 +93,9 @@ describe('minting', () => {
     )
     skew += 21_000
     const before = story.far.count('create')
+    story.broker.far.timeoutSeconds = 0.5
     const codes = await Promise.all(buyers.map(({ caller, task }) => codeOf(story.buy(caller, task))))
+    story.broker.far.timeoutSeconds = 20
     expect(new Set(codes)).toEqual(new Set(['provider_unavailable']))
     expect(story.far.count('create') - before).toBe(1)
     expect(story.parts.breakers.issue('far').state).toBe('open')

@@ -74,7 +74,7 @@ describe('by the class of its revocation', () => {
   })
 
   test.each([false, true])('an offline token (forced: %s) ends at its own expiry and is said to', async (forced) => {
-    const { lease } = await story.bought({ action: 'offline.read', ttl_seconds: 2 })
+    const { lease } = await story.bought({ action: 'offline.read', ttl_seconds: 6 })
     await order(lease.id, { forced })
     expect(await revoke(story.parts, lease.id)).toBe('later')
     expect(await story.lease(lease.id)).toMatchObject({ state: 'revoking', receipt: { outcome: 'expires_at' } })

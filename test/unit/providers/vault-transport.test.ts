@@ -40,7 +40,7 @@ const request: VaultRequest = {
   path: 'auth/jwt/login',
   body: { jwt: 'the-jwt-itself' },
   token,
-  timeoutMs: 400,
+  timeoutMs: 20_000,
 }
 
 async function failure(address: string, changes: Partial<VaultRequest> = {}): Promise<ProviderError> {
@@ -54,14 +54,12 @@ async function failure(address: string, changes: Partial<VaultRequest> = {}): Pr
 }
 
 describe('an answer that never ends well', () => {
+  // Without its time-out the exchange would last for ever, and this test with it.
+  const cutInTime = { kind: 'unavailable', message: expect.stringContaining('no answer in time') }
+
   test('silence is cut at the time-out', async () => {
     const { address } = await serve(() => {})
-    const started = performance.now()
-    expect(await failure(address)).toMatchObject({
-      kind: 'unavailable',
-      message: expect.stringContaining('no answer in time'),
-    })
-    expect(performance.now() - started).toBeLessThan(900)
+    expect(await failure(address, { timeoutMs: 400 })).toMatchObject(cutInTime)
   })
 
   test('a drip is cut too: the time-out is for the whole exchange', async () => {
@@ -70,12 +68,7 @@ describe('an answer that never ends well', () => {
       const drip = setInterval(() => response.write(' '), 50)
       response.on('close', () => clearInterval(drip))
     })
-    const started = performance.now()
-    expect(await failure(address)).toMatchObject({
-      kind: 'unavailable',
-      message: expect.stringContaining('no answer in time'),
-    })
-    expect(performance.now() - started).toBeLessThan(900)
+    expect(await failure(address, { timeoutMs: 400 })).toMatchObject(cutInTime)
   })
 
   test('an endless answer is cut at a mebibyte', async () => {
@@ -88,7 +81,7 @@ describe('an answer that never ends well', () => {
       response.writeHead(200)
       more()
     })
-    expect((await failure(address, { timeoutMs: 5_000 })).message).toContain('over 1048576 bytes')
+    expect((await failure(address)).message).toContain('over 1048576 bytes')
     expect(sent).toBeLessThan(64 * 1024 * 1024)
   })
 
