@@ -1,6 +1,7 @@
 // What a receipt may say by the class of the credential's revocation.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { revoke } from '../../../src/broker/revoke.js'
+import { leaseView } from '../../../src/broker/views.js'
 import { type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -111,6 +112,13 @@ describe('by the class of its revocation', () => {
       state: 'released',
       receipt: { outcome: 'not_revocable', evidence: 'none' },
     })
+  })
+
+  test('standing: a caller is told of no time at which the provider would end the copy', async () => {
+    const { lease } = await story.bought({ action: 'copy.read', ttl_seconds: 60 })
+    expect(leaseView(await story.lease(lease.id))).toMatchObject({ state: 'active', provider_expires_at: null })
+    const { lease: other } = await story.bought({ ttl_seconds: 60 })
+    expect(leaseView(await story.lease(other.id)).provider_expires_at).not.toBeNull()
   })
 
   test('to wait until a revocation has spread is no attempt: an error after many looks is tried again', async () => {

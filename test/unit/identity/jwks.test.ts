@@ -73,6 +73,18 @@ describe('keys of an issuer', () => {
     expect(fetches() - before).toBe(1)
   })
 
+  test('are loaded again when half of a short max_stale is over, so that one failed load is no outage', async () => {
+    const { authenticate } = pool({ max_stale: '1m' })
+    const token = await sign()
+    await authenticate(token)
+    clock.advance(29)
+    await authenticate(token)
+    expect(fetches()).toBe(1)
+    clock.advance(1)
+    await authenticate(token)
+    expect(fetches()).toBe(2)
+  })
+
   test('that are new are found after the cool-down, and those rotated out stop with it', async () => {
     const { authenticate } = pool()
     const old = await sign()
@@ -159,6 +171,16 @@ describe('keys of an issuer', () => {
 })
 
 describe('discovery', () => {
+  test('is asked for without the last slash of the issuer, and has to name it with it', async () => {
+    const issuer = `${server.issuer}/`
+    const { authenticate, find } = createPool({ ci: { type: 'oidc', issuer } }, { clock })
+    await expect(find('ci').refresh()).rejects.toThrow(/names the issuer/)
+    server.discovery.issuer = issuer
+    await find('ci').refresh()
+    expect(new Set(server.requests)).toEqual(new Set(['/.well-known/openid-configuration', '/jwks']))
+    expect(await authenticate(await server.sign({ iss: issuer, sub: 'x', aud: ourIssuer }))).toMatchObject(ok)
+  })
+
   test('follows a moved jwks_uri once the old one fails', async () => {
     const other = await startOidcIssuer({ clock })
     server.discovery.jwks_uri = `${other.issuer}/nothing-here`

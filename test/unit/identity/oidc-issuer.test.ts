@@ -58,6 +58,7 @@ describe('an OIDC issuer', () => {
     ['an iat in the future', { iat: now + 31 }, {}, /issued 31 seconds in the future \("iat"\)/],
     ['no sub', { sub: undefined }, {}, /has no "sub"/],
     ['a line break in sub', { sub: 'a\nb' }, {}, /control characters/],
+    ['a sub that is read backwards', { sub: 'a\u202eb' }, {}, /control characters/],
     ['an empty sub', { sub: '' }, {}, /has no "sub"/],
     ['events, as a logout token has', { events: {} }, {}, /security event/],
     ['cnf without its proof', { cnf: { jkt: 'x' } }, {}, /bound to a key \("cnf"\)/],

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runInThisContext } from 'node:vm'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { Secret } from '../../../src/core/secret.js'
 import { ProviderError } from '../../../src/providers/provider.js'
@@ -117,6 +118,8 @@ describe('an answer that never ends well', () => {
   })
 })
 
+const trusting = { VAULT_SKIP_VERIFY: '1', NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+
 describe('TLS', () => {
   test('the configured authority alone is trusted, whatever the environment says', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'hallpass-tls-'))
@@ -143,13 +146,13 @@ describe('TLS', () => {
     const bound = server.address()
     const address = `https://127.0.0.1:${typeof bound === 'object' && bound ? bound.port : 0}`
     stops.push(() => server.close().closeAllConnections())
-    process.env.VAULT_SKIP_VERIFY = '1'
-    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+    // The test runner gives its tests a copy; TLS reads the program's own.
+    const ownEnv = runInThisContext('process.env') as NodeJS.ProcessEnv
+    for (const env of [process.env, ownEnv]) Object.assign(env, trusting)
     try {
-      expect((await failure(address, { timeoutMs: 2_000 })).message).toContain('DEPTH_ZERO_SELF_SIGNED_CERT')
+      expect((await failure(address, { timeoutMs: 10_000 })).message).toContain('DEPTH_ZERO_SELF_SIGNED_CERT')
     } finally {
-      delete process.env.VAULT_SKIP_VERIFY
-      delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+      for (const env of [process.env, ownEnv]) for (const name in trusting) delete env[name]
     }
     const transport = createVaultTransport({ address, ca, sockets: 2 })
     stops.push(() => transport.close())
