@@ -99,23 +99,6 @@ function openCluster(urls: readonly string[], tls: Tls, options: Behaviour): Clu
   cluster.on('+node', (node: Redis) => {
     if (node.status === 'wait') node.connect().catch(() => undefined)
   })
-  return endingForGood(cluster)
-}
-
-/**
- * ioredis plans its next look at the slots when the last one is answered, also when it was told to disconnect in between: then it
- * looks once a second for ever, and a command that is done does not end.
- */
-function endingForGood(cluster: Cluster): Cluster {
-  let isOver = false
-  // Not its status: that is 'close' again once another node has gone.
-  cluster.once('end', () => {
-    isOver = true
-  })
-  const look = cluster.refreshSlotsCache.bind(cluster)
-  cluster.refreshSlotsCache = (done) => {
-    if (!isOver) look(done)
-  }
   return cluster
 }
 
