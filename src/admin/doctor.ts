@@ -1,5 +1,5 @@
 // `hallpass doctor`: what is wrong and what to do, for each server, issuer and provider. Changes nothing.
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { createProviders } from '../compose/providers.js'
 import { composeRules } from '../compose/rules.js'
 import { loadConfig } from '../config/load.js'
@@ -7,6 +7,7 @@ import { ConfigError, formatProblem } from '../config/problems.js'
 import type { Settings } from '../config/schema.js'
 import type { Environment } from '../config/yaml-source.js'
 import { systemClock } from '../core/clock.js'
+import { makeFolder } from '../core/make-folder.js'
 import { PolicySetError } from '../policy/policy-set.js'
 import type { Provider } from '../providers/provider.js'
 import { type FileKeyset, openFileKeyset } from '../signing/file-keyset.js'
@@ -85,7 +86,7 @@ async function diagnoseKeys(settings: Settings): Promise<{ finding: Finding; key
 async function diagnoseAudit(settings: Settings): Promise<Finding> {
   const { directory } = settings.audit
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeFolder(directory)
     await access(directory, constants.W_OK)
     return { part: 'audit', problems: [], seen: directory }
   } catch (error) {

@@ -37,6 +37,7 @@ export const lease = z.object({
   revocation: z.enum(['immediate', 'deny_policy', 'natural_expiry', 'standing']),
   issued_at: fields.timestamp.nullable(),
   expires_at: fields.timestamp,
+  /** Null before it was issued, and for the copy of a standing secret, which no time ends. */
   provider_expires_at: fields.timestamp.nullable(),
   provider_ref: z.string().nullable(),
   follows: z.string().nullable(),

@@ -1,6 +1,7 @@
 // The files that one chain is written to. Knows nothing of records or of waiting callers: bytes in, flushed or thrown.
-import { type FileHandle, mkdir, open, stat } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { makeFolder } from '../core/make-folder.js'
 import { syncDirectory } from '../core/sync-directory.js'
 import { type ChainHead, maxLineBytes } from './hash-chain.js'
 import {
@@ -105,7 +106,7 @@ export class ChainFiles {
 
 /** Makes the chain's folder and sees that its name survives a power cut. */
 export async function createChainDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeFolder(directory)
   await syncDirectory(dirname(directory))
 }
 

@@ -9,6 +9,7 @@ import { loadConfig } from '../config/load.js'
 import { systemClock } from '../core/clock.js'
 import { redisSettings } from '../ledger/redis-config.js'
 import { keyPurposes } from '../signing/keyset.js'
+import { asUsage } from './as-usage.js'
 
 /** `config` is a path; `environment` is where its `env:` references are looked up. */
 export interface OnHost {
@@ -48,7 +49,10 @@ export async function runAuditVerify(
   if (!againstLedger && directory !== undefined && (publicKeysFile !== undefined || !existsSync(config))) {
     return verifyAudit({ directory, ...keysFile }, output)
   }
-  const { settings } = await loadConfig(config, environment)
+  // Nor is a configuration that does not load a chain that is broken.
+  const { settings } = await loadConfig(config, environment).catch(async (error: unknown) => {
+    throw await asUsage(error)
+  })
   const keysDirectory = settings.keys.directory
   const redis = againstLedger ? { redis: redisSettings(settings.redis) } : {}
   return verifyAudit({ directory: directory ?? settings.audit.directory, keysDirectory, ...keysFile, ...redis }, output)

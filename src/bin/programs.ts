@@ -7,7 +7,7 @@ import { type Running, startServers, startWorker, startWorkerServer } from '../c
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError, formatProblem } from '../config/problems.js'
 import { BrokerError } from '../core/errors.js'
-import { type DevState, prepareDev, startDevIssuer } from '../dev/built-in.js'
+import { announceDev, prepareDev, startDevIssuer } from '../dev/built-in.js'
 import { createDevToken } from '../dev/token.js'
 import { PolicySetError } from '../policy/policy-set.js'
 
@@ -36,22 +36,23 @@ export async function runWorker(config: string, interceptor?: Interceptor): Prom
 /** Both in one process; without a configuration of its own also a development issuer, with everything it needs. */
 export async function runDev(config: string | undefined): Promise<number> {
   if (config !== undefined) return endSoon(await runProgram('dev', () => loadConfig(config), startBoth))
-  let state: DevState | null = null
+  const ends: (() => Promise<void>)[] = []
   const load = async () => {
-    state = await prepareDev()
-    return await loadConfig(state.configFile)
+    // First, since its port is one program's at a time: a second Redis on the same files would spoil them.
+    const issuer = await startDevIssuer()
+    ends.unshift(() => issuer.drain())
+    const { redis, configFile } = await prepareDev()
+    ends.unshift(() => redis.stop())
+    return await loadConfig(configFile)
   }
   const exitCode = await runProgram('dev', load, async (composed) => {
     const running = await startBoth(composed)
-    return state === null ? running : [...running, await startDevIssuer(state)]
+    announceDev()
+    return running
   })
-  await stopRedis(state)
+  // Also when the start failed halfway.
+  for (const end of ends) await end()
   return endSoon(exitCode)
-}
-
-/** A Redis that we started ends with us, also when the start failed halfway. */
-async function stopRedis(state: DevState | null): Promise<void> {
-  await state?.redis.stop()
 }
 
 async function startBoth(composed: Composed): Promise<Running[]> {

@@ -33,10 +33,15 @@ export function addReplayCommand(audit: Command, add: AddCommand): void {
   withSpan(replay).addOption(configOption().default('./hallpass.yaml')).option('--decision <id>', 'only this decision')
 }
 
+/** A configuration that does not load is nothing unequal (1): no decision was made again. */
 const runReplay: RunCommand<ReplayOptions> = async (io, directories, { config, decision, ...span }) => {
   const { replayAudit } = await import('../admin/audit-replay.js')
   const filter = { ...(await filterOf(span)), decision }
-  return await replayAudit({ directories, config, env: io.environment, filter }, io.output)
+  try {
+    return await replayAudit({ directories, config, env: io.environment, filter }, io.output)
+  } catch (error) {
+    throw await asUsage(error)
+  }
 }
 
 function withSpan(command: Command): Command {

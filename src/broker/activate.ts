@@ -43,7 +43,7 @@ export async function activateOrEnd(parts: Parts, caller: Caller, reserved: Rese
   }
 }
 
-/** Beside the record's flush: a replica has it too, so that whichever server goes on knows what somebody holds. */
+/** Beside the record's flush. A replica has it, too: after a fail-over the new primary knows what somebody holds. */
 async function activateForSure({ ledger }: Parts, { toIssue, record }: Reserved, activation: Activation) {
   const answer = await ledger.activate(toIssue.id, activation, lockTargets({ id: toIssue.id, record }))
   if (answer.outcome === 'ok') await ledger.waitReplicated(toIssue.id, 'activated')
@@ -53,8 +53,8 @@ async function activateForSure({ ledger }: Parts, { toIssue, record }: Reserved,
 const unshown: Ending = { reason: 'mint_failed', actor: 'broker', mintOver: true }
 
 /**
- * Nobody has the credential. The audit may say that it was issued, and the ledger have lost it meanwhile: who rebuilds from
- * records must not bring back as alive what is nobody's, so the order to end it is on record, too, unless another's is.
+ * Nobody has the credential, yet the audit may say that it was issued. A ledger rebuilt from records must not bring it back as
+ * alive: so the order to end it is recorded, too, unless somebody else's order is.
  */
 async function endUnshown(parts: Parts, caller: Caller, { toIssue, record }: Reserved): Promise<void> {
   const { id } = toIssue

@@ -126,7 +126,7 @@ async function tryAgreement(parts: Parts, caller: Caller, approval: Approval, vo
   await checkUnlocked(parts, locks)
   await parts.audit.append(answeredRecord(approval, vote, caller.requestId, { state }))
   const answer = await parts.ledger.answerApproval(countedAs(state, approval, vote, { locks, cooldownSeconds }))
-  // What was written down as an answer was none: whoever rebuilds by the audit must not count it.
+  // The answer on record did not count: a ledger rebuilt from the audit must not count it either.
   if (answer.outcome !== 'ok' && answer.outcome !== 'again') {
     await parts.audit.append(answeredRecord(approval, vote, caller.requestId, { state: approval.state, isVoid: true }))
   }

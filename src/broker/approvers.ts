@@ -38,7 +38,7 @@ export const isOwnHuman = ({ record }: Approval, operator: Pick<Voter, 'person'>
 export function agreementsOf(parts: Parts, approval: Approval, votes: readonly ApprovalVote[]): Agreement[] {
   return votes.flatMap((vote): Agreement[] => {
     if (vote.vote !== 'approve' || isOwnHuman(approval, vote)) return []
-    // Whom the issuer would not vouch for any more could not vote now either.
+    // Somebody whose issuer no longer vouches for them could not vote now: their earlier vote does not count.
     if (parts.rules().requirements.findUnmetOperator(vote) !== null) return []
     if (!permitsApproving(parts, asPrincipal(vote), approval)) return []
     return [{ by: vote.by, key: personKey(vote), groups: groupsAmong(parts, approval, vote) }]

@@ -110,7 +110,7 @@ const notAsked = (outcome: 'denied' | 'quota', retryAfterSeconds: number) =>
 export const approvalTimeoutOf = ({ verdict }: Decided) =>
   ('offer' in verdict ? verdict.offer.approvalTimeoutSeconds : undefined) ?? defaultTimeoutSeconds
 
-/** Whoever cannot be told by the audit what was asked is not asked. */
+/** Nobody is asked for what the audit does not have on record. */
 async function recordRequested(parts: Parts, caller: Caller, approval: Approval, decided: Decided): Promise<Approval> {
   try {
     await parts.audit.append(requestedRecord(approval, caller.requestId, decisionRecord(decided)))

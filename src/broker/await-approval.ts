@@ -25,7 +25,7 @@ export async function* changesOf(
   let current: Approval = first
   while (!gone.aborted) {
     const left = until - parts.clock.monotonic()
-    // Begun before the look: what happens between the two would else be missed until the next poll.
+    // Begun before the look: otherwise what happens between the two is missed until the next poll.
     const changed = left > 0 ? parts.ledger.waitSettled(waitedFor, left) : null
     current = (await parts.ledger.findApproval(first.id)) ?? current
     const state = stateAt(current, parts.clock.now())

@@ -16,7 +16,7 @@ export async function awaitReceipts(parts: Parts, ids: readonly string[], waitMs
     const left = until - parts.clock.monotonic()
     // What has ended says nothing new: thousands that did would else be read twice a second for everybody who waits.
     const open = ids.filter((id) => !isOver(known.get(id)))
-    // Begun before the look: what is settled between the two would else be missed until the next poll, half a second later.
+    // Begun before the look: otherwise what is settled between the two is missed until the next poll, half a second later.
     const settled = left > 0 ? parts.ledger.waitSettled(new Set(open), left) : null
     for (const lease of await parts.ledger.findLeases(open)) known.set(lease.id, lease)
     const leases = ids.flatMap((id) => known.get(id) ?? [])

@@ -28,10 +28,11 @@ export function isForTheChange(
 ): boolean {
   const earlier = before === null ? null : judgeLease(parts, before, lease, context)
   if (before === null || earlier === null) return true
-  // A ban must not spare whoever could not have it anew for another reason.
+  // Refused before, too, but for something else: the new refusal is the change's.
   if (earlier.reason !== objection.reason || objection.policies.some((id) => !earlier.policies.includes(id)))
     return true
-  // The same refusal now; but as the lease's only one, would it have been permitted before, and is it no more?
+  // Refused for the same as before, which may be what else is held. Then it counts only if the lease alone was permitted before and
+  // is not now.
   const alone = { ...context, chain: context.chain.map(withOneLease), looks: context.looks.map(empty) }
   return judgeLease(parts, before, lease, alone) === null && judgeLease(parts, rules, lease, alone) !== null
 }

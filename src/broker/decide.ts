@@ -38,7 +38,7 @@ export interface Judged {
   readonly own: Hop
   /** What was decided of each ancestor, from the parent up. */
   readonly above: readonly Hop[]
-  /** The ancestor whose denial it is; null where it is the caller's own, or none. */
+  /** The ancestor that was denied; null where the caller itself was, or nobody. */
   readonly deniedBy: Hop | null
   /** The ceilings of the chain: each of them bounds it. */
   readonly ceilings: readonly (readonly CeilingPair[])[]
@@ -46,9 +46,9 @@ export interface Judged {
 
 export interface Decided extends Judged {
   readonly decision: Decision
-  /** How many leases there may be for it to be decided alike; a reservation asks. */
+  /** Within which counts of leases it would be decided the same; the reservation checks them. */
   readonly counts: Reservation['counts']
-  /** As what the session remembers the lifetime; a later one that is longer is an escalation. */
+  /** The lifetime that the session remembers; a later request for more is an escalation. */
   readonly rememberedTtlSeconds: number
   /** Whether this goes beyond what the caller's session had before, and beyond which lease. */
   readonly escalation: Escalation | null

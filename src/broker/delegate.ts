@@ -37,7 +37,7 @@ export async function delegate(
   const chain = [task, ...(await parts.ledger.findTasks(task.chain.slice(1)))]
   // Before anything that its chain would refuse: what has ended hands nothing on, whatever it is asked to hand on.
   if (chain.some(({ state }) => state !== 'open')) throw new BrokerError('task_closed', `${task.id} has ended`)
-  // What is handed on under a lock would be good once it is gone, and by then in somebody else's hands.
+  // What is handed on while a lock stands would be good once the lock is gone, in somebody else's hands.
   await checkUnlocked(parts, chainTargets(chain))
   checkDepth(parts, chain)
   const ceiling = resolveCeiling(parts, request.ceiling)

@@ -79,7 +79,8 @@ async function endCredential(provider: Provider, handle: Handle, lease: Lease, n
     return ended(natural ? 'expired' : 'revoked', 'confirmed', evidence, now)
   }
   if (now >= lease.expiresAt + graceMs) return endedByTime(lease, now)
-  if (revocation === 'natural_expiry') return waitForNaturalEnd(lease, now)
+  // An order that ended it all the same is no end to wait for: it is looked at, and given again, until it is seen dead.
+  if (revocation === 'natural_expiry' && natural) return waitForNaturalEnd(lease, now)
   if (lease.record.propagation === undefined) return later(lease, now, backOffMs(lease.attempts))
   // The denial is written and still spreads. Waiting for that is no attempt: else the next error would count as the last of many.
   return { ...later(lease, now, 1000), uncounted: probed === 'unknown' }

@@ -22,7 +22,7 @@ export function beginBulk(parts: Parts, pool: SweepPool): void {
 
 async function workOff(parts: Parts, pool: SweepPool, provider: string, width: number): Promise<void> {
   const take = async () => {
-    // Not asked while it does not answer: what is left in the order's place need not be put off one by one.
+    // Not asked while it does not answer: what stays in the bulk index need not be put off one by one.
     if (pool.stopping || parts.breakers.revoke(provider).waitMs() > 0) return []
     return await parts.ledger.takeBulk(provider, inHand)
   }

@@ -29,7 +29,7 @@ export async function endDoomed(parts: Parts, rules: Rules, page: readonly Doome
   const before = await parts.ledger.findLeases(page.map(({ lease }) => lease))
   const fresh = before.filter(isCurrent)
   const why = new Map(page.map((one) => [one.lease, one]))
-  // First the reason: who is killed in between judges it again, and one that has ended would be judged no more.
+  // First the reason: after a crash in between a live lease is judged again, an ended one would not be.
   await Promise.all(fresh.map((lease) => recordRedecided(parts, rules, lease, why.get(lease.id))))
   const rank = accessRanks.indexOf(page[0]?.access ?? 'admin')
   const ids = fresh.map(({ id }) => id)

@@ -21,7 +21,7 @@ export async function endLeases(
 
 async function addJobs(parts: Parts, due: readonly DueLease[], ending: Ending, rank: number): Promise<void> {
   try {
-    // Nothing of a large order is here: workers take that by and by.
+    // `due` holds no lease of a large order: workers take those by and by.
     const isWaitedFor = ending.revocation === undefined && ending.reason !== 'policy_changed'
     await parts.queue.add(due, isWaitedFor ? interactive : bulk + rank)
   } catch (error) {

@@ -1,4 +1,4 @@
-// The looks that the ledger would give, where what is held and was granted is only told: in a test of policies or a simulation.
+// The looks that the ledger would give for a situation that is only described: in a test of policies, or in a simulation.
 import type { HolderLook } from '../ledger/way-out.js'
 import type { Access, Resource } from '../policy/decision.js'
 import { sensitivityOf } from './holders.js'

@@ -46,7 +46,8 @@ export function leaseView(lease: Lease): WireLease {
     revocation: record.revocation,
     issued_at: orNull(lease.issuedAt),
     expires_at: toTimestamp(lease.expiresAt),
-    provider_expires_at: orNull(lease.providerExpiresAt),
+    // No time ends the copy of a standing secret, and nobody is told of one.
+    provider_expires_at: record.revocation === 'standing' ? null : orNull(lease.providerExpiresAt),
     provider_ref: lease.providerRef,
     follows: record.follows ?? null,
     ended_at: orNull(lease.endedAt),

@@ -1,10 +1,11 @@
 // A person's login at one broker, in a private file. Whoever can read it can act as that person until the token ends, so
 // a file that others may read is not used, and a token is sent to no broker but the one it was made for.
 import { constants, existsSync } from 'node:fs'
-import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { chmod, open, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { sha256Hex } from '../core/hash.js'
+import { makeFolder } from '../core/make-folder.js'
 import { publishedLogin } from './broker-metadata.js'
 import { ClientError } from './client-error.js'
 import { parseServiceUrl } from './http-json.js'
@@ -64,7 +65,7 @@ const maxBytes = 128 * 1024
 /** Whole or not at all: a new private file takes the old one's place. */
 export async function writeSession(path: string, content: LoginSession): Promise<void> {
   const folder = join(path, '..')
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolder(folder)
   if (((await stat(folder)).mode & 0o077) !== 0) await chmod(folder, 0o700)
   const fresh = `${path}.${process.pid}.new`
   await rm(fresh, { force: true })

@@ -3,6 +3,7 @@
 import type { SettingProblem } from '../core/settings.js'
 import { checkRecipeTemplate } from '../grants/recipe.js'
 import { attributeTypesOf } from '../identity/issuer-config.js'
+import { validateIssuers } from '../identity/issuers.js'
 import { checkGroups } from '../policy/groups.js'
 import { checkSchemaInput, type SchemaInput } from '../policy/schema.js'
 import { isLoopback, type Settings } from './schema.js'
@@ -48,7 +49,12 @@ function checkIssuers(settings: Settings): SettingProblem[] {
       refuse(['issuer'], 'Hallpass is no issuer of its own subject tokens')
     }
   }
-  return problems
+  // What start-up would stop at has its line here, and is found by whoever checks a file before that.
+  const known = new Set(problems.map(({ path }) => JSON.stringify(path)))
+  const between = validateIssuers(settings.issuers, settings.issuer).map(({ path, message }) => {
+    return { path: ['issuers', ...path], message }
+  })
+  return [...problems, ...between.filter(({ path }) => !known.has(JSON.stringify(path)))]
 }
 
 function checkGrant(action: string, settings: Settings): SettingProblem[] {

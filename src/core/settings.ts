@@ -7,6 +7,10 @@ export const duration = z
   .regex(/^[0-9]{1,9}(s|m|h|d)$/, 'expected a duration such as 90s, 10m or 1h')
   .transform((text) => Number(text.slice(0, -1)) * ({ s: 1, m: 60, h: 3600, d: 86400 }[text.slice(-1)] ?? 1))
 
+/** A duration within bounds, both of them good. `expected` says them, such as `1s to 60s`. */
+export const durationWithin = (least: number, most: number, expected: string) =>
+  duration.refine((seconds) => seconds >= least && seconds <= most, `expected ${expected}`)
+
 /** An https URL, or http on loopback. Kept exactly as written: issuers and audiences are compared as text. */
 export const httpsUrl = z.string().refine(isHttpsOrLoopback, 'expected an https:// URL (http:// only for loopback)')
 

@@ -1,12 +1,13 @@
 // `hallpass dev` without a configuration: everything it needs, made where it is missing, under one folder of the user's.
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Running } from '../compose/start.js'
 import { systemClock } from '../core/clock.js'
+import { makeFolder } from '../core/make-folder.js'
 import { createMissingKeys } from '../signing/key-rotation.js'
 import { readOrCreateIssuerKey } from './issuer-key.js'
 import { type FoundRedis, findRedis } from './redis.js'
@@ -23,13 +24,15 @@ export interface DevState {
 
 /** `$XDG_STATE_HOME/hallpass-dev`, by default under `~/.local/state`. */
 export function devDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  return join(environment.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'hallpass-dev')
+  const { XDG_STATE_HOME: state } = environment
+  // The XDG specification: a path that is not absolute is to be ignored.
+  return join(state?.startsWith('/') ? state : join(homedir(), '.local', 'state'), 'hallpass-dev')
 }
 
 /** Finds Redis, makes keys, and lays the built-in configuration beside them. */
 export async function prepareDev(environment: NodeJS.ProcessEnv = process.env): Promise<DevState> {
   const directory = devDirectory(environment)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeFolder(directory)
   const redis = await findRedis(join(directory, 'redis'), environment, (line) =>
     process.stderr.write(`hallpass dev: ${line}\n`),
   )
@@ -47,9 +50,14 @@ function builtInFolder(): string {
   return fileURLToPath(new URL(up, import.meta.url))
 }
 
-/** The development issuer: discovery and keys over HTTP on loopback. Tokens are made by `hallpass dev token` with the same key. */
-export async function startDevIssuer(state: DevState): Promise<Running> {
-  const { publicJwk } = await readOrCreateIssuerKey(state.directory)
+/**
+ * The development issuer: discovery and keys over HTTP on loopback. Tokens are made by `hallpass dev token` with the same key. Throws
+ * where its port is taken, so whoever starts it first is the only `hallpass dev`.
+ */
+export async function startDevIssuer(environment: NodeJS.ProcessEnv = process.env): Promise<Running> {
+  const directory = devDirectory(environment)
+  await makeFolder(directory)
+  const { publicJwk } = await readOrCreateIssuerKey(directory)
   const documents: Record<string, object> = {
     '/.well-known/openid-configuration': {
       issuer: devIssuerUrl,
@@ -66,18 +74,27 @@ export async function startDevIssuer(state: DevState): Promise<Running> {
     response.end(JSON.stringify(document ?? { error: 'not_found' }))
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (error: NodeJS.ErrnoException) => reject(error.code === 'EADDRINUSE' ? portTaken() : error))
     server.listen(Number(new URL(devIssuerUrl).port), '127.0.0.1', resolve)
   })
-  process.stderr.write(
-    `\n  Hallpass for development: ${devAudience}\n` +
-      '  a workload token:    hallpass dev token\n' +
-      "  an operator's token: hallpass dev token --operator\n\n",
-  )
   return {
     async drain() {
       server.close()
       server.closeAllConnections()
     },
   }
+}
+
+const portTaken = () =>
+  new Error(
+    `${new URL(devIssuerUrl).host} is taken: another hallpass dev runs already, or some other program listens there`,
+  )
+
+/** For the person who has started it. */
+export function announceDev(): void {
+  process.stderr.write(
+    `\n  Hallpass for development: ${devAudience}\n` +
+      '  a workload token:    hallpass dev token\n' +
+      "  an operator's token: hallpass dev token --operator\n\n",
+  )
 }

@@ -1,9 +1,11 @@
 // A Redis to work with, the first that is there: REDIS_URL, a server on PATH, Docker, the system's package manager.
 import { execFile, spawn } from 'node:child_process'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { randomInt } from 'node:crypto'
+import { access, constants } from 'node:fs/promises'
 import { createConnection, createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { makeFolder } from '../core/make-folder.js'
 
 const run = promisify(execFile)
 
@@ -59,14 +61,25 @@ export async function findProgram(name: string, environment: NodeJS.ProcessEnv):
   return null
 }
 
-/** A loopback port that nobody listens on at this moment. */
+/**
+ * A loopback port that nobody listens on at this moment. From below those that systems give to outgoing connections and to whoever
+ * asks for any: one of these would be taken by somebody else before it is listened on, or while its server starts again.
+ */
 export async function findFreePort(): Promise<number> {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const port = randomInt(10_000, 20_000)
+    if (await isFree(port)) return port
+  }
+  throw new Error('no free port')
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
+  const listens = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+  })
+  if (listens) await new Promise((resolve) => server.close(resolve))
+  return listens
 }
 
 /** Starts a Redis as the ledger needs it: append-only file, no eviction, loopback alone. */
@@ -76,7 +89,7 @@ export async function startRedis(
   port?: number,
   more: readonly string[] = [],
 ): Promise<FoundRedis & { pid: number; port: number }> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeFolder(directory)
   const chosen = port ?? (await findFreePort())
   const settings = [
     '--bind',

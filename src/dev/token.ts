@@ -1,8 +1,8 @@
 // `hallpass dev token`: a token of the development issuer, an hour long.
 import { randomUUID, sign } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { UsageError } from '../cli/exit-codes.js'
 import { systemClock } from '../core/clock.js'
+import { makeFolder } from '../core/make-folder.js'
 import { devAudience, devDirectory, devIssuerUrl, devOperatorAudience } from './built-in.js'
 import { readOrCreateIssuerKey } from './issuer-key.js'
 
@@ -15,7 +15,7 @@ export async function createDevToken(options: { claims: readonly string[]; opera
     claims[claim.slice(0, at)] = claim.slice(at + 1)
   }
   const directory = devDirectory()
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeFolder(directory)
   const { privateKey } = await readOrCreateIssuerKey(directory)
   const now = Math.floor(systemClock.now() / 1000)
   const payload = {

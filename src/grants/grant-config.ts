@@ -1,7 +1,7 @@
 // `grants:` and `resources:` of the configuration, parsed into the nouns of this folder.
 import { z } from 'zod'
 import type { Json } from '../core/canonical-json.js'
-import { duration, type SettingProblem } from '../core/settings.js'
+import { durationWithin, type SettingProblem } from '../core/settings.js'
 import type { ContextField, Grant } from './grant.js'
 import { checkResources, parseResourceEntry, type ResourceEntry } from './resource.js'
 
@@ -77,11 +77,14 @@ function compile(pattern: string): RegExp | null {
   }
 }
 
+/** What may be asked for on the wire ends at a year, too. */
+const lifetime = durationWithin(1, 31_536_000, '1s to 365d')
+
 const requirement = z
   .strictObject({
     approval: groupAndCount.optional(),
     binding: z.enum(['dpop', 'mtls', 'any']).optional(),
-    max_ttl: duration.optional(),
+    max_ttl: lifetime.optional(),
   })
   .transform((require) => ({
     approval: require.approval ?? null,
@@ -94,8 +97,8 @@ const grantEntry = z.strictObject({
   resource: resourceType,
   provider: z.string().min(1),
   ttl: z
-    .strictObject({ default: duration, max: duration })
-    .refine((ttl) => ttl.default >= 1 && ttl.default <= ttl.max, 'expected default between 1s and max'),
+    .strictObject({ default: lifetime, max: lifetime })
+    .refine((ttl) => ttl.default <= ttl.max, 'expected default between 1s and max'),
   context: z.record(attributeName, contextField).default({}),
   standing: z.boolean().default(false),
   require: requirement.prefault({}),

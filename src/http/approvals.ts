@@ -161,6 +161,7 @@ export const approvalRoutes: Route[] = [
       'One approval; waits for its answer with wait_seconds, or tells each change with Accept: text/event-stream.',
     query: api.approvalQuery,
     answer: api.approval,
+    tellsEvents: true,
     async run({ parts, identity, params, query, headers }) {
       const approval = await resolveOwnApproval(parts, identity, params[0] ?? '')
       if (wantsEvents(headers.accept)) return streamOf(parts, identity, approval)

@@ -32,6 +32,7 @@ export const credentialRoutes: Route[] = [
     access: 'workload',
     summary: 'Buys one credential in an open task. With dry_run=true it only decides.',
     mints: true,
+    takesIdempotencyKey: true,
     query: api.credentialQuery,
     body: api.credentialRequest,
     answer: credentialAnswers,

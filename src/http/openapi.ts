@@ -1,5 +1,6 @@
 // OpenAPI 3.1, generated from the same schemas that validate: it cannot say anything else than the program does.
 import { z } from 'zod'
+import { idempotencyKey } from '../api/fields.js'
 import { oauthError, problem } from '../api/problem.js'
 import type { Route } from './route.js'
 
@@ -23,6 +24,7 @@ export function openApiDocument(routes: readonly Route[], issuer: string, versio
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
         dpop: { type: 'http', scheme: 'dpop', bearerFormat: 'JWT' },
+        mtls: { type: 'mutualTLS', description: 'An X.509-SVID, where the broker asks for certificates' },
       },
       schemas: { Problem: schemaOf(problem, 'output'), OAuthError: schemaOf(oauthError, 'output') },
     },
@@ -32,24 +34,19 @@ export function openApiDocument(routes: readonly Route[], issuer: string, versio
 
 function operationOf(route: Route): object {
   const content = (type: string, schema: object) => ({ content: { [type]: { schema } } })
-  const body = route.body ?? route.form
   return {
     operationId: operationIdOf(route),
     summary: route.summary,
-    security: route.access === 'public' ? [] : [{ bearer: [] }, { dpop: [] }],
-    parameters: parametersOf(route),
-    ...(body
-      ? {
-          requestBody: content(
-            route.form ? 'application/x-www-form-urlencoded' : 'application/json',
-            schemaOf(body, 'input'),
-          ),
-        }
-      : {}),
+    security: securityOf(route),
+    parameters: [...parametersOf(route), ...headersOf(route)],
+    ...requestBodyOf(route),
     responses: {
       '2XX': {
         description: 'Done',
-        ...content(route.type ?? 'application/json', route.answer ? schemaOf(route.answer, 'output') : {}),
+        content: {
+          [route.type ?? 'application/json']: { schema: route.answer ? schemaOf(route.answer, 'output') : {} },
+          ...(route.tellsEvents ? { 'text/event-stream': { schema: { type: 'string' } } } : {}),
+        },
       },
       default: route.oauth
         ? {
@@ -64,6 +61,20 @@ function operationOf(route: Route): object {
   }
 }
 
+function securityOf({ access }: Route): object[] {
+  if (access === 'public') return []
+  return [{ bearer: [] }, { dpop: [] }, ...(access === 'operator' ? [] : [{ mtls: [] }])]
+}
+
+function requestBodyOf({ body, form }: Route): object {
+  const schema = body ?? form
+  if (schema === undefined) return {}
+  const type = form === undefined ? 'application/json' : 'application/x-www-form-urlencoded'
+  // None at all is read as an empty one.
+  const required = !schema.safeParse({}).success
+  return { requestBody: { required, content: { [type]: { schema: schemaOf(schema, 'input') } } } }
+}
+
 /** What generated clients call it: `post_v1_tasks_id_credentials`. */
 const operationIdOf = ({ method, path }: Route) =>
   [method.toLowerCase(), ...path.split(/[^A-Za-z0-9_]+/).filter((word) => word !== '')].join('_')
@@ -76,10 +87,9 @@ function parametersOf(route: Route): object[] {
     schema: { type: 'string' },
   }))
   if (!route.query) return named
-  const { properties = {}, required = [] } = schemaOf(route.query, 'input') as {
-    properties?: Record<string, object>
-    required?: string[]
-  }
+  const { required = [] } = schemaOf(route.query, 'input') as { required?: string[] }
+  // What is read of the text: a client then sends a number where one is meant, within its bounds.
+  const { properties = {} } = schemaOf(route.query, 'output') as { properties?: Record<string, object> }
   return [
     ...named,
     ...Object.entries(properties).map(([name, schema]) => ({
@@ -89,4 +99,18 @@ function parametersOf(route: Route): object[] {
       schema,
     })),
   ]
+}
+
+function headersOf({ takesIdempotencyKey, access, path }: Route): object[] {
+  const header = (name: string, schema: object, description: string) => {
+    return { name, in: 'header', required: false, schema, description }
+  }
+  const key = header('Idempotency-Key', schemaOf(idempotencyKey, 'input'), 'One credential, however often it is asked.')
+  const ofTask = header(
+    'Hallpass-Task-Token',
+    { type: 'string' },
+    'The task token, besides a subject token, where the issuer is configured with task_token: required.',
+  )
+  const isOnTask = /\/:id(\/|$)/.test(path) && ['workload', 'owner', 'owner_or_operator'].includes(access)
+  return [...(takesIdempotencyKey ? [key] : []), ...(isOnTask ? [ofTask] : [])]
 }

@@ -41,6 +41,10 @@ export interface Route {
   readonly summary: string
   /** Refusals of authenticated callers here are audited: this route mints or opens. */
   readonly mints?: boolean
+  /** Reads the header `Idempotency-Key`. */
+  readonly takesIdempotencyKey?: boolean
+  /** Answers with server-sent events, too, to whoever accepts them. */
+  readonly tellsEvents?: boolean
   readonly query?: z.ZodType
   /** `form`: application/x-www-form-urlencoded, as OAuth has it. */
   readonly body?: z.ZodType

@@ -54,6 +54,7 @@ export const taskRoutes: Route[] = [
     access: 'workload',
     summary: 'Opens a task, with the credentials asked for at once. With dry_run=true it only decides, and opens none.',
     mints: true,
+    takesIdempotencyKey: true,
     query: api.openTaskQuery,
     body: api.openTaskRequest,
     answer: openTaskAnswers,

@@ -1,10 +1,11 @@
 // Policy sets by their hash, in the folder of the audit chain whose decisions name them (I10): they go wherever it goes. A file is
 // the canonical JSON of `{path: text}` and nothing else, and its SHA-256 is its name: whoever holds it can see that this set decided.
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { canonicalJson, type Json } from '../core/canonical-json.js'
 import { sha256Hex } from '../core/hash.js'
+import { makeFolder } from '../core/make-folder.js'
 import { syncDirectory } from '../core/sync-directory.js'
 import type { PolicySet } from './policy-set.js'
 
@@ -20,7 +21,7 @@ export async function keepPolicySet(chain: string, set: Pick<PolicySet, 'hash' |
   const path = join(directory, `${set.hash}.json`)
   if ((await findText(path, set.hash)).text !== null) return
   // Policies name people and resources: as private as the audit.
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeFolder(directory)
   const unfinished = join(directory, `.${set.hash}.${randomBytes(6).toString('hex')}`)
   try {
     await writeFlushed(unfinished, canonicalJson(set.files))

@@ -51,11 +51,13 @@ export function readPolicy(
   const faults: PolicyFault[] = []
   const refuse = (near: string, message: string) => faults.push({ near, message })
   const annotations = json.annotations ?? {}
+  const actions = actionsOf(json)
   for (const name of Object.keys(annotations)) {
     if (!knownAnnotations.has(name)) {
       refuse(`@${name}`, `@${name} is unknown; expected one of ${[...knownAnnotations].join(', ')}`)
-    } else if (json.effect === 'forbid' && obligations.includes(name)) {
-      refuse(`@${name}`, `@${name} on a forbid has no effect; expected it on a permit`)
+    } else if (obligations.includes(name)) {
+      const idle = whereIdle(json, actions)
+      if (idle !== null) refuse(`@${name}`, `@${name} on ${idle}`)
     }
   }
   const id = annotations.id ?? ''
@@ -67,7 +69,6 @@ export function readPolicy(
     if (!groups.has(group)) refuse(JSON.stringify(group), `Group::${JSON.stringify(group)} is not in groups:`)
   }
   const offer = readOffer(id, annotations, groups, refuse)
-  const actions = actionsOf(json)
   if (json.effect === 'permit' && actions === null && reachesOperators(json)) {
     refuse('action', 'reaches operate.* without naming one; expected the actions that it permits')
   }
@@ -79,6 +80,13 @@ export function readPolicy(
   const principalKey = principalKeyOf(json)
   const cuts = cutsOf(json)
   return { policy: { ...source, id, effect: json.effect, actions, principalKey, uses, cuts, offer }, faults: [] }
+}
+
+/** Where nothing reads an obligation it would look like a bound and be none. */
+function whereIdle({ effect }: PolicyJson, actions: readonly string[] | null): string | null {
+  if (effect === 'forbid') return 'a forbid has no effect; expected it on a permit'
+  if (!actions?.some((name) => name.startsWith('operate.'))) return null
+  return 'a permit of operate.* has no effect; expected it on a permit of what workloads ask for'
 }
 
 function readOffer(

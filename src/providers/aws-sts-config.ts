@@ -1,6 +1,6 @@
 // The `aws_sts` section of the configuration. Keys and defaults are the contract of hallpass.example.yaml.
 import { z } from 'zod'
-import { duration, httpsUrl } from '../core/settings.js'
+import { durationWithin, httpsUrl } from '../core/settings.js'
 
 /** A role's ARN in any partition: partition, account, path with role name. */
 const roleArnPattern = /^arn:(aws[a-z-]*):iam::([0-9]{12}):role\/([\w+=,.@/-]{1,512})$/
@@ -10,11 +10,11 @@ const denyPolicy = z.strictObject({
   /** forced: only an operator's revocation writes the role; everything else ends at its deadline. */
   when: z.enum(['always', 'forced']).default('always'),
   /** How long revocations of one role are collected into one write. */
-  batch: duration.default(2),
+  batch: durationWithin(0, 3600, 'at most 1h').default(2),
   /** With less than this left, the deadline is waited for: the write would hardly spread in time. */
-  min_remaining: duration.default(60),
+  min_remaining: durationWithin(0, 43_200, 'at most 12h').default(60),
   /** How long AWS may need until a written policy holds everywhere. */
-  propagation: duration.default(10),
+  propagation: durationWithin(0, 3600, 'at most 1h').default(10),
   /** The role that writes the deny policies. Needed with default_chain only where that identity may not do it itself. */
   role: z.string().regex(roleArnPattern, 'expected the ARN of an IAM role').optional(),
   policy_name: z
@@ -32,7 +32,7 @@ export const awsStsConfig = z.strictObject({
   early_revocation: z.union([z.literal('none'), denyPolicy]).default('none'),
   /** STS and IAM elsewhere; loopback may be http. */
   endpoint: httpsUrl.optional(),
-  timeout: duration.default(5),
+  timeout: durationWithin(1, 60, '1s to 60s').default(5),
   concurrency: z.int().min(1).max(1_000).default(16),
 })
 

@@ -1,10 +1,11 @@
 // One purpose's keys on disk: `<purpose>.jwks.json`, a JWK set (RFC 7517) whose entries also say what they are for now.
 // Private parts stay with current and next; a retired key only verifies.
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { link, open, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { calculateJwkThumbprint } from 'jose'
 import { z } from 'zod'
+import { makeFolder } from '../core/make-folder.js'
 import { syncDirectory } from '../core/sync-directory.js'
 import type { KeyPurpose } from './keyset.js'
 
@@ -104,7 +105,7 @@ export async function thumbprintOf(key: { x: string; y: string }): Promise<strin
 
 /** Writes a key file whole or not at all: readers see the old one or the new one, also after a power cut. */
 export async function writeKeyFile(path: string, keys: readonly KeyEntry[], mode: 'create' | 'replace'): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await makeFolder(dirname(path))
   const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`
   const handle = await open(draft, 'wx', 0o600)
   try {

@@ -96,7 +96,7 @@ export function describeTrouble(under: () => ProviderUnderTest): void {
       const error = await rejection(provider.issue(makeLease(comfortableTtl), recipe, noNote))
       expect(error).toBeInstanceOf(ProviderError)
       expect((error as ProviderError).kind).toBe('unavailable')
-      expect(performance.now() - started).toBeLessThan(provider.timeoutSeconds * 1000 + 1_000)
+      expect(performance.now() - started).toBeLessThan(provider.timeoutSeconds * 1000 + 20_000)
     } finally {
       await restore()
     }

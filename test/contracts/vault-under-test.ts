@@ -86,7 +86,7 @@ async function allowToList(
 
 export function vaultSection(address: string, changes: Record<string, unknown> = {}): VaultConfig {
   const auth = { method: 'jwt', mount: 'jwt', role: 'hallpass' }
-  return vaultConfig.parse({ type: 'vault', address, auth, token_role: 'hallpass-lease', timeout: '2s', ...changes })
+  return vaultConfig.parse({ type: 'vault', address, auth, token_role: 'hallpass-lease', timeout: '8s', ...changes })
 }
 
 /** Whether PostgreSQL lets this user in and shows it the orders. */

@@ -15,7 +15,7 @@ let stack: Stack
 let ledger: LedgerView
 
 beforeAll(async () => {
-  beside = await startVaultForStack()
+  beside = await startVaultForStack({ timeout: '1s' })
   const plenty = { account: { active_leases: 5000, open_tasks: 5000, requests_per_minute: 100_000 } }
   stack = await startStack({
     policies: stackPolicies + vaultPolicy,

@@ -104,7 +104,7 @@ test('a provider down: 503 after its time-out, then at once; revocations wait an
   const { stack, beside } = on
   const bought = await buy(stack, on.token, on.task, config)
   const other = await buy(stack, on.token, on.task, report)
-  beside.vault.delay('', 3000)
+  beside.vault.delay('', 15_000)
   const away = { status: 503, code: 'provider_unavailable', retryAfter: true } as const
   const late = await Promise.all(Array.from({ length: 6 }, () => on.ask(config)))
   for (const answer of late) {

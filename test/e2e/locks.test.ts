@@ -115,13 +115,14 @@ describe('a lock', () => {
 
   test('with an end is over by itself', async () => {
     const task = await openTask(stack, token)
-    const expires_at = new Date(Date.now() + 1500).toISOString()
+    const expires_at = new Date(Date.now() + 6000).toISOString()
     const set = await lock(account, { expires_at })
     expect(set.body.expires_at).toBe(expires_at)
     expectProblem(await ask(task.path), { status: 403, code: 'locked' })
     await until(
       () => ask(task.path),
       ({ status }) => status === 201,
+      30,
     )
     expect((await locks()).locks).toEqual([])
     const removed = stack.auditRecords().find(({ event, lock }) => event === 'lock.removed' && lock === set.body.id)

@@ -63,10 +63,10 @@ test('a lock that Redis lost stops its target again, and what the target had is 
   // One that was removed, one that is over by then, and one that stands.
   const removed = await lock({ resource: 'repo:acme/web' })
   const gone = await at.stack.call('DELETE', `/v1/locks/${removed.body.id}`, { token: operator })
-  const over = await lock({ provider: 'vault' }, { expires_at: new Date(Date.now() + 2000).toISOString() })
+  const over = await lock({ provider: 'vault' }, { expires_at: new Date(Date.now() + 6000).toISOString() })
   const standing = await lock(account)
   expect([removed.status, gone.status, over.status, standing.status]).toEqual([201, 200, 201, 201])
-  await new Promise((resolve) => setTimeout(resolve, 2000))
+  await new Promise((resolve) => setTimeout(resolve, 6100))
   await at.raw.flushall()
   expect((await at.stack.run('recover', '--apply')).code).toBe(0)
   await at.stack.untilReady(30)

@@ -191,13 +191,13 @@ test('bad certificates are refused, counted, and mint nothing', async () => {
 describe('a living connection', () => {
   test('ends with its certificate', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    const short = issue(root, { uris: [id], notAfter: Date.now() + 4000 })
+    const short = issue(root, { uris: [id], notAfter: Date.now() + 8000 })
     const shown = { cert: short.cert, key: short.key, agent }
     expect((await send('GET', '/v1/tasks', shown)).status).toBe(200)
     const last = await until(
       () => send('GET', '/v1/tasks', shown),
       ({ status }) => status === 401,
-      20,
+      40,
     )
     refused(last, /has expired/)
     agent.destroy()

@@ -16,7 +16,6 @@ import {
   lookIntoLedger,
   type OpenedTask,
   openTask,
-  pause,
   report,
   until,
 } from '../support/wire-checks.js'
@@ -29,7 +28,7 @@ let token: string
 let task: OpenedTask
 
 beforeAll(async () => {
-  beside = await startVaultForStack()
+  beside = await startVaultForStack({ timeout: '3s' })
   dark = await startOidcIssuer()
   stack = await startStack({
     policies: stackPolicies + vaultPolicy,
@@ -232,15 +231,19 @@ describe('a provider', () => {
   )
 
   test('that is not there: 503, shown by /readyz, and others go on', async () => {
-    beside.vault.delay('', 3000)
+    beside.vault.delay('', 20_000)
     const begun = performance.now()
     expectProblem(await ask(config), away)
-    expect(performance.now() - begun).toBeLessThan(2500)
+    // Before the Vault says anything.
+    expect(performance.now() - begun).toBeLessThan(15_000)
     const ready = (await stack.call('GET', '/readyz')).body
     expect(ready).toMatchObject({ ready: true, providers: { vault: expect.any(String) } })
     expect((await ask()).status).toBe(201)
     beside.vault.delay('', 0)
-    await pause(3000)
-    expect((await ask(config)).status).toBe(201)
+    await until(
+      () => ask(config),
+      ({ status }) => status === 201,
+      60,
+    )
   })
 })

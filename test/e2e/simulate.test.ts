@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { type Stack, startStack } from '../support/stack.js'
 import { stackPolicies } from '../support/stack-settings.js'
+import { millisecondsOf, quickestOf } from '../support/wall-time.js'
 import { buy, expectProblem, openTask, report, until } from '../support/wire-checks.js'
 
 const policies = `${stackPolicies}
@@ -133,20 +134,21 @@ test('a candidate that takes Cedar long keeps nobody else waiting', async () => 
   const term = '(principal has account && principal.account == "x" && context.binding == "dpop")'
   const condition = `[${Array.from({ length: 650 }, () => term).join(', ')}].contains(true)`
   const heavy = `@id("heavy") forbid (principal is Workload, action in [Action::"read", Action::"write", Action::"deploy"], resource) when { ${condition} };`
-  let isOver = false
-  const simulated = simulate({ request: { principal, ...deploy }, policies: { 'main.cedar': heavy } }).finally(() => {
-    isOver = true
-  })
-  let longest = 0
-  let answered = 0
-  const begun = performance.now()
-  while (!isOver) {
-    const asked = performance.now()
-    await stack.call('GET', '/healthz', {})
-    longest = Math.max(longest, performance.now() - asked)
-    answered++
+  // The longest wait of somebody else, as a part of the whole; a stall of the machine's spoils one try, not each.
+  const longestShare = async () => {
+    let isOver = false
+    const simulated = simulate({ request: { principal, ...deploy }, policies: { 'main.cedar': heavy } }).finally(() => {
+      isOver = true
+    })
+    let longest = 0
+    let answered = 0
+    const begun = performance.now()
+    while (!isOver) {
+      longest = Math.max(longest, await millisecondsOf(() => stack.call('GET', '/healthz', {})))
+      answered++
+    }
+    expect(await simulated).toMatchObject({ status: 200, body: { change: 'loss' } })
+    return answered > 3 ? longest / (performance.now() - begun) : 1
   }
-  expect(await simulated).toMatchObject({ status: 200, body: { change: 'loss' } })
-  expect(answered).toBeGreaterThan(3)
-  expect(longest).toBeLessThan((performance.now() - begun) / 2)
+  expect(await quickestOf(longestShare, 0.5, 5)).toBeLessThan(0.5)
 })

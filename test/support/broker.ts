@@ -98,7 +98,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
   const quiet = () => undefined
   const opened: Connection[] = []
   const commands = connectFailFast(redis, quiet)
-  await untilReady(commands, 5000)
+  await untilReady(commands, 30_000)
   const { prefix } = redis
   const continuity = settings.watched ? await watchLedger(commands, prefix, audit, (noted) => noted) : null
   const ledger = await openRedisLedger({
@@ -111,7 +111,7 @@ export async function startTestBroker(settings: BrokerSettings): Promise<TestBro
   const watch = { redis: commands, prefix, ledger, audit, log, memoryMs: 86_400_000, program: 'serve' as const }
   const beating = continuity === null ? null : await startContinuity({ ...watch, continuity })
   const jobs = connectFailFast(redis, quiet)
-  await untilReady(jobs, 5000)
+  await untilReady(jobs, 30_000)
   const queue = createRevocationQueue(jobs, redis.prefix, quiet)
   const far = new TestProvider({ name: 'far', url: settings.far, ...settings.provider })
   const tokens = createSignedJwtProvider('tokens', { type: 'jwt', timeout: 5, concurrency: 16 } as never, {
@@ -196,9 +196,6 @@ function switchable(audit: AuditLog, gate: TestBroker['auditSwitch']): Parts['au
 async function readRecords(directory: string): Promise<AuditRecord[]> {
   const files = (await readdir(directory)).filter((name) => /^\d+\.jsonl$/.test(name)).sort()
   const texts = await Promise.all(files.map((name) => readFile(join(directory, name), 'utf8')))
-  return texts
-    .join('')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as AuditRecord)
+  // What stands behind the last line's end is still being written.
+  return texts.flatMap((text) => text.split('\n').slice(0, -1)).map((line) => JSON.parse(line) as AuditRecord)
 }

@@ -8,9 +8,9 @@ import { ciClaims, stackPolicies } from './stack-settings.js'
 import { startVaultForStack, type VaultInStack, vaultPolicy } from './vault-in-stack.js'
 import { expectProblem, type LedgerView, lookIntoLedger, type OpenedTask, openTask } from './wire-checks.js'
 
-/** A token at the Vault, its lease 60 s; `short` ends by itself in 4 s. */
+/** A token at the Vault, its lease 60 s; `short` ends by itself in 6 s. */
 export const config = { action: 'config.read', resource: 'database:orders', ttl_seconds: 60 }
-export const short = { ...config, ttl_seconds: 4 }
+export const short = { ...config, ttl_seconds: 6 }
 export const query = { action: 'database.query', resource: 'database:orders', ttl_seconds: 60 }
 
 export interface Degradation {
@@ -40,7 +40,7 @@ export interface Degradation {
 }
 
 export async function startDegradation(): Promise<Degradation> {
-  const [beside, second] = [await startVaultForStack(), await startOidcIssuer()]
+  const [beside, second] = [await startVaultForStack({ timeout: '3s' }), await startOidcIssuer()]
   const stack = await startStack({
     policies: `${stackPolicies}${vaultPolicy}
       @id("second-reads") permit (principal in Issuer::"second", action in Action::"read", resource is Database);`,

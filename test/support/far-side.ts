@@ -57,6 +57,11 @@ export class FarSide {
     this.#credentials.clear()
   }
 
+  /** Breaks every connection: what hangs is over for whoever asked. */
+  hangUp(): void {
+    this.#server.closeAllConnections()
+  }
+
   count(call: FarCall): number {
     return this.seen.filter((one) => one === call).length
   }

@@ -18,7 +18,7 @@ export const withWorkers = (redis: RedisForm, ...steps: readonly Step[]) => runW
 export const withWatchedWorkers = (redis: RedisForm, ...steps: readonly Step[]) => runWithWorkers(redis, true, steps)
 
 async function runWithWorkers(redis: RedisForm, watched: boolean, steps: readonly Step[]): Promise<void> {
-  const story = await stage(redis, { provider: { timeoutSeconds: 2 }, watched })
+  const story = await stage(redis, { provider: { timeoutSeconds: 20 }, watched })
   const workers = startRevocationWorkers(story.parts, story.broker.connectPatient, redis.prefix)
   const sweeper = startSweeper(story.parts)
   try {
@@ -40,7 +40,7 @@ export async function untilBought(story: Story, count: number) {
   return bought
 }
 
-export async function untilEnded(story: Story, lease: string, withinMs = 15_000) {
+export async function untilEnded(story: Story, lease: string, withinMs = 40_000) {
   await eventually(async () => isEnded((await story.lease(lease)).state), withinMs)
   return await story.lease(lease)
 }
@@ -52,11 +52,12 @@ export async function representativeStories(story: Story) {
   const key = { key: 'k', bodySha256: '0'.repeat(64) }
   const { lease } = await story.buy(caller, task, {}, key)
   expect(await codeOf(story.buy(caller, task, {}, key))).toBe('already_issued')
-  const [ended] = await awaitReceipts(story.parts, await story.endTask(task), 5000)
+  const [ended] = await awaitReceipts(story.parts, await story.endTask(task), 30_000)
   expect(ended).toMatchObject({ id: lease.id, state: 'revoked', attempts: 1, receipt: { outcome: 'confirmed' } })
   expect(await codeOf(story.buy(caller, task))).toBe('task_closed')
 
-  const late = await story.bought({ ttl_seconds: 1 })
+  // Minting has no longer than the lease: long enough for a busy machine, and short enough to wait for.
+  const late = await story.bought({ ttl_seconds: 5 })
   expect(await untilEnded(story, late.lease.id)).toMatchObject({ state: 'expired' })
 
   const ordered = await story.bought()

@@ -11,7 +11,7 @@ export interface CommandEnd {
 export function runHallpassOnHost({ configFile }: Pick<Stack, 'configFile'>, ...args: string[]): Promise<CommandEnd> {
   return new Promise((resolve) => {
     const argv = [hallpassProgram, ...args, '--config', configFile]
-    execFile(process.execPath, argv, { timeout: 20_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, argv, { timeout: 90_000 }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), output: stdout + stderr })
     })
   })

@@ -153,7 +153,7 @@ function createStack(fixed: Fixed, options: StackOptions, started: Program[], st
       await programs[name]?.kill(signal)
       return await stack.start(name)
     },
-    untilReady: (seconds = 15) => untilReady(url, programs, seconds),
+    untilReady: (seconds = 60) => untilReady(url, programs, seconds),
     call: (method, path, given) => call(url, method, path, given),
     run: (...args) => run(args, { HALLPASS_CONFIG: configFile, HALLPASS_URL: url }),
     runAs: (token, ...args) => run(args, { HALLPASS_CONFIG: configFile, HALLPASS_URL: url, HALLPASS_TOKEN: token }),

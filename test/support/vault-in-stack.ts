@@ -11,7 +11,8 @@ export interface VaultInStack {
   withVault(base: StackSettings): StackSettings
 }
 
-export async function startVaultForStack(): Promise<VaultInStack> {
+/** `timeout`: the provider's. Tests that wait for it to run out have a shorter one. */
+export async function startVaultForStack({ timeout = '8s' } = {}): Promise<VaultInStack> {
   const jwt = { issuer: '', jwksUrl: '', audience: 'vault.test' }
   const standingToken = randomBytes(16).toString('hex')
   const vault = await startVaultStandIn({
@@ -44,7 +45,7 @@ export async function startVaultForStack(): Promise<VaultInStack> {
         address: vault.address,
         auth: { method: 'jwt', role: 'hallpass', audience: 'vault.test' },
         token_role: 'hallpass-lease',
-        timeout: '1s',
+        timeout,
       }
       return { ...base, providers: { ...base.providers, vault: provider }, grants: { ...base.grants, ...vaultGrants } }
     },

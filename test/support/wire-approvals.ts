@@ -1,8 +1,47 @@
 // Approvals as the small broker of the clients' tests keeps them.
-import type { Approval } from '../../src/api/approvals.js'
+import { type Approval, answerRequest, approvalQuery, approvalsQuery } from '../../src/api/approvals.js'
 import type { CredentialRequest } from '../../src/api/credentials.js'
 import { createId } from '../../src/core/ids.js'
-import { inAnHour, type WireState } from './wire-state.js'
+import { type Answer, authenticate, check, Refusal, type Route } from './wire-answers.js'
+import { inAnHour, operatorToken, type SeenRequest, type WireState, workloadToken } from './wire-state.js'
+
+export function approvalRoutes(state: WireState): Route[] {
+  const operator = (story: Route[2]): Route[2] => {
+    return (request, id) => {
+      authenticate(request, [operatorToken])
+      return story(request, id)
+    }
+  }
+  const answered = (vote: 'approve' | 'deny') =>
+    operator((request, id) => {
+      const { reason } = check(answerRequest, request.body)
+      const body = { approval: answerApproval(state, approvalOf(state, id), vote, reason) }
+      return { status: 200, body }
+    })
+  const show = (request: SeenRequest, id: string): Answer => {
+    authenticate(request, [workloadToken, operatorToken, `token-of.${state.approvals.get(id)?.task_id}`])
+    check(approvalQuery, request.query)
+    return { status: 200, body: approvalOf(state, id) }
+  }
+  const list = (request: SeenRequest): Answer => {
+    authenticate(request, [workloadToken, operatorToken])
+    const { state: wanted } = check(approvalsQuery, request.query)
+    const approvals = [...state.approvals.values()].filter((one) => wanted === undefined || one.state === wanted)
+    return { status: 200, body: { approvals, next_cursor: null } }
+  }
+  return [
+    ['GET', /^\/v1\/approvals$/, list],
+    ['GET', /^\/v1\/approvals\/([^/]+)$/, show],
+    ['POST', /^\/v1\/approvals\/([^/]+)\/approve$/, answered('approve')],
+    ['POST', /^\/v1\/approvals\/([^/]+)\/deny$/, answered('deny')],
+  ]
+}
+
+export function approvalOf(state: WireState, id: string) {
+  const approval = state.approvals.get(id)
+  if (approval === undefined) throw new Refusal(404, 'not_found', `no approval ${id}`)
+  return approval
+}
 
 /** Null: may be minted now, and an approval that said so is used. Else what people have to answer first. */
 export function wantApproval(

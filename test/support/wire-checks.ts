@@ -94,8 +94,8 @@ export interface RawAnswer {
   readonly text: string
 }
 
-/** Writes these bytes to the broker's port and reads until it closes, or `quietMs` after its last word. */
-export async function sendRaw(url: string, bytes: string | Buffer, quietMs = 400): Promise<RawAnswer> {
+/** Writes these bytes to the broker's port and reads until it closes, or `quietMs` after its last word: a busy machine pauses in between. */
+export async function sendRaw(url: string, bytes: string | Buffer, quietMs = 3000): Promise<RawAnswer> {
   const { hostname, port } = new URL(url)
   const socket = connect({ host: hostname, port: Number(port) })
   let text = ''

@@ -10,6 +10,8 @@ interface StandInCall {
   path: string
   body: unknown
   token: string | undefined
+  /** As the header has it: like Vault's community edition, nothing here depends on it. */
+  namespace: string | undefined
   at: number
 }
 
@@ -56,7 +58,7 @@ export async function startVaultStandIn(config: Omit<VaultStandInConfig, 'addres
     const method = isList ? 'LIST' : (request.method ?? '')
     const body = await readJson(request)
     const token = headerText(request, 'x-vault-token')
-    calls.push({ method, path, body, token, at: Date.now() })
+    calls.push({ method, path, body, token, namespace: headerText(request, 'x-vault-namespace'), at: Date.now() })
     for (const [prefix, ms] of delays)
       if (ms > 0 && path.startsWith(prefix)) await new Promise((r) => setTimeout(r, ms))
     const index = troubles.findIndex((trouble) => path.startsWith(trouble.path))

@@ -1,5 +1,6 @@
 -- Writes a lease again that the ledger lost, from its audit records. Idempotent: of one that is there only a handle that it
--- lacks, or has half of, is added. One that was never answered for is due at once, by its mark; one whose revocation failed, at its natural end.
+-- lacks, or has half of, is added. One that was never answered for is due at once, by its mark; one whose revocation failed, at
+-- its natural end.
 -- One that is over answers for its idempotency key and its receipt as long as any does; a standing copy or an abandoned
 -- credential counts as held until its natural end. KEYS[1] tag.
 -- ARGV[1] JSON { lease, expires, reserved, issued?, handle?, out?, idem?, body?, end?: { state, over, reason, actor, receipt,

@@ -33,7 +33,7 @@ export interface Ground {
 const crashingProgram = fileURLToPath(new URL('../../../dist/scripts/crash/program.js', import.meta.url))
 
 export async function startGround(): Promise<Ground> {
-  const beside = await startVaultForStack()
+  const beside = await startVaultForStack({ timeout: '1s' })
   const stack = await startStack({
     policies: stackPolicies + vaultPolicy,
     settings: beside.withVault,

@@ -125,7 +125,7 @@ describe('the lock', () => {
     expect((await readdir(chainOf())).filter((name) => name.endsWith('.sock'))).toHaveLength(1)
     const started = performance.now()
     const log = await ground.open()
-    expect(performance.now() - started).toBeLessThan(500)
+    expect(performance.now() - started).toBeLessThan(10_000)
     expect((await readdir(chainOf())).filter((name) => name.endsWith('.sock'))).toHaveLength(1)
     await log.close()
     expect((await readdir(chainOf())).filter((name) => name.endsWith('.sock'))).toHaveLength(0)

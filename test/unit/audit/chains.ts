@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AuditLog, openAuditLog } from '../../../src/audit/audit-log.js'
 import type { AuditLogOptions } from '../../../src/audit/audit-log-options.js'
+import type { SignCheckpoint } from '../../../src/audit/checkpoints.js'
 import type { VerifyCheckpoint } from '../../../src/audit/read-checkpoints.js'
 import { type AuditVerification, verifyAuditDirectory } from '../../../src/audit/verify-chain.js'
 import { systemClock } from '../../../src/core/clock.js'
@@ -14,6 +15,7 @@ import { createMissingKeys } from '../../../src/signing/key-rotation.js'
 export interface AuditGround {
   directory: string
   verifyCheckpoint: VerifyCheckpoint
+  signCheckpoint: SignCheckpoint
   open(overrides?: Partial<AuditLogOptions>): Promise<AuditLog>
   verify(directory?: string): Promise<AuditVerification>
   /** A copy of one chain's folder, to be broken. */
@@ -34,8 +36,17 @@ export async function createAuditGround(): Promise<AuditGround> {
   return {
     directory,
     verifyCheckpoint,
+    signCheckpoint,
     open: (overrides = {}) =>
-      openAuditLog({ directory, instance: 'one', program: 'serve', clock: systemClock, signCheckpoint, ...overrides }),
+      openAuditLog({
+        directory,
+        instance: 'one',
+        program: 'serve',
+        clock: systemClock,
+        signCheckpoint,
+        waitMs: 15_000,
+        ...overrides,
+      }),
     verify: (of = directory) => verifyAuditDirectory(of, { verifyCheckpoint }),
     copy: async () => {
       const to = join(root, `copy-${copies++}`, 'one-serve')

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { candidatesOf, redact, redactPatterns, redactTokens, unpatternedSecrets } from '../../../src/audit/redaction.js'
+import { millisecondsOf, quickestOf } from '../../support/wall-time.js'
 
 const alphanumeric = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const of = (letters: string, min: number, max = min) =>
@@ -85,7 +86,7 @@ describe('what looks like a secret leaves', () => {
     )
   })
 
-  test('takes time in proportion to the text', () => {
+  test('takes time in proportion to the text', async () => {
     for (const piece of [
       'password',
       '-a',
@@ -98,9 +99,8 @@ describe('what looks like a secret leaves', () => {
       'eyJ........',
     ]) {
       const text = piece.repeat(64_000 / piece.length)
-      const before = performance.now()
-      redact(text)
-      expect(performance.now() - before).toBeLessThan(3000)
+      const once = () => millisecondsOf(async () => redact(text))
+      expect(await quickestOf(once, 3000, 3)).toBeLessThan(3000)
     }
   })
 })

@@ -1,18 +1,13 @@
 // What still counts as held, and what always counts as granted, after a release (I8): only a receipt that says dead makes
 // room, and never for what forbids having had both.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import type { StoredRecord } from '../../../src/audit/read-records.js'
-import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { exchange } from '../../../src/broker/exchange.js'
 import { abandonLease } from '../../../src/broker/failed-lease.js'
 import type { Parts } from '../../../src/broker/parts.js'
-import { replay } from '../../../src/broker/replay.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import type { Lease } from '../../../src/ledger/lease.js'
-import { createRestoration } from '../../../src/ledger/restoration.js'
-import { openTestLedger } from '../../support/ledger.js'
+import type { TestLedger } from '../../support/ledger.js'
 import { underPolicies } from '../../support/other-policies.js'
-import { startTestRedis } from '../../support/redis.js'
+import { inAnotherLedger } from '../../support/rebuilt-ledger.js'
 import { asking, codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -149,15 +144,7 @@ test('after the ledger was lost and written again from the audit, the same is he
   const abandoned = await released('repo.read', 'refuses')
   await abandonLease(story.parts, story.operator(), abandoned.lease, 'the role is gone')
   all.push(abandoned)
-  const redis = await startTestRedis()
-  const other = await openTestLedger(redis)
-  const projection = new AuditProjection()
-  for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
-  const connection = connectFailFast(redis, () => undefined)
-  try {
-    await untilReady(connection, 5000)
-    const restoration = createRestoration(connection, redis.prefix)
-    await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 7_200_000, complete: true })
+  const look = async (other: TestLedger) => {
     for (const { task } of all) {
       const [was, is] = await Promise.all(
         [story.parts.ledger, other.ledger].map((one) => one.lookHolders(task.holders)),
@@ -168,9 +155,6 @@ test('after the ledger was lost and written again from the audit, the same is he
       )
       expect(is?.holders[1]?.grantedBy).toEqual(was?.holders[1]?.grantedBy)
     }
-  } finally {
-    connection.disconnect()
-    await other.close()
-    await redis.stop()
   }
+  await inAnotherLedger([await story.records()], look, { memoryMs: 7_200_000 })
 })

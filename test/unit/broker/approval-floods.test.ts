@@ -1,15 +1,9 @@
 // People agree in the end to what they are asked again and again: how often an account may have them asked is bounded, whatever
 // it does with its tasks, and a denial is not forgotten with Redis.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import type { StoredRecord } from '../../../src/audit/read-records.js'
-import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { exchange } from '../../../src/broker/exchange.js'
-import { replay } from '../../../src/broker/replay.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { createRestoration } from '../../../src/ledger/restoration.js'
 import { answer, aPerson, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
-import { openTestLedger } from '../../support/ledger.js'
-import { startTestRedis } from '../../support/redis.js'
+import { inAnotherLedger } from '../../support/rebuilt-ledger.js'
 import { refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -67,16 +61,9 @@ test('a denial holds, and is shown, in a ledger that was rebuilt', async () => {
   const { id } = await ask(story, caller, task)
   await answer(story, id, aPerson('olga'), 'deny')
   expect((await refusalOf(story.buy(caller, task, shipping()))).code).toBe('quota')
-  const redis = await startTestRedis()
-  const other = await openTestLedger(redis)
-  const connection = connectFailFast(redis, () => undefined)
-  try {
-    await untilReady(connection, 5000)
-    const projection = new AuditProjection()
-    for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
-    const parts = { ledger: other.ledger, restoration: createRestoration(connection, redis.prefix) }
-    // Twice, as it may be: one denial is counted once.
-    for (let i = 0; i < 2; i++) await replay(parts, projection, { memoryMs: 86_400_000, complete: true })
+  const records = await story.records()
+  // Twice, as it may be: one denial is counted once.
+  await inAnotherLedger([records, records], async (other) => {
     const buy = (over: Parameters<typeof shipping>[0] = {}) =>
       exchange({ ...story.parts, ledger: other.ledger }, caller, task.id, shipping(over), null)
     expect(await refusalOf(buy())).toMatchObject({ code: 'quota' })
@@ -84,9 +71,5 @@ test('a denial holds, and is shown, in a ledger that was rebuilt', async () => {
     expect(await other.raw.hget(denials ?? '', 'n')).toBe('1')
     // Another request of the same kind is asked, and says what was before.
     expect((await wantedBy(buy({ context: { note: 'again' } }))).deniedBefore).toBe(true)
-  } finally {
-    connection.disconnect()
-    await other.close()
-    await redis.stop()
-  }
+  })
 })

@@ -84,7 +84,12 @@ describe('an approval', () => {
     ]) {
       const refused = await refusalOf(repeat(await under(change), given))
       expect(refused).toMatchObject({ code: 'approval_required', detail: expect.stringMatching(/does not count/) })
-      expect(await lastOf(given.id)).toMatchObject({ code: 'approval_required', why: expect.stringMatching(/count/) })
+      expect(await lastOf(given.id)).toMatchObject({
+        code: 'approval_required',
+        why: expect.stringMatching(/count/),
+        // Policies are told of nobody else either.
+        decision: { input: { approval: { approvers: ['staff:olga'] } } },
+      })
     }
     await repeat(story.parts, given)
   })
@@ -134,6 +139,23 @@ describe('an approval', () => {
     await repeat(story.parts, given)
   })
 
+  test('is of the grant in force when it is used, not of the one that was in force when the repeat came', async () => {
+    const given = await approved(story)
+    const grant = 'ship.run: { access: admin, resource: repo, provider: far, '
+    const stricter = await under(config(grant, `${grant}require: { max_ttl: 5s }, `))
+    let rules = story.parts.rules
+    const findApproval = async (id: string) => {
+      const found = await story.parts.ledger.findApproval(id)
+      rules = stricter.rules
+      return found
+    }
+    const parts = { ...story.parts, rules: () => rules(), ledger: { ...story.parts.ledger, findApproval } }
+    const refused = await refusalOf(repeat(parts, given))
+    expect(refused).toMatchObject({ code: 'approval_required', members: { differs: ['ttl_seconds'] } })
+    expect(await story.parts.ledger.leasesOfTask(given.task.id)).toEqual([])
+    await repeat(story.parts, given)
+  })
+
   test('does not bend a rule: the repeat is decided again with what is held by then', async () => {
     const caller = story.caller()
     const task = await story.task(caller)
@@ -165,6 +187,13 @@ describe('an approval', () => {
     await removeLock(story.parts, story.operator(), lock)
     const onOlga = await lockOn({ principal: 'staff:olga' })
     expect(await codeOf(answer(story, id, aPerson('olga')))).toBe('locked')
+    // Both tries are on record, as refusals: no answer was written down that would have to be taken back.
+    const written = (await story.records()).filter((record) => record.approval === id)
+    expect(written.map(({ event, code }) => [event, code])).toEqual([
+      ['approval.requested', undefined],
+      ['operator.refused', 'locked'],
+      ['operator.refused', 'locked'],
+    ])
     expect((await answer(story, id, aPerson('olga'), 'deny')).state).toBe('denied')
     await removeLock(story.parts, story.operator(), onOlga)
   })

@@ -136,7 +136,7 @@ describe('an approval is not', () => {
     const asked = await ask(story, caller, task, soon)
     const used = await ask(story, caller, task, { ...soon, resource: 'repo:acme/other' })
     await answer(story, used.id, aPerson('olga'))
-    await new Promise((resolve) => setTimeout(resolve, 2100))
+    await new Promise((resolve) => setTimeout(resolve, 6100))
     expect(await codeOf(answer(story, asked.id, aPerson('olga')))).toBe('invalid_request')
     const refusal = { event: 'operator.refused', actor: 'staff:olga', code: 'invalid_request' }
     expect((await recordsOf(asked.id)).at(-1)).toMatchObject(refusal)

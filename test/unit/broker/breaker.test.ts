@@ -1,8 +1,11 @@
 // A provider that does not answer: its own grants are refused at once and nothing else is harmed; revocations wait without
 // counting attempts; one probe finds out when it is back.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { exchange } from '../../../src/broker/exchange.js'
 import { openTask } from '../../../src/broker/open-task.js'
+import type { Parts } from '../../../src/broker/parts.js'
 import { type Clock, systemClock } from '../../../src/core/clock.js'
+import { BrokerError } from '../../../src/core/errors.js'
 import { isEnded } from '../../../src/ledger/lease.js'
 import { asking, codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 
@@ -13,7 +16,7 @@ let story: Story
 beforeAll(async () => {
   story = await startStory({
     clock,
-    provider: { timeoutSeconds: 0.2 },
+    provider: { timeoutSeconds: 20 },
     breakers: { failures: 3, firstMs: 20_000, longestMs: 20_000 },
   })
 })
@@ -32,7 +35,12 @@ beforeEach(async () => {
 
 async function openIssueBreaker() {
   story.far.mood.create = 'hangs'
-  for (let i = 0; i < 3; i++) expect(await codeOf(story.bought())).toBe('provider_unavailable')
+  const { far } = story.broker
+  // Short for these alone: a mint that is not to fail has long, however busy the machine is.
+  far.timeoutSeconds = 0.5
+  const codes = await Promise.all([1, 2, 3].map(() => codeOf(story.bought())))
+  far.timeoutSeconds = 20
+  expect(codes).toEqual(Array(3).fill('provider_unavailable'))
   expect(story.parts.breakers.issue('far').state).toBe('open')
 }
 
@@ -44,7 +52,8 @@ describe('minting', () => {
     const task = await story.task(caller)
     const started = performance.now()
     const error = await refusalOf(story.buy(caller, task))
-    expect(performance.now() - started).toBeLessThan(150)
+    // Whoever asked would wait for its 20 s.
+    expect(performance.now() - started).toBeLessThan(15_000)
     expect(error.code).toBe('provider_unavailable')
     expect(error.retryAfterSeconds).toBeGreaterThan(10)
     expect(error.retryAfterSeconds).toBeLessThanOrEqual(20)
@@ -84,7 +93,9 @@ describe('minting', () => {
     )
     skew += 21_000
     const before = story.far.count('create')
+    story.broker.far.timeoutSeconds = 0.5
     const codes = await Promise.all(buyers.map(({ caller, task }) => codeOf(story.buy(caller, task))))
+    story.broker.far.timeoutSeconds = 20
     expect(new Set(codes)).toEqual(new Set(['provider_unavailable']))
     expect(story.far.count('create') - before).toBe(1)
     expect(story.parts.breakers.issue('far').state).toBe('open')
@@ -110,6 +121,45 @@ describe('minting', () => {
     expect(await codeOf(story.bought())).toBe('audit_unavailable')
     story.broker.auditSwitch.isDown = () => false
     expect((await story.bought()).lease.state).toBe('active')
+  })
+
+  /** The same program, in which something happens just before the first reservation. */
+  const withFirstReservation = (before: () => Promise<unknown>): Parts => {
+    let first = true
+    return {
+      ...story.parts,
+      ledger: {
+        ...story.parts.ledger,
+        reserve: async (reservation) => {
+          if (first) {
+            first = false
+            await before()
+          }
+          return await story.parts.ledger.reserve(reservation)
+        },
+      },
+    }
+  }
+
+  test('so does one whose ledger did not answer', async () => {
+    await openIssueBreaker()
+    skew += 21_000
+    story.far.calm()
+    const caller = story.caller()
+    const task = await story.task(caller)
+    const parts = withFirstReservation(() => Promise.reject(new BrokerError('ledger_unavailable', 'away')))
+    expect(await codeOf(exchange(parts, caller, task.id, asking(), null))).toBe('ledger_unavailable')
+    expect((await exchange(parts, caller, task.id, asking(), null)).lease.state).toBe('active')
+  })
+
+  test('and one that is to be decided again, since something else was granted meanwhile', async () => {
+    await openIssueBreaker()
+    skew += 21_000
+    story.far.calm()
+    const caller = story.caller()
+    const task = await story.task(caller)
+    const parts = withFirstReservation(() => story.buy(caller, task, { action: 'token.read' }))
+    expect((await exchange(parts, caller, task.id, asking(), null)).lease.state).toBe('active')
   })
 })
 

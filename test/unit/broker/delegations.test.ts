@@ -1,24 +1,11 @@
-// Delegations: who may be handed what, who may use it, and how often; a sub-agent's token.
+// Delegations: who may be handed what, who may use it, and how often.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { StoredRecord } from '../../../src/audit/read-records.js'
-import type { AuditRecord } from '../../../src/audit/record.js'
-import { AuditProjection } from '../../../src/broker/audit-projection.js'
-import { authenticateDelegation } from '../../../src/broker/delegation-token.js'
-import { exchange } from '../../../src/broker/exchange.js'
-import { openTask } from '../../../src/broker/open-task.js'
 import type { Caller } from '../../../src/broker/parts.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
-import { replay } from '../../../src/broker/replay.js'
 import { setLock } from '../../../src/broker/set-lock.js'
-import { isOwn } from '../../../src/broker/task-access.js'
-import { createTaskToken } from '../../../src/broker/task-token.js'
 import type { Principal } from '../../../src/identity/principal.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { createRestoration } from '../../../src/ledger/restoration.js'
-import { anAgent, aPair, handOver, openChild, read, toDelegate, write } from '../../support/chain.js'
-import { openTestLedger, type TestLedger } from '../../support/ledger.js'
-import { startTestRedis } from '../../support/redis.js'
-import { asking, codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
+import { aPair, handOver, openChild, read, toDelegate, write } from '../../support/chain.js'
+import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
 beforeAll(async () => {
@@ -188,131 +175,3 @@ describe('a delegation', () => {
     expect(await codeOf(handOver(story, boss, parent, { agent: 'a' }, [read]))).toBe('quota')
   })
 })
-
-describe("a sub-agent's token", () => {
-  test('opens one task, judged as its parent under the ceiling, and says who acts', async () => {
-    const boss = story.caller(undefined, { binding: 'dpop', attributes: { ref: 'main' } })
-    const { agent, delegation } = await anAgent(story, boss, await story.task(boss))
-    expect(agent.principal).toMatchObject({
-      id: boss.principal.id,
-      attributes: { ref: 'main' },
-      binding: 'none',
-      delegation: delegation.id,
-      agent: 'reviewer',
-    })
-    const { task } = await openChild(story, agent, undefined)
-    expect(task).toMatchObject({ agent: 'reviewer', delegation: delegation.id, principal: boss.principal.id })
-    const minted = await story.buy(agent, task, { action: 'token.read', resource: read.resource }).catch(codeOfError)
-    expect(minted).toBe('denied')
-    expect((await story.buy(agent, task, read)).lease.state).toBe('active')
-    expect(await codeOf(openChild(story, agent, undefined))).toBe('already_issued')
-  })
-
-  test('has no hand in its parent, a sibling or a delegation', async () => {
-    const boss = story.caller()
-    const parent = await story.task(boss)
-    const [first, second] = [await anAgent(story, boss, parent), await anAgent(story, boss, parent)]
-    const { task: one } = await openChild(story, first.agent, undefined)
-    const { task: two } = await openChild(story, second.agent, undefined)
-    for (const task of [parent, two]) {
-      expect(isOwn(task, first.agent.principal)).toBe(false)
-      expect(await codeOf(story.buy(first.agent, task, read))).toBe('not_found')
-    }
-    expect(await codeOf(handOver(story, first.agent, one, { agent: 'b' }, [read]))).toBe('not_permitted')
-    const { delegation } = await handOver(story, boss, parent, toDelegate(boss), [read])
-    expect(await codeOf(openChild(story, first.agent, delegation.id))).toBe('not_found')
-  })
-
-  test('is good for nothing once the issuer of its parent is gone, nor is any task below', async () => {
-    const boss = story.caller()
-    const { agent, token } = await anAgent(story, boss, await story.task(boss))
-    const { task } = await openChild(story, agent, undefined)
-    const rules = { ...story.parts.rules(), isWorkloadIssuer: () => false }
-    const parts = { ...story.parts, rules: () => rules }
-    expect(await codeOf(authenticateDelegation(parts, token))).toBe('invalid_token')
-    const seen = story.far.seen.length
-    expect(await codeOf(exchange(parts, agent, task.id, asking(read), null))).toBe('not_permitted')
-    expect(story.far.seen).toHaveLength(seen)
-  })
-
-  test('ends with its time; a task token, or one of ours for something else, is none', async () => {
-    const boss = story.caller()
-    const parent = await story.task(boss)
-    const { token } = await handOver(story, boss, parent, { agent: 'brief' }, [read], 1)
-    await new Promise((resolve) => setTimeout(resolve, 1500))
-    for (const none of [token ?? '', await createTaskToken(story.parts, parent), `${token}x`, 'a.b.c']) {
-      expect(await codeOf(authenticateDelegation(story.parts, none))).toBe('invalid_token')
-    }
-  })
-})
-
-test('the chain stands in what is minted: who acts outermost, with the name of the sub-agent', async () => {
-  const minted = { action: 'token.read', resource: read.resource }
-  const { boss, helper, child } = await aPair(story, [minted])
-  const { agent } = await anAgent(story, helper, child, [minted])
-  const { credentials } = await openTask(
-    story.parts,
-    agent,
-    { purpose: 'p', credentials: [{ ...minted, context: {} }] },
-    null,
-  )
-  const [, payload = ''] = String(credentials[0]?.credential.token).split('.')
-  const { act } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { act: unknown }
-  const [bossId, helperId] = [boss.principal.id, helper.principal.id]
-  expect(act).toEqual({ sub: helperId, agent: 'reviewer', act: { sub: helperId, act: { sub: bossId } } })
-})
-
-/** A ledger that has nothing but what these records tell, one replay after the other. */
-async function inAnotherLedger(replays: ((record: AuditRecord) => boolean)[], look: (at: TestLedger) => Promise<void>) {
-  const redis = await startTestRedis()
-  const other = await openTestLedger(redis)
-  const connection = connectFailFast(redis, () => undefined)
-  await untilReady(connection, 5000)
-  const restoration = createRestoration(connection, redis.prefix)
-  try {
-    for (const isOurs of replays) {
-      const projection = new AuditProjection()
-      for (const record of (await story.records()).filter(isOurs)) projection.apply(record as unknown as StoredRecord)
-      await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true })
-    }
-    await look(other)
-  } finally {
-    connection.disconnect()
-    await other.close()
-    await redis.stop()
-  }
-}
-
-test('what the audit says is enough to write it all again', async () => {
-  const { helper, child, delegation, boss, parent } = await aPair(story, [read])
-  const { lease } = await story.buy(helper, child, read)
-  const { delegation: unused } = await handOver(story, boss, parent, { agent: 'later' }, [write])
-  const { agent } = await anAgent(story, boss, parent)
-  const { task: agents } = await openChild(story, agent, undefined)
-  await inAnotherLedger([() => true], async ({ ledger }) => {
-    for (const task of [child, agents]) {
-      const { activeLeases: _, ...same } = task
-      expect(await ledger.findTask(task.id)).toMatchObject(same)
-    }
-    expect(await ledger.taskTree(parent.id)).toEqual(expect.arrayContaining([child.id, agents.id]))
-    expect((await ledger.findLease(lease.id))?.record).toEqual(lease.record)
-    expect(await ledger.findDelegation(delegation.id)).toMatchObject({ opened: child.id })
-    expect(await ledger.findDelegation(unused.id)).toEqual(unused)
-  })
-})
-
-test('a delegation comes back used, whichever instance replays first: who handed it on, or who opened with it', async () => {
-  const { child, delegation } = await aPair(story, [read])
-  const theirs = (record: AuditRecord) => record.task === child.id
-  const ours = (record: AuditRecord) => !theirs(record)
-  for (const order of [
-    [ours, theirs],
-    [theirs, ours],
-  ]) {
-    await inAnotherLedger(order, async ({ ledger }) => {
-      expect(await ledger.findDelegation(delegation.id)).toMatchObject({ opened: child.id })
-    })
-  }
-})
-
-const codeOfError = (error: { code: string }) => error.code

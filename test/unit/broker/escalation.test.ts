@@ -1,21 +1,14 @@
 // More than the session had before is a new decision, seen as such, and names the lease that it goes beyond (I9).
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { StoredRecord } from '../../../src/audit/read-records.js'
-import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { type Exchanged, exchange } from '../../../src/broker/exchange.js'
 import { escalationOf } from '../../../src/broker/holders.js'
 import type { Caller, Parts } from '../../../src/broker/parts.js'
-import { replay } from '../../../src/broker/replay.js'
 import { leaseView } from '../../../src/broker/views.js'
 import { BrokerError } from '../../../src/core/errors.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { createRestoration } from '../../../src/ledger/restoration.js'
 import type { HolderLook } from '../../../src/ledger/way-out.js'
-import type { Resource } from '../../../src/policy/decision.js'
-import { openTestLedger } from '../../support/ledger.js'
 import { underPolicies } from '../../support/other-policies.js'
-import { startTestRedis } from '../../support/redis.js'
+import { inAnotherLedger } from '../../support/rebuilt-ledger.js'
 import { asking, refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -74,16 +67,7 @@ describe('goes beyond', () => {
     await story.endTask(await story.task(caller))
     await story.parts.ledger.endLeases([read.lease.id], { reason: 'released', actor: 'a' })
     await story.finish(read.lease.id)
-    const redis = await startTestRedis()
-    const other = await openTestLedger(redis)
-    try {
-      const projection = new AuditProjection()
-      for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
-      const connection = connectFailFast(redis, () => undefined)
-      await untilReady(connection, 5000)
-      const restoration = createRestoration(connection, redis.prefix)
-      await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true })
-      connection.disconnect()
+    await inAnotherLedger([await story.records()], async (other) => {
       const [was, is] = await Promise.all(
         [story.parts.ledger, other.ledger].map((one) => one.lookHolders(task.holders)),
       )
@@ -94,76 +78,11 @@ describe('goes beyond', () => {
           ],
         )
       expect(seen(is?.holders)).toEqual(seen(was?.holders))
-      const sought = { access: 'deploy', resource: aResource('low'), ttlSeconds: 1 } as const
+      const resource = { id: 'repo:acme/web', type: 'repo', attributes: { sensitivity: 'low' } }
+      const sought = { access: 'deploy', resource, ttlSeconds: 1 } as const
       expect(escalationOf(is?.holders ?? [], sought)).toEqual({ follows: write.lease.id })
       expect(escalationOf(was?.holders ?? [], sought)).toEqual({ follows: write.lease.id })
-    } finally {
-      await other.close()
-      await redis.stop()
-    }
-  })
-})
-
-const aResource = (sensitivity?: string): Resource => ({
-  id: 'repo:acme/web',
-  type: 'repo',
-  attributes: sensitivity === undefined ? {} : { sensitivity },
-})
-
-const aSession = (over: Partial<HolderLook> = {}): HolderLook => ({
-  id: 's',
-  kind: 'session',
-  version: '1',
-  activeLeases: 0,
-  holding: [],
-  holdingAccess: [],
-  holdingResources: [],
-  granted: ['repo.read'],
-  grantedAccess: ['read'],
-  grantedResources: ['repo:acme/web'],
-  grantedSensitivities: [],
-  grantedTtls: [60],
-  grantedBy: { 'c:read': 'by-access', 't:60': 'by-lifetime', 's:medium': 'by-medium' },
-  recentDenials: 0,
-  lastLease: 'the-last',
-  ...over,
-})
-
-describe('the orders', () => {
-  const beyond = (look: Partial<HolderLook>, over: { sensitivity?: string; access?: 'read' | 'admin' }) =>
-    escalationOf([aSession(look)], {
-      access: over.access ?? 'read',
-      resource: aResource(over.sensitivity),
-      ttlSeconds: 60,
     })
-
-  test.each([
-    ['low', ['medium'], false],
-    ['medium', ['medium'], false],
-    ['high', ['medium'], true],
-    ['critical', ['high', 'low'], true],
-    ['secret', ['critical'], true],
-    ['secret', ['critical', 'secret'], false],
-    ['low', [], true],
-  ])('sensitivity %s after %j: %s', (sensitivity, had, expected) => {
-    expect(beyond({ grantedSensitivities: had }, { sensitivity }) !== null).toBe(expected)
-  })
-
-  test('a resource without a sensitivity is never more sensitive', () => {
-    expect(beyond({ grantedSensitivities: ['low'] }, {})).toBeNull()
-  })
-
-  test('a sensitivity where there was none before goes beyond the newest lease', () => {
-    expect(beyond({ grantedSensitivities: [] }, { sensitivity: 'low' })).toEqual({ follows: 'the-last' })
-    expect(beyond({ grantedSensitivities: ['medium'] }, { sensitivity: 'high' })).toEqual({ follows: 'by-medium' })
-  })
-
-  test('what the account had in another session is none of this one', () => {
-    const account = aSession({ kind: 'account' })
-    const fresh = aSession({ granted: [], grantedAccess: [], grantedTtls: [] })
-    expect(
-      escalationOf([account, fresh], { access: 'admin', resource: aResource('critical'), ttlSeconds: 600 }),
-    ).toBeNull()
   })
 })
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { endTask } from '../../../src/broker/end-task.js'
 import { heartbeat } from '../../../src/broker/heartbeat.js'
 import { openTask } from '../../../src/broker/open-task.js'
+import type { Task } from '../../../src/ledger/task.js'
 import { asking, codeOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -13,16 +14,25 @@ afterAll(async () => {
   await story.close()
 })
 
+/** As if its worker had not been heard of for so long, while brokers took requests. */
+async function silentFor(task: Task, ms: number) {
+  const { raw, tag } = story.at
+  await raw.hincrby(`${tag}t:${task.id}`, 'beaten', -ms)
+  await raw.zincrby(`${tag}due:tasks`, -ms, task.id)
+  await story.parts.ledger.noteServing()
+}
+
 const opening = (story: Story, heartbeat_seconds: number) =>
   openTask(story.parts, story.caller(), { purpose: 'a story', heartbeat_seconds, credentials: [asking()] }, null)
 
 test('missed: the task ends as abandoned, its lease is revoked, and the audit says why', async () => {
   await story.parts.ledger.noteServing()
-  const { task, credentials } = await opening(story, 0.3)
+  const { task, credentials } = await opening(story, 60)
   const lease = credentials[0]?.lease.id ?? ''
+  await silentFor(task, 40_000)
   await story.sweep()
   expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'open' })
-  await new Promise((resolve) => setTimeout(resolve, 400))
+  await silentFor(task, 21_000)
   await story.sweep()
   expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'ended', outcome: 'abandoned' })
   expect(await story.finish(lease)).toMatchObject({ state: 'revoked', endReason: 'abandoned', endActor: 'sweeper' })
@@ -34,10 +44,9 @@ test('missed: the task ends as abandoned, its lease is revoked, and the audit sa
 
 test('kept: nothing ends', async () => {
   await story.parts.ledger.noteServing()
-  const { task, credentials } = await opening(story, 0.5)
+  const { task, credentials } = await opening(story, 60)
   for (let i = 0; i < 5; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 200))
-    await story.parts.ledger.noteServing()
+    await silentFor(task, 40_000)
     expect(await heartbeat(story.parts, task)).toBeGreaterThan(Date.now())
     await story.sweep()
   }
@@ -60,16 +69,15 @@ test('a mint that takes longer than the interval is not held against the caller'
 // Found missing by one worker, answered by a broker before that worker came to it: what was said to the caller holds.
 test('one that came after it was found missing is not ended', async () => {
   await story.parts.ledger.noteServing()
-  const { task, credentials } = await opening(story, 0.3)
-  await new Promise((resolve) => setTimeout(resolve, 400))
-  await story.parts.ledger.noteServing()
+  const { task, credentials } = await opening(story, 60)
+  await silentFor(task, 61_000)
   expect(await story.parts.ledger.takeDueTasks(100)).toContainEqual({ task: task.id, outcome: 'abandoned' })
   expect(await heartbeat(story.parts, task)).toBeGreaterThan(Date.now())
   expect(await endTask(story.parts, task.id, { outcome: 'abandoned', actor: 'sweeper' })).toEqual([])
   expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'open' })
   expect((await story.lease(credentials[0]?.lease.id ?? '')).state).toBe('active')
   expect((await story.records('task.ended')).filter((record) => record.task === task.id)).toEqual([])
-  await new Promise((resolve) => setTimeout(resolve, 400))
+  await silentFor(task, 61_000)
   await endTask(story.parts, task.id, { outcome: 'abandoned', actor: 'sweeper' })
   expect(await story.parts.ledger.findTask(task.id)).toMatchObject({ state: 'ended', outcome: 'abandoned' })
 })

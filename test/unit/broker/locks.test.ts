@@ -121,10 +121,10 @@ test('a broker that dies right after the lock leaves the revocation to a worker'
 
 test('a lock ends by itself when its time is up, and the sweeper says so', async () => {
   const { caller, task } = await story.bought()
-  const { lock: set } = await lock({ account: caller.principal.account }, { lastsSeconds: 1 })
+  const { lock: set } = await lock({ account: caller.principal.account }, { lastsSeconds: 6 })
   await story.sweep()
   expect(await codeOf(story.buy(caller, task))).toBe('locked')
-  await new Promise((resolve) => setTimeout(resolve, 1050))
+  await new Promise((resolve) => setTimeout(resolve, 6100))
   await story.sweep()
   expect((await story.records('lock.removed')).at(-1)).toMatchObject({ lock: set.id, actor: 'sweeper', expired: true })
   expect(await story.parts.ledger.findLock(set.id)).toBeNull()

@@ -6,7 +6,7 @@ import { type Story, startStory, startStoryOnOwnRedis } from '../../support/stor
 
 let story: Story
 beforeAll(async () => {
-  story = await startStory({ provider: { timeoutSeconds: 1 } })
+  story = await startStory({ provider: { timeoutSeconds: 20 } })
 })
 afterAll(async () => {
   await story.close()
@@ -109,9 +109,9 @@ describe('the ledger counts', () => {
     await story.buy(caller, task).catch(() => undefined)
     story.far.calm()
     await story.finish((await story.onlyLeaseOf(task)).id)
-    const { lease } = await story.bought({ ttl_seconds: 2 })
+    const { lease } = await story.bought({ ttl_seconds: 20 })
     story.far.mood.revoke = 'fails'
-    await story.pass(lease.id, 2000)
+    await story.pass(lease.id, 20_000)
     await story.attempt(lease.id)
     expect(await statesOf('far')).toMatchObject({ revoking: 1 })
     await expectNoDrift()
@@ -124,8 +124,8 @@ describe('the ledger counts', () => {
 describe('the oldest overdue', () => {
   test('is how long ago a lease should have been dead, through sweeps and claims', async () => {
     expect(await overdueOf('far')).toBe(0)
-    const { lease } = await story.bought({ ttl_seconds: 2 })
-    await story.pass(lease.id, 12_000)
+    const { lease } = await story.bought({ ttl_seconds: 20 })
+    await story.pass(lease.id, 30_000)
     expect(await overdueOf('far')).toBeGreaterThan(9000)
     story.far.mood.revoke = 'fails'
     await story.attempt(lease.id)

@@ -70,7 +70,7 @@ test('an ended lease whose token stands is ended again, and a secret goes with i
   await story.finish(lease.id)
   await issue(lease.id, secretRecipe)
   // By then nobody can still be reading the secret with the token.
-  bench.advance(10_000)
+  bench.advance(20_000)
   expect(await endOrphans(parts)).toBe(1)
   expect(bench.standIn.alive().leases).toEqual([])
   expect(await reported(lease.id)).toMatchObject([{ outcome: 'revoked' }])

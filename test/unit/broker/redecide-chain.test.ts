@@ -2,8 +2,18 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { redecide } from '../../../src/broker/redecide.js'
 import { answer, aPerson, ask, shipping, shipRules } from '../../support/approval-story.js'
-import { aPair, deploy } from '../../support/chain.js'
-import { addPolicy, change, ended, load, outcomeOf, replacing, stands } from '../../support/rule-changes.js'
+import { aPair, deploy, handOver, openChild, read, toDelegate } from '../../support/chain.js'
+import {
+  addPolicy,
+  change,
+  config,
+  ended,
+  load,
+  outcomeOf,
+  replacing,
+  stands,
+  startChangeStory,
+} from '../../support/rule-changes.js'
 import { type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -32,6 +42,24 @@ forbid (principal == Workload::"${boss.principal.id}", action == Action::"deploy
     const said = (await story.recordsOf(lease.id)).find(({ event }) => event === 'lease.redecided')
     expect(said).toMatchObject({ judged: boss.principal.id, principal: helper.principal.id })
     expect(await outcomeOf(story, alone.lease.id)).toEqual(stands)
+  })
+
+  test('ends when their issuer would not vouch any more for who stands above', async () => {
+    const at = await startChangeStory()
+    try {
+      const [boss, helper] = ['dev', 'main'].map((ref) => at.caller(undefined, { attributes: { ref } }))
+      if (boss === undefined || helper === undefined) throw new Error('nobody')
+      const parent = await at.task(boss)
+      const { delegation } = await handOver(at, boss, parent, toDelegate(helper))
+      const { task: child } = await openChild(at, helper, delegation.id)
+      const { lease } = await at.buy(helper, child, read)
+      await change(at, config('type: string } } }', 'type: string } }, require: { ref: main } }'))
+      expect(await outcomeOf(at, lease.id)).toEqual(ended('issuer_require'))
+      const said = (await at.recordsOf(lease.id)).find(({ event }) => event === 'lease.redecided')
+      expect(said).toMatchObject({ judged: boss.principal.id, principal: helper.principal.id })
+    } finally {
+      await at.close()
+    }
   })
 
   test('does not count itself at either place', async () => {

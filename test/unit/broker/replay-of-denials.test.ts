@@ -2,18 +2,15 @@
 // once, and rules over recent denials hold.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
-import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { dryRun } from '../../../src/broker/dry-run.js'
 import { exchange } from '../../../src/broker/exchange.js'
 import { openTask } from '../../../src/broker/open-task.js'
 import type { Caller, Parts } from '../../../src/broker/parts.js'
-import { replay } from '../../../src/broker/replay.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { holderId } from '../../../src/ledger/keys.js'
-import { createRestoration } from '../../../src/ledger/restoration.js'
 import type { Task } from '../../../src/ledger/task.js'
 import { answer, aPerson, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
 import { openTestLedger, type TestLedger } from '../../support/ledger.js'
+import { replayInto } from '../../support/rebuilt-ledger.js'
 import { startTestRedis, type TestRedis } from '../../support/redis.js'
 import { asking, codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 
@@ -41,18 +38,8 @@ const buyAfter = (caller: Caller, task: Task, over: object = {}) =>
 /** What was recorded, written into the ledger that knows nothing; in the parts that are told, each as an instance of its own. */
 async function replayed(...parts: ((record: StoredRecord) => boolean)[]): Promise<void> {
   const records = (await story.records()) as unknown as StoredRecord[]
-  const connection = connectFailFast(redis, () => undefined)
-  await untilReady(connection, 5000)
-  const restoration = createRestoration(connection, redis.prefix)
-  for (const isKnown of parts) {
-    const projection = new AuditProjection()
-    for (const record of records.filter(isKnown)) projection.apply(record)
-    await replay({ ledger: other.ledger, restoration }, projection, {
-      memoryMs: 86_400_000,
-      complete: parts.length === 1,
-    })
-  }
-  connection.disconnect()
+  const complete = parts.length === 1
+  for (const isKnown of parts) await replayInto(redis, other.ledger, records.filter(isKnown), { complete })
   // The sign that somebody sweeps.
   await other.ledger.takeDue([], 1)
 }

@@ -1,16 +1,12 @@
 // The stories' own records, written into a ledger that has nothing of them: what the stories say is enough.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import type { StoredRecord } from '../../../src/audit/read-records.js'
-import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { abandonLease, retryLease } from '../../../src/broker/failed-lease.js'
 import { forceRevoke } from '../../../src/broker/force-revoke.js'
 import { removeLock } from '../../../src/broker/remove-lock.js'
-import { replay } from '../../../src/broker/replay.js'
 import { reportEvents } from '../../../src/broker/report-events.js'
 import { setLock } from '../../../src/broker/set-lock.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { createRestoration } from '../../../src/ledger/restoration.js'
 import { openTestLedger, type TestLedger } from '../../support/ledger.js'
+import { replayInto } from '../../support/rebuilt-ledger.js'
 import { startTestRedis, type TestRedis } from '../../support/redis.js'
 import { type Story, startStory } from '../../support/story.js'
 
@@ -29,15 +25,7 @@ afterAll(async () => {
 })
 
 /** All that the stories recorded so far, in a ledger that was empty before the first time. */
-async function replayed(): Promise<void> {
-  const projection = new AuditProjection()
-  for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
-  const connection = connectFailFast(redis, () => undefined)
-  await untilReady(connection, 5000)
-  const restoration = createRestoration(connection, redis.prefix)
-  await replay({ ledger: other.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true })
-  connection.disconnect()
-}
+const replayed = async () => await replayInto(redis, other.ledger, await story.records())
 
 async function aFailedLease() {
   const { lease } = await story.bought()

@@ -1,6 +1,7 @@
 // What a receipt may say by the class of the credential's revocation.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { revoke } from '../../../src/broker/revoke.js'
+import { leaseView } from '../../../src/broker/views.js'
 import { type Story, startStory } from '../../support/story.js'
 
 let story: Story
@@ -47,8 +48,34 @@ describe('by the class of its revocation', () => {
     expect(await story.lease(id)).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
   })
 
+  test.each([
+    ['at once', undefined, 250],
+    ['after some seconds', 30, 1000],
+  ])('natural_expiry, ended by an order that works %s: looked at until it is seen dead', async (_, spreads, mostMs) => {
+    const propagation = spreads === undefined ? {} : { propagationSeconds: spreads }
+    const late = await startStory({ provider: { revocation: 'natural_expiry', ...propagation } })
+    try {
+      const { lease } = await late.bought({ ttl_seconds: 600 })
+      await late.parts.ledger.endLeases([lease.id], { reason: 'revoked', actor: 'olga', forced: true })
+      late.far.mood.probe = 'fails'
+      expect(await revoke(late.parts, lease.id)).toBe('later')
+      const { state, receipt } = await late.lease(lease.id)
+      expect({ state, receipt }).toMatchObject({ state: 'revoking', receipt: { outcome: 'pending', evidence: 'none' } })
+      const due = Number(await late.at.raw.zscore(`${late.at.tag}due:far`, lease.id))
+      expect(due - (receipt?.at ?? 0)).toBeLessThanOrEqual(mostMs)
+      late.far.calm()
+      expect(await revoke(late.parts, lease.id)).toBe('ended')
+      expect(await late.lease(lease.id)).toMatchObject({
+        state: 'revoked',
+        receipt: { outcome: 'confirmed', evidence: 'gone_at_provider' },
+      })
+    } finally {
+      await late.close()
+    }
+  })
+
   test.each([false, true])('an offline token (forced: %s) ends at its own expiry and is said to', async (forced) => {
-    const { lease } = await story.bought({ action: 'offline.read', ttl_seconds: 2 })
+    const { lease } = await story.bought({ action: 'offline.read', ttl_seconds: 6 })
     await order(lease.id, { forced })
     expect(await revoke(story.parts, lease.id)).toBe('later')
     expect(await story.lease(lease.id)).toMatchObject({ state: 'revoking', receipt: { outcome: 'expires_at' } })
@@ -85,6 +112,13 @@ describe('by the class of its revocation', () => {
       state: 'released',
       receipt: { outcome: 'not_revocable', evidence: 'none' },
     })
+  })
+
+  test('standing: a caller is told of no time at which the provider would end the copy', async () => {
+    const { lease } = await story.bought({ action: 'copy.read', ttl_seconds: 60 })
+    expect(leaseView(await story.lease(lease.id))).toMatchObject({ state: 'active', provider_expires_at: null })
+    const { lease: other } = await story.bought({ ttl_seconds: 60 })
+    expect(leaseView(await story.lease(other.id)).provider_expires_at).not.toBeNull()
   })
 
   test('to wait until a revocation has spread is no attempt: an error after many looks is tried again', async () => {

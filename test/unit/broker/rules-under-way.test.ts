@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { exchange } from '../../../src/broker/exchange.js'
 import type { Parts } from '../../../src/broker/parts.js'
-import { config } from '../../support/rule-changes.js'
-import { asking, codeOf, type Story, startStory } from '../../support/story.js'
+import { addPolicy, config, removePolicy } from '../../support/rule-changes.js'
+import { asking, codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 import type { RulesEdit } from '../../support/story-config.js'
 
 let story: Story
@@ -48,4 +48,20 @@ test('a grant that is gone by then gives nothing, and nothing is reserved', asyn
   const parts = changingAfterLook(config('  copy.read:', '  copy.seen:'))
   expect(await codeOf(exchange(parts, caller, task.id, asking({ action: 'copy.read' }), null))).toBe('unknown_action')
   expect(await story.parts.ledger.leasesOfTask(task.id)).toEqual([])
+})
+
+test('what was bought with a key is said, not decided again by rules that would deny it now', async () => {
+  const caller = story.caller()
+  const task = await story.task(caller)
+  const key = { key: 'before-the-change', bodySha256: 'a'.repeat(64) }
+  const { lease } = await story.buy(caller, task, {}, key)
+  const closed = '@id("closed") forbid (principal, action == Action::"repo.read", resource);'
+  await story.broker.changeRules(addPolicy(closed))
+  try {
+    const again = await refusalOf(story.buy(caller, task, {}, key))
+    expect(again).toMatchObject({ code: 'already_issued', members: { lease: { id: lease.id } } })
+    expect(await codeOf(story.buy(caller, task, {}, { ...key, key: 'after' }))).toBe('denied')
+  } finally {
+    await story.broker.changeRules(removePolicy(closed))
+  }
 })

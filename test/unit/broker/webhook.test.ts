@@ -28,7 +28,7 @@ afterEach(async () => {
   await receiver.close()
 })
 
-const configured = (over: object = {}) => webhookConfig.parse({ url: receiver.url, secret, timeout: '1s', ...over })
+const configured = (over: object = {}) => webhookConfig.parse({ url: receiver.url, secret, timeout: '20s', ...over })
 const post = (over: object = {}) => createPostNotice(configured(over), systemClock)
 const waiting = async () => (await parts.ledger.noticeState()).waiting
 async function asked() {
@@ -72,7 +72,7 @@ test('a denial is told', async () => {
 test('a receiver that fails twice is told again, with the same id and body and a new signature', async () => {
   receiver.answers.push(500, 'never')
   await asked()
-  const notices = startNotices(parts, post(), 1)
+  const notices = startNotices(parts, post({ timeout: '3s' }), 3)
   try {
     const [first, second, third] = await receiver.until(3)
     expect([first?.id, second?.id, third?.id]).toEqual(Array(3).fill(first?.id))
@@ -87,7 +87,7 @@ test('a receiver that fails twice is told again, with the same id and body and a
   const told = await parts.metrics.registry.metrics()
   expect(told).toContain('hallpass_notices_total{outcome="failed"} 2')
   expect(told).toContain('hallpass_notices_total{outcome="delivered"} 1')
-}, 30_000)
+}, 90_000)
 
 test('what fails is seen by operators, without the path of the URL, and no redirect is followed', async () => {
   receiver.answers.push(302)
@@ -102,10 +102,10 @@ test('what fails is seen by operators, without the path of the URL, and no redir
 test('a worker that dies with a notice in its hands leaves it to the next', async () => {
   await asked()
   await untilWaiting(1)
-  const [taken] = await parts.ledger.takeDueNotices(20, 200)
-  expect(await parts.ledger.takeDueNotices(20, 200)).toEqual([])
-  await new Promise((resolve) => setTimeout(resolve, 400))
-  const [again] = await parts.ledger.takeDueNotices(20, 200)
+  const [taken] = await parts.ledger.takeDueNotices(20, 4000)
+  expect(await parts.ledger.takeDueNotices(20, 4000)).toEqual([])
+  await new Promise((resolve) => setTimeout(resolve, 4200))
+  const [again] = await parts.ledger.takeDueNotices(20, 4000)
   expect(again).toEqual({ ...taken, tries: 2 })
 })
 

@@ -5,6 +5,9 @@ import { allRoutes } from '../../../src/http/routes.js'
 
 interface Operation {
   operationId: string
+  security: Record<string, unknown>[]
+  parameters: { name: string; in: string; required: boolean; schema: object }[]
+  requestBody?: { required: boolean }
   responses: Record<string, { content?: Record<string, { schema?: { $ref?: string } }> }>
 }
 
@@ -37,7 +40,8 @@ test('every answer has its content type, and the OAuth face its own kind of erro
   const described = await operations()
   const typesOf = (call: string, status: string) => Object.keys(described[call]?.responses[status]?.content ?? {})
   for (const call of Object.keys(described)) {
-    expect(typesOf(call, '2XX')).toEqual([call === 'get /metrics' ? 'text/plain' : 'application/json'])
+    const events = call === 'get /v1/approvals/{id}' ? ['text/event-stream'] : []
+    expect(typesOf(call, '2XX')).toEqual([call === 'get /metrics' ? 'text/plain' : 'application/json', ...events])
     const oauth = call.includes('/oauth/')
     expect(typesOf(call, 'default')).toEqual([oauth ? 'application/json' : 'application/problem+json'])
   }
@@ -48,4 +52,56 @@ test('every answer has its content type, and the OAuth face its own kind of erro
 test('what a dry run of an opening answers is one of the answers to opening', () => {
   const decision = { id: `dec_${'0'.repeat(26)}`, effect: 'permit', policies: ['p'] }
   expect(openTaskAnswers.safeParse({ decisions: [{ decision, ttl_seconds: 60 }] }).success).toBe(true)
+})
+
+test('the headers that a call reads are parameters of it', async () => {
+  const described = await operations()
+  const withHeader = (header: string) =>
+    Object.keys(described).filter((call) =>
+      described[call]?.parameters.some(({ name, in: where, required }) => {
+        return name === header && where === 'header' && !required
+      }),
+    )
+  expect(withHeader('Idempotency-Key')).toEqual(['post /v1/tasks', 'post /v1/tasks/{id}/credentials'])
+  expect(withHeader('Hallpass-Task-Token').sort()).toEqual([
+    'delete /v1/leases/{id}',
+    'get /v1/approvals/{id}',
+    'get /v1/leases/{id}',
+    'get /v1/tasks/{id}',
+    'get /v1/tasks/{id}/timeline',
+    'post /v1/tasks/{id}/complete',
+    'post /v1/tasks/{id}/credentials',
+    'post /v1/tasks/{id}/delegations',
+    'post /v1/tasks/{id}/events',
+    'post /v1/tasks/{id}/heartbeat',
+  ])
+})
+
+test('numbers of a query are numbers, with the bounds that are checked', async () => {
+  const described = await operations()
+  const schemaOf = (call: string, name: string) =>
+    described[call]?.parameters.find((parameter) => parameter.name === name)?.schema
+  expect(schemaOf('get /v1/leases', 'limit')).toEqual({ type: 'integer', minimum: 1, maximum: 1000 })
+  const wait = { type: 'integer', minimum: 0, maximum: 60 }
+  expect(schemaOf('post /v1/tasks/{id}/complete', 'wait_seconds')).toEqual(wait)
+  for (const { parameters } of Object.values(described)) {
+    for (const { in: where, required } of parameters) expect(required).toBe(where === 'path')
+  }
+})
+
+test('a body that cannot be left out is said to be needed, and a certificate may stand for a workload’s token', async () => {
+  const described = await operations()
+  const optional = Object.keys(described).filter((call) => described[call]?.requestBody?.required === false)
+  expect(optional.sort()).toEqual([
+    'post /v1/leases/{id}/retry',
+    'post /v1/tasks/{id}/complete',
+    'post /v1/tasks/{id}/heartbeat',
+  ])
+  const takesCertificate = (call: string) => described[call]?.security.some((one) => 'mtls' in one)
+  expect(['post /v1/tasks', 'get /v1/tasks', 'post /v1/locks', 'get /healthz'].map(takesCertificate)).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ])
 })

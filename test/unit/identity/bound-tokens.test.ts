@@ -41,6 +41,7 @@ describe('cnf', () => {
 
   test.each([
     ['an unknown member', { jkt: mine, kid: 'k' }],
+    ['an unknown member that is like a thumbprint', { jkt: mine, 'jkt#S512': theirs }],
     ['only an unknown member', { jwk: {} }],
     ['nothing', {}],
     ['a list', [mine]],
@@ -73,6 +74,10 @@ describe('bind: audience', () => {
     expect(await refusalText(() => own.authenticate(token), token)).toMatch(/no proof of that key/)
     expect(await refusalText(() => own.authenticate(token, { jkt: theirs }), token)).toMatch(/another key/)
     expect(await own.authenticate(await sign(), { jkt: mine })).toMatchObject({ binding: 'none' })
+    // The same key twice is one key.
+    expect(await own.authenticate(await sign({ aud: [aud, aud], cnf: { jkt: mine } }), { jkt: mine })).toMatchObject({
+      binding: 'dpop',
+    })
   })
 
   test('takes no other spelling, no second key, and nothing where it is not set', async () => {

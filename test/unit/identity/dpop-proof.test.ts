@@ -69,6 +69,11 @@ describe('target URIs', () => {
   test.each(vectors.target_uris.different)('%s is not %s', (one, other) => {
     expect(normalizeTargetUri(one)).not.toBe(normalizeTargetUri(other))
   })
+  test('longer than any of ours is none', () => {
+    const long = (length: number) => 'https://broker.example/'.padEnd(length, 'x')
+    expect(normalizeTargetUri(long(4096))).toBe(long(4096))
+    expect(normalizeTargetUri(long(4097))).toBeNull()
+  })
   test.each(vectors.target_uris.none)('%j is none', (text) => {
     expect(normalizeTargetUri(text)).toBeNull()
   })
@@ -90,6 +95,23 @@ test('one jti is one use, however the proof is signed again; another key has oth
   expect((await verify(await proofWith({ claims }, await createProvingKey()))).use.digest).not.toBe(use.digest)
 })
 
+test('a proof is taken up to its age, and as far ahead as clocks may be apart', async () => {
+  for (const iat of [seconds(-60), seconds(30)]) await verify(await proofWith({ claims: { iat } }))
+  for (const iat of [seconds(-61), seconds(31)]) {
+    const proof = await proofWith({ claims: { iat } })
+    expect(await refusalText(() => verify(proof), proof)).toMatch(/^invalid_token .* it was made/)
+  }
+  // However late it comes, its use is remembered for as long as it could come again.
+  expect((await verify(await proofWith({ claims: { iat: seconds(30) } }))).use.until).toBe(seconds(90) * 1000)
+})
+
+test('what stands behind the path of the request does not count, whatever it is', async () => {
+  for (const behind of ['?resource=repo:acme/web', '?q="{|}"', `?q=${'x'.repeat(5000)}`, '#there']) {
+    const path = `/v1/tasks${behind}`
+    expect(await verifyProof(await proofWith(), { ...request, path }, rules, clock)).toMatchObject({ jkt: key.jkt })
+  }
+})
+
 const seconds = (offset: number) => Math.floor(clock.now() / 1000) + offset
 const broken: [name: string, shape: () => Partial<ProofShape>, says: RegExp][] = [
   ['typ JWT', () => ({ header: { typ: 'JWT' } }), /its typ is "JWT"/],
@@ -100,6 +122,12 @@ const broken: [name: string, shape: () => Partial<ProofShape>, says: RegExp][] =
   ['a private key', () => ({ header: { jwk: key.privateJwk } }), /not a public key/],
   ['a key that is shared', () => ({ header: { jwk: { kty: 'oct', k: 'AAAA' } } }), /not a public key/],
   ['a prime beside the key', () => ({ header: { jwk: { ...key.publicJwk, p: 'AQAB' } } }), /not a public key/],
+  [
+    'another member of a private key',
+    () => ({ header: { jwk: { ...key.publicJwk, dq: 'AQAB' } } }),
+    /not a public key/,
+  ],
+  ['a shared key beside it', () => ({ header: { jwk: { ...key.publicJwk, k: 'AAAA' } } }), /not a public key/],
   ['a key for encryption', () => ({ header: { jwk: { ...key.publicJwk, use: 'enc' } } }), /"jwk" cannot be used/],
   ['a point off the curve', () => ({ header: { jwk: { ...key.publicJwk, y: key.publicJwk.x } } }), /cannot be used/],
   ['crit', () => ({ header: { crit: ['b64'], b64: true } }), /crit/],
@@ -117,6 +145,7 @@ const broken: [name: string, shape: () => Partial<ProofShape>, says: RegExp][] =
   ['an iat to come', () => ({ claims: { iat: seconds(40) } }), /seconds in the future/],
   ['an iat in words', () => ({ claims: { iat: 'now' } }), /"iat"/],
   ['an exp that is over', () => ({ claims: { exp: seconds(-1) } }), /has expired/],
+  ['an exp of now', () => ({ claims: { exp: seconds(0) } }), /has expired/],
   ['an nbf to come', () => ({ claims: { nbf: seconds(100) } }), /not valid yet/],
   ['no jti', () => ({ claims: { jti: undefined } }), /no "jti"/],
   ['an empty jti', () => ({ claims: { jti: '' } }), /no "jti"/],
@@ -188,6 +217,8 @@ describe('nonces', () => {
 
   test('lasts five to ten minutes, over brokers and over a change of keys, not over deployments', () => {
     const nonce = noncesOf(secret(one)).current()
+    // 144 bits: nobody guesses one.
+    expect(nonce).toMatch(/^[A-Za-z0-9_-]{24}$/)
     expect(noncesOf(secret(two, one)).isGood(nonce)).toBe(true)
     expect(noncesOf(secret(two)).isGood(nonce)).toBe(false)
     expect(noncesOf(secret(one), 'https://other.example').isGood(nonce)).toBe(false)

@@ -49,6 +49,14 @@ describe('the issuer pool', () => {
     expect(await refusalText(() => pool.authenticate(both), both)).toMatch(/fits the issuers machines and staff/)
   })
 
+  test('tells two of one trust domain apart by audience', async () => {
+    const { authenticate } = createPool({ prod, other: { ...prod, audience: 'elsewhere' } }, { clock })
+    const forged = await unknown.sign({ sub: 'spiffe://prod.acme.example/x', aud: 'elsewhere' })
+    expect(await refusalText(() => authenticate(forged), forged)).toMatch(/trust bundle of prod.acme.example has no/)
+    const neither = await unknown.sign({ sub: 'spiffe://prod.acme.example/x', aud: 'nowhere' })
+    expect(await refusalText(() => authenticate(neither), neither)).toMatch(/no configured issuer .*"nowhere"/)
+  })
+
   test('chooses a trust domain by the sub, whatever its iss says', async () => {
     const { authenticate } = createPool({ prod, staging }, { clock })
     const token = readFixture('spire/staging/deployer.jwt')

@@ -63,6 +63,28 @@ describe('keys of an issuer', () => {
     expect(fetches() - before).toBe(2)
   })
 
+  test('are had anew when our clock was set back: how old they are is not known then', async () => {
+    const { authenticate } = pool()
+    await authenticate(await sign())
+    await server.rotate()
+    clock.advance(-3600)
+    const before = fetches()
+    expect(await authenticate(await server.sign({ sub: 'x', aud: ourIssuer }))).toMatchObject(ok)
+    expect(fetches() - before).toBe(1)
+  })
+
+  test('are loaded again when half of a short max_stale is over, so that one failed load is no outage', async () => {
+    const { authenticate } = pool({ max_stale: '1m' })
+    const token = await sign()
+    await authenticate(token)
+    clock.advance(29)
+    await authenticate(token)
+    expect(fetches()).toBe(1)
+    clock.advance(1)
+    await authenticate(token)
+    expect(fetches()).toBe(2)
+  })
+
   test('that are new are found after the cool-down, and those rotated out stop with it', async () => {
     const { authenticate } = pool()
     const old = await sign()
@@ -120,14 +142,14 @@ describe('keys of an issuer', () => {
   })
 
   test('slow callers down for a second at most when the issuer hangs', async () => {
-    const { authenticate } = pool({}, { fetchTimeoutMs: 6000 })
+    const { authenticate } = pool({}, { fetchTimeoutMs: 60_000 })
     const token = await sign()
     await authenticate(token)
     server.behave('hang')
     clock.advance(600)
     const start = performance.now()
     expect(await authenticate(token)).toMatchObject(ok)
-    expect(performance.now() - start).toBeLessThan(4000)
+    expect(performance.now() - start).toBeLessThan(30_000)
   })
 
   test('answered as an object without keys are an empty set: the caller’s 401', async () => {
@@ -149,6 +171,16 @@ describe('keys of an issuer', () => {
 })
 
 describe('discovery', () => {
+  test('is asked for without the last slash of the issuer, and has to name it with it', async () => {
+    const issuer = `${server.issuer}/`
+    const { authenticate, find } = createPool({ ci: { type: 'oidc', issuer } }, { clock })
+    await expect(find('ci').refresh()).rejects.toThrow(/names the issuer/)
+    server.discovery.issuer = issuer
+    await find('ci').refresh()
+    expect(new Set(server.requests)).toEqual(new Set(['/.well-known/openid-configuration', '/jwks']))
+    expect(await authenticate(await server.sign({ iss: issuer, sub: 'x', aud: ourIssuer }))).toMatchObject(ok)
+  })
+
   test('follows a moved jwks_uri once the old one fails', async () => {
     const other = await startOidcIssuer({ clock })
     server.discovery.jwks_uri = `${other.issuer}/nothing-here`

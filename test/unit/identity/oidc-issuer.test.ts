@@ -58,6 +58,7 @@ describe('an OIDC issuer', () => {
     ['an iat in the future', { iat: now + 31 }, {}, /issued 31 seconds in the future \("iat"\)/],
     ['no sub', { sub: undefined }, {}, /has no "sub"/],
     ['a line break in sub', { sub: 'a\nb' }, {}, /control characters/],
+    ['a sub that is read backwards', { sub: 'a\u202eb' }, {}, /control characters/],
     ['an empty sub', { sub: '' }, {}, /has no "sub"/],
     ['events, as a logout token has', { events: {} }, {}, /security event/],
     ['cnf without its proof', { cnf: { jkt: 'x' } }, {}, /bound to a key \("cnf"\)/],
@@ -103,6 +104,10 @@ describe('an OIDC issuer', () => {
     expect(await pool().authenticate(await server.sign(claims, { header: { typ: undefined } }))).toBeDefined()
     const token = await server.sign(claims, { header: { typ: 'at+jwt' } })
     expect(await pool({ typ: ['at+jwt'] }).authenticate(token)).toBeDefined()
+    const untyped = await server.sign(claims, { header: { typ: undefined } })
+    expect(await refusalText(() => pool({ typ: ['at+jwt'] }).authenticate(untyped), untyped)).toMatch(
+      /typ nothing is not allowed/,
+    )
   })
 
   test('takes a token without kid only where one key fits its algorithm', async () => {

@@ -3,6 +3,7 @@ import { matches } from '../../../src/ledger/lease-match.js'
 import type { LeaseMatch } from '../../../src/ledger/ledger.js'
 import { activeLease, letTimePass, listed, manyLeases, openTask, reserve, settlementOf } from '../../support/ledger.js'
 import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
+import { millisecondsOf, quickestOf } from '../../support/wall-time.js'
 
 const at = ledgerOfThisFile()
 
@@ -173,14 +174,17 @@ describe('whether a credential is to be honoured', () => {
 
 describe('waiting for a lease to settle', () => {
   test('wakes when it does, at once', async () => {
-    const lease = await activeLease(at.ledger, await openTask(at.ledger))
-    await at.ledger.endLeases([lease], { reason: 'released', actor: 'a' })
-    await at.ledger.claim(lease, 'w')
-    const started = performance.now()
-    const woken = at.ledger.waitSettled(new Set([lease]), 5000)
-    await at.ledger.settle(lease, 'w', settlementOf('revoked'))
-    await woken
-    expect(performance.now() - started).toBeLessThan(300)
+    const once = async () => {
+      const lease = await activeLease(at.ledger, await openTask(at.ledger))
+      await at.ledger.endLeases([lease], { reason: 'released', actor: 'a' })
+      await at.ledger.claim(lease, 'w')
+      return await millisecondsOf(async () => {
+        const woken = at.ledger.waitSettled(new Set([lease]), 5000)
+        await at.ledger.settle(lease, 'w', settlementOf('revoked'))
+        await woken
+      })
+    }
+    expect(await quickestOf(once, 300)).toBeLessThan(300)
   })
 
   test("does not wake for another's, and looks again by itself after half a second", async () => {
@@ -197,8 +201,7 @@ describe('waiting for a lease to settle', () => {
   })
 
   test('ends with its time', async () => {
-    const started = performance.now()
-    await at.ledger.waitSettled(new Set(['lease_x']), 50)
-    expect(performance.now() - started).toBeLessThan(400)
+    const once = () => millisecondsOf(() => at.ledger.waitSettled(new Set(['lease_x']), 50))
+    expect(await quickestOf(once, 400)).toBeLessThan(400)
   })
 })

@@ -123,7 +123,7 @@ describe('a lock', () => {
     const ids: string[] = []
     for (const n of [1, 2, 3]) {
       ids.push(await setLock({ account: `ci:${n}` }))
-      await new Promise((resolve) => setTimeout(resolve, 2))
+      await new Promise((resolve) => setTimeout(resolve, 10))
     }
     expect((await at.ledger.listLocks(0, 2)).map(({ id }) => id)).toEqual(ids.slice(0, 2))
     expect((await at.ledger.listLocks(2, 2)).map(({ target }) => target)).toEqual([{ account: 'ci:3' }])

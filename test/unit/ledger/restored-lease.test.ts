@@ -5,7 +5,15 @@ import { createId } from '../../../src/core/ids.js'
 import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
 import { createRestoration, type LostLease, type Restoration } from '../../../src/ledger/restoration.js'
 import type { Task } from '../../../src/ledger/task.js'
-import { aRecord, aTask, openTask, openTestLedger, reserve, type TestLedger } from '../../support/ledger.js'
+import {
+  activeLease,
+  aRecord,
+  aTask,
+  openTask,
+  openTestLedger,
+  reserve,
+  type TestLedger,
+} from '../../support/ledger.js'
 import { startTestRedis, type TestRedis } from '../../support/redis.js'
 
 let redis: TestRedis
@@ -65,11 +73,17 @@ describe('one that the ledger still has', () => {
     expect(await at.ledger.findLease(id)).toMatchObject({ state: 'reserved', sealedHandle: 'from the audit' })
   })
 
-  test('keeps the handle that it has', async () => {
+  test('keeps the handle that it was activated with', async () => {
+    const id = await activeLease(at.ledger, task)
+    expect(await restoration.restoreLease(lost({ id }))).toBe('exists')
+    expect(await at.ledger.findLease(id)).toMatchObject({ state: 'active', sealedHandle: 'sealed' })
+  })
+
+  test('gets the whole handle where it only has what was noted while it was minted', async () => {
     const id = await reserve(at.ledger, task)
     await at.ledger.noteHandle(id, 'noted')
     expect(await restoration.restoreLease(lost({ id }))).toBe('exists')
-    expect(await at.ledger.findLease(id)).toMatchObject({ sealedHandle: 'noted' })
+    expect(await at.ledger.findLease(id)).toMatchObject({ sealedHandle: 'from the audit' })
   })
 })
 

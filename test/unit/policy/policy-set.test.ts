@@ -84,6 +84,12 @@ describe('a policy set is refused as a whole, with file and line, for', () => {
     ['an @approval_timeout of nothing', permit('@approval_timeout("10m")'), 'a.cedar:3: ', 'nothing here needs'],
     ['an unreadable @binding', permit('@binding("none")'), 'a.cedar:3: ', '"dpop", "mtls" or "any"'],
     ['an annotation that nobody obeys', permit('@aproval("dba:1")'), 'a.cedar:3: ', '@aproval is unknown'],
+    ...['@binding("dpop")', '@approval("dba:1")', '@max_ttl("5m")'].map((obligation) => [
+      `${obligation} on what operators do`,
+      permit(obligation, 'action in [Action::"config.read", Action::"operate.revoke"]'),
+      'a.cedar:3: ',
+      'on a permit of operate.* has no effect',
+    ]),
     [
       '@max_ttl on a forbid',
       `${good}@id("x") @max_ttl("5m")\nforbid (principal, action, resource);`,

@@ -86,7 +86,7 @@ describe('writing', () => {
   })
 
   test('a write that does not show is not taken for done', async () => {
-    const provider = world.createProvider({ timeout: '1s' })
+    const provider = world.createProvider({ timeout: '3s' })
     world.sts.failNext({ status: 200, body: '<PutRolePolicyResponse/>' }, { action: 'PutRolePolicy' })
     await expect(end(provider, world.lease())).rejects.toMatchObject({ kind: 'retryable' })
   })

@@ -87,13 +87,15 @@ const troubles: [string, Trouble, ProviderError['kind']][] = [
 
 describe('answers', () => {
   test.each(troubles)('%s: said as it is, once, and without upstream words', async (_, trouble, kind) => {
-    const provider = world.createProvider({ timeout: '1s' })
+    const isEndless = 'hang' in trouble || 'drip' in trouble
+    const provider = world.createProvider({ timeout: isEndless ? '1s' : '20s' })
     world.sts.failNext(trouble, { times: 10 })
     const started = performance.now()
     const error = await rejection(provider.issue(world.lease(), objectRead, noNote))
     expect(error).toBeInstanceOf(ProviderError)
     expect({ kind: (error as ProviderError).kind, message: (error as Error).message }).toMatchObject({ kind })
-    expect(performance.now() - started).toBeLessThan(2_000)
+    // Without the time-out these two would not end at all; the others do not wait for it.
+    expect(performance.now() - started).toBeLessThan(15_000)
     expect(world.sts.calls).toHaveLength(1)
     const text = everythingIn(error)
     expect(text).not.toContain(secretPolicy)
@@ -113,11 +115,11 @@ describe('answers', () => {
   })
 
   test('waits no longer than until the deadline', async () => {
-    const provider = world.createProvider({ timeout: '5s' })
+    const provider = world.createProvider({ timeout: '50s' })
     world.sts.failNext({ hang: true })
     const started = performance.now()
     await rejection(provider.issue({ ...world.lease(1), remainingMs: 200 }, objectRead, noNote))
-    expect(performance.now() - started).toBeLessThan(1_500)
+    expect(performance.now() - started).toBeLessThan(25_000)
   })
 
   test.each([
@@ -126,7 +128,7 @@ describe('answers', () => {
     ['a read without a document', { status: 200, body: '<GetRolePolicyResponse/>' }],
     ['no answer', { hang: true }],
   ] as [string, Trouble][])('%s leaves the probe at unknown and overwrites nothing', async (_, trouble) => {
-    const provider = world.createProvider({ timeout: '1s' })
+    const provider = world.createProvider({ timeout: 'hang' in trouble ? '3s' : '20s' })
     const lease = world.lease()
     const { handle } = await provider.issue(lease, objectRead, noNote)
     world.sts.failNext(trouble, { times: 10, action: 'GetRolePolicy' })

@@ -52,6 +52,44 @@ describe('revoking', () => {
     await expect(revoke(handle)).rejects.toMatchObject({ name: 'ProviderError', kind })
   })
 
+  test.each([
+    [403, 'permission denied', 'retryable'],
+    [400, 'invalid accessor', 'retryable'],
+    [404, 'namespace not found', 'permanent'],
+    [503, 'Vault is sealed', 'unavailable'],
+  ])('an answer %i "%s" to the first of the two ends nothing, not even a token alone', async (status, text, kind) => {
+    for (const recipe of [secretRecipe, tokenRecipe]) {
+      const { handle } = await issue(recipe)
+      bench.standIn.failNext('auth/token/revoke-accessor', status, [text])
+      await expect(revoke(handle)).rejects.toMatchObject({ name: 'ProviderError', kind })
+      expect(await probe(handle)).toBe('alive')
+    }
+  })
+
+  test('in the namespace of the mint, wherever the provider is now', async () => {
+    const elsewhere = await startVaultBench({}, { namespace: 'teams/payments' })
+    try {
+      const minted = await elsewhere.provider.issue(leaseToIssue(120), secretRecipe, async () => {})
+      const { handle } = minted
+      expect(handle.namespace).toBe('teams/payments')
+      await elsewhere.provider.revoke(handle, 0, { forced: false })
+      await elsewhere.provider.probe(handle)
+      const named = elsewhere.standIn.calls.filter(({ path }) => path !== 'sys/health')
+      expect(new Set(named.map(({ namespace }) => namespace))).toEqual(new Set(['teams/payments']))
+      expect(named.map(({ path }) => path)).toEqual(expect.arrayContaining(['sys/leases/revoke', 'sys/leases/lookup']))
+    } finally {
+      await elsewhere.stop()
+    }
+    // One that was minted before the provider was moved.
+    const { handle } = await issue()
+    const before = bench.standIn.calls.length
+    await revoke({ ...handle, namespace: 'teams/before' })
+    await probe({ ...handle, namespace: 'teams/before' })
+    const ending = bench.standIn.calls.slice(before).filter(({ path }) => path !== 'sys/health')
+    expect(ending.length).toBeGreaterThan(3)
+    for (const { path, namespace } of ending) expect([path, namespace]).toEqual([path, 'teams/before'])
+  })
+
   test('a token that ended by itself does not hide a secret that lives', async () => {
     const { handle } = await issue()
     bench.standIn.answerNext('auth/token/revoke-accessor', (response) => {
@@ -84,7 +122,7 @@ describe('a secret whose lease nobody noted', () => {
 
   test('was never read: its token shows both uses, and is dead when revoked', async () => {
     const handle = await issueAndLose()
-    bench.advance(3_100)
+    bench.advance(12_100)
     expect(await revoke(handle)).toBe('revoked')
     expect(await probe(handle)).toBe('dead')
   })
@@ -93,7 +131,7 @@ describe('a secret whose lease nobody noted', () => {
     // So that the life of such a secret is known: 60 s.
     await issue()
     const answerLost = await lostAfterReading()
-    bench.advance(3_100)
+    bench.advance(12_100)
     expect(await revoke(answerLost)).toBe('revoked')
     expect(await probe(answerLost)).toBe('unknown')
     bench.advance(90_000)
@@ -104,7 +142,7 @@ describe('a secret whose lease nobody noted', () => {
 
   test('and whose life was never seen stays unknown', async () => {
     const handle = await lostAfterReading()
-    bench.advance(3_100)
+    bench.advance(12_100)
     await revoke(handle)
     bench.advance(24 * 3600_000)
     expect(await probe(handle)).toBe('unknown')
@@ -142,6 +180,18 @@ describe('probing', () => {
     const { handle } = await issue()
     bench.standIn.changeNext('sys/leases/lookup', () => ({ status: 200, body: { data: { ttl: 0 } } }))
     expect(await probe(handle)).toBe('unknown')
+  })
+
+  test('a secret without its lease is not dead while its token lives, nor a token that ends just now', async () => {
+    const secret = await issue()
+    bench.standIn.failNext('sys/leases/lookup', 400, ['invalid lease'])
+    expect(await probe(secret.handle)).toBe('unknown')
+    const token = await issue(tokenRecipe)
+    bench.standIn.changeNext('auth/token/lookup-accessor', ({ status }) => ({
+      status,
+      body: { data: { ttl: 0, num_uses: 0 } },
+    }))
+    expect(await probe(token.handle)).toBe('unknown')
   })
 
   test('a copy of a standing secret is never dead', async () => {

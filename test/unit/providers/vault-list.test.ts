@@ -67,6 +67,23 @@ describe('with the right over the accessors', () => {
     expect(await all(sibling)).toEqual([second.id])
   })
 
+  test('none that is ending, and of none that it was noted before it was made', async () => {
+    bench = await start(true)
+    const before = Date.now()
+    await issue()
+    const listed: number[] = []
+    for await (const { handle } of bench.provider.list?.() ?? []) listed.push(Number(handle.noted_at))
+    // Vault tells whole seconds: whoever waits for a mint to be over counts from the later end of that one.
+    expect(listed.length).toBe(1)
+    expect(listed[0]).toBeGreaterThanOrEqual(before)
+    bench.standIn.changeNext('auth/token/lookup-accessor', ({ status, body }) => ({
+      status,
+      body: { data: { ...(body?.data as object), ttl: 0 } },
+    }))
+    // Of the two tokens there are, the login's was looked at before.
+    expect(await all()).toEqual([])
+  })
+
   test('a copy of a standing secret leaves nothing to list', async () => {
     bench = await start(true)
     await bench.provider.issue(leaseToIssue(120), kvRecipe, async () => {})
@@ -130,7 +147,7 @@ describe('with the right over the accessors', () => {
     const [listed] = await listedFor(bench.provider, lease)
     const handle = listed?.handle ?? {}
     await expect(bench.provider.revoke(handle, 0, { forced: true })).rejects.toMatchObject({ kind: 'retryable' })
-    bench.advance(10_000)
+    bench.advance(20_000)
     expect(await bench.provider.probe(handle)).toBe('alive')
     expect(await bench.provider.revoke(handle, 0, { forced: true })).toBe('revoked')
     expect(bench.standIn.alive()).toEqual({ leases: [], accessors: [] })
@@ -157,6 +174,9 @@ describe('without it', () => {
     const keys = bench.standIn.alive().accessors
     bench.standIn.changeNext('auth/token/accessors', () => ({ status: 200, body: { data: { keys } } }))
     expect(await all()).toEqual([lease.id])
+    // Taken away again, it is said again.
+    await expect(all()).rejects.toMatchObject({ kind: 'permanent' })
+    expect(await all()).toEqual([])
   })
 
   test('doctor notes it and finds nothing wrong', async () => {

@@ -19,7 +19,7 @@ const logins = (vault: VaultBench) => vault.standIn.calls.filter(({ path }) => p
 
 describe('login by JWT', () => {
   test('as hallpass, to the address exactly as written, for a minute, and shared by all calls', async () => {
-    bench = await startVaultBench({}, { timeout: '10s' })
+    bench = await startVaultBench()
     const { standIn } = bench
     await Promise.all([issue(bench), issue(bench), issue(bench)])
     expect(logins(bench)).toHaveLength(1)
@@ -51,6 +51,33 @@ describe('login by JWT', () => {
     await issue(bench)
     expect(logins(bench)).toHaveLength(1)
     bench.advance(20_000)
+    await issue(bench)
+    expect(logins(bench)).toHaveLength(2)
+  })
+
+  test('again once for all who find it ended at the same time', async () => {
+    bench = await startVaultBench()
+    const vault = bench
+    await issue(vault)
+    vault.advance(3_250_000)
+    await Promise.all(Array.from({ length: 8 }, () => issue(vault)))
+    expect(logins(vault)).toHaveLength(2)
+  })
+
+  test.each([
+    ['without end', 0],
+    ['for a month', 30 * 86_400],
+  ])('within the hour where it is good %s', async (_how, lease_duration) => {
+    bench = await startVaultBench()
+    bench.standIn.changeNext('auth/jwt/login', ({ status, body }) => ({
+      status,
+      body: { auth: { ...(body?.auth as object), lease_duration } },
+    }))
+    await issue(bench)
+    bench.advance(600_000)
+    await issue(bench)
+    expect(logins(bench)).toHaveLength(1)
+    bench.advance(3_000_000)
     await issue(bench)
     expect(logins(bench)).toHaveLength(2)
   })

