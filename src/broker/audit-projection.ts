@@ -5,7 +5,7 @@ import type { AttributeValue } from '../identity/principal.js'
 import type { Delegation } from '../ledger/delegation.js'
 import type { Lock } from '../ledger/lock.js'
 import { chainMembers } from '../ledger/replies.js'
-import type { LostApproval, LostTask } from '../ledger/restoration.js'
+import type { LostApproval, LostLease, LostTask } from '../ledger/restoration.js'
 import { ApprovalProjection } from './projected-approvals.js'
 import { delegationOf } from './projected-delegation.js'
 import { DenialProjection } from './projected-denials.js'
@@ -24,6 +24,8 @@ export class AuditProjection {
   readonly #orders = new Map<string, ProjectedOrder>()
   readonly #unlocked = new Set<string>()
   readonly #approvals = new ApprovalProjection()
+  /** The last judging of all live leases that was carried through. */
+  #redecided: { readonly rules: string; readonly begunAt: number } | null = null
   /** What was denied, by account. */
   readonly denials = new DenialProjection()
   /** Incarnations that were written for → when last said, in order of time. */
@@ -61,6 +63,9 @@ export class AuditProjection {
       case 'decision.denied':
         this.denials.apply(record)
         break
+      case 'rules.redecided':
+        this.#applyRedecided(record)
+        break
       case 'lock.removed':
         this.#unlocked.add(String(record.lock))
         break
@@ -71,7 +76,8 @@ export class AuditProjection {
 
   /** Every lease that records tell of whole; one without its reservation's record was never minted. */
   *leases(): Generator<ProjectedLease> {
-    for (const { lease } of this.#leases.values()) if (lease !== null) yield lease
+    for (const { lease } of this.#leases.values())
+      if (lease !== null) yield { ...lease, lost: this.#judged(lease.lost) }
   }
 
   /** Ends of which this audit holds no beginning. */
@@ -119,6 +125,17 @@ export class AuditProjection {
   /** What people were asked, with whatever became of it. */
   approvals(): Iterable<LostApproval> {
     return this.#approvals.approvals(this.#taskEnds)
+  }
+
+  /** A lease that was there when all were judged stands by those rules, not by the ones it was issued by. */
+  #judged(lost: LostLease): LostLease {
+    const last = this.#redecided
+    return last !== null && lost.reservedAt < last.begunAt ? { ...lost, judgedBy: last.rules } : lost
+  }
+
+  #applyRedecided(record: StoredRecord): void {
+    const begunAt = Date.parse(String(record.begun_at))
+    if (begunAt > (this.#redecided?.begunAt ?? 0)) this.#redecided = { rules: String(record.rules), begunAt }
   }
 
   #noteIncarnation(incarnation: string, time: string): void {

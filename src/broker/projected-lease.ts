@@ -90,6 +90,7 @@ function reservedOf(id: string, record: StoredRecord): Reserved {
     reservedAt: Date.parse(String(record.reserved_at ?? record.time)),
     expiresAt: Date.parse(String(record.deadline)),
     idempotency: (record.idempotency ?? null) as LostLease['idempotency'],
+    judgedBy: typeof record.rules === 'string' ? record.rules : null,
   }
 }
 

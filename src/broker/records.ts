@@ -39,6 +39,7 @@ export async function recordReserved(parts: Parts, caller: Caller, reserved: Res
       reserved_at: toTimestamp(reserved.now),
       ...(reserved.idempotency ? { idempotency: { ...reserved.idempotency } } : {}),
       ...(approval ? { approval: approval.id } : {}),
+      rules: reserved.rulesHash,
       decision: decisionRecord(decided),
     }
     // One flush for both. That an approval is used stands in either, so that neither alone lets it be used again.

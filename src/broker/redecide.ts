@@ -1,5 +1,6 @@
 // When the rules change: every live lease is decided again, and what is no longer permitted is ended, the most privileged first.
 // First all are judged, then some are ended: a set that would end many waits for an operator's word.
+import { toTimestamp } from '../core/clock.js'
 import type { RequirementDigests } from '../identity/requirements.js'
 import { isCurrent } from '../ledger/lease.js'
 import type { RedecisionTurn } from '../ledger/rules-change.js'
@@ -159,7 +160,13 @@ class Work {
     if (counts.live === 0 && ended === 0) return
     log.info({ rules: this.#rules.hash, ...counts, ended }, 'live leases were decided again')
     await audit
-      .append({ event: 'rules.redecided', ...this.#named(), ...counts, ended })
+      .append({
+        event: 'rules.redecided',
+        ...this.#named(),
+        begun_at: toTimestamp(this.#turn.begunAt),
+        ...counts,
+        ended,
+      })
       .catch((error: unknown) => log.error({ err: error }, 'that leases were decided again could not be recorded'))
   }
 

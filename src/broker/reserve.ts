@@ -23,6 +23,8 @@ export interface Reserved extends Prepared {
   readonly idempotency: LeaseRequest['idempotency']
   /** The approval that it used up. */
   readonly approval: Approval | null
+  /** The rules that it was decided by. */
+  readonly rulesHash: string
   /** The ledger's time at the reservation, and our monotonic clock just before: their difference only errs on the safe side. */
   readonly now: number
   readonly sentAt: number
@@ -89,7 +91,9 @@ async function tryReserve(
   if (answer.outcome === 'ok') {
     const { now, expiresAt } = answer
     const toIssue = { ...prepared.toIssue, deadline: expiresAt }
-    return { ...prepared, toIssue, resolved, decided: permitted(decided), idempotency, approval, now, sentAt, pass }
+    const { rulesHash } = request
+    const reserved = { ...prepared, toIssue, resolved, decided: permitted(decided), idempotency, approval }
+    return { ...reserved, rulesHash, now, sentAt, pass }
   }
   pass.withdrawn()
   if (answer.outcome === 'version') return 'version'

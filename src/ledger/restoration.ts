@@ -37,6 +37,8 @@ export interface LostLease {
   readonly reservedAt: number
   readonly expiresAt: number
   readonly idempotency: Bought | null
+  /** Hash of the rules that permitted it last; null where no record tells. By others it is to be judged again. */
+  readonly judgedBy: string | null
   /** Null when no record says that it was ever minted. */
   readonly issued: {
     readonly at: number
@@ -154,6 +156,7 @@ export function createRestoration(redis: Connection, prefix: string): Restoratio
         lease: lease.id,
         expires: lease.expiresAt,
         reserved: lease.reservedAt,
+        rules: lease.judgedBy ?? '',
         ...minted,
         ...(end === null ? {} : { end: { ...end, receipt: JSON.stringify(end.receipt), over: isEnded(end.state) } }),
         ...bought(lease.idempotency),

@@ -30,6 +30,8 @@ export interface RulesChange {
 export interface RedecisionTurn {
   readonly hash: string
   readonly token: string
+  /** Epoch milliseconds. */
+  readonly begunAt: number
   /** Only what was issued since then is to be judged, epoch milliseconds; 0: all. */
   readonly since: number
   /** The set that leases were judged by last. */

@@ -46,11 +46,12 @@ export function createRulesStore(redis: Connection, tag: string, run: RunScript)
     async beginRedecision(hash) {
       const token = randomUUID()
       const answer = (await run('begin-redecision', hash, token)) as (string | number)[]
-      const [outcome, , since, applied, ended, released, requires, lately] = answer
+      const [outcome, begunAt, since, applied, ended, released, requires, lately] = answer
       if (outcome !== 'ok') return null
       return {
         hash,
         token,
+        begunAt: Number(begunAt),
         since: Number(since),
         applied: applied === '' ? null : String(applied),
         ended: Number(ended),

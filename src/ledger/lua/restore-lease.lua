@@ -3,11 +3,25 @@
 -- its natural end.
 -- One that is over answers for its idempotency key and its receipt as long as any does; a standing copy or an abandoned
 -- credential counts as held until its natural end. KEYS[1] tag.
--- ARGV[1] JSON { lease, expires, reserved, issued?, handle?, out?, idem?, body?, end?: { state, over, reason, actor, receipt,
+-- ARGV[1] JSON { lease, expires, reserved, rules (that it was judged by last, or ''), issued?, handle?, out?, idem?, body?, end?: { state, over, reason, actor, receipt,
 --   attempts, at } }, ARGV[2] the record as it is stored
 -- Returns 'restored' | 'exists' | 'ended' (another instance's replay knows that it is over)
 --   | { 'ordered', order }: restored, and another instance's replay knows that its end was ordered
 local a = cjson.decode(ARGV[1])
+
+-- The rules in force may have been carried through over a ledger that lacked this lease. What was judged by others is due again;
+-- before any program has said its rules, those are told that it stands by, so that the same ones find nothing to do.
+local function judge_again()
+  local rules = T .. 'rules'
+  local current, applied = unpack(redis.call('HMGET', rules, 'current', 'applied'))
+  if current == a.rules then return end
+  local known = (not applied or applied == current or applied == a.rules) and a.rules or ''
+  redis.call('HSET', rules, 'applied', known, 'covered', now_ms())
+  if not current then return end
+  redis.call('HSET', rules, 'state', 'due')
+  redis.call('HDEL', rules, 'held', 'token')
+end
+
 local rec = cjson.decode(ARGV[2])
 local now = now_ms()
 local key = T .. 'l:' .. a.lease
@@ -86,5 +100,6 @@ if held then
     keep(h .. ':g', left + 2 * DAY)
   end
 end
+if not over then judge_again() end
 local order = not over and redis.call('GET', T .. 'ending-of:' .. a.lease)
 return order and { 'ordered', order } or 'restored'

@@ -26,7 +26,9 @@ if ended_states[state] then
     if rec.capacity then redis.call('ZREM', T .. 'cap:' .. rec.provider .. ':' .. rec.capacity, ARGV[1]) end
   end
   redis.call('HSET', key, 'state', state, 'receipt', ARGV[4], 'ended', now)
-  redis.call('PEXPIRE', key, math.max(DAY, tonumber(lease[3]) - now + DAY))
+  -- With it goes what its record is written from, and the audit may be away for longer than a day.
+  local remembered = ARGV[6] == '1' and 30 * DAY or DAY
+  redis.call('PEXPIRE', key, math.max(remembered, tonumber(lease[3]) - now + DAY))
   count_off_task(rec.chain[1])
 else
   redis.call('ZADD', due, tonumber(ARGV[5]), ARGV[1])

@@ -29,6 +29,7 @@ async function granted(like: LeaseRecord, count: number, letters: number): Promi
     reservedAt: now,
     expiresAt: now,
     idempotency: null,
+    judgedBy: null,
     issued: null,
     end: null,
   })

@@ -93,7 +93,8 @@ test('a lease that ends before its task is back leaves no half of one in its pla
   const other = aTask()
   const record = { ...aRecord(other), holders: task.holders.map((holder) => holder.id) }
   const lease = createId('lease', now())
-  const lost = { id: lease, record, reservedAt: now(), expiresAt: now() + 60_000, idempotency: null }
+  const times = { reservedAt: now(), expiresAt: now() + 60_000 }
+  const lost = { id: lease, record, ...times, idempotency: null, judgedBy: null }
   expect(await restoration.restoreLease({ ...lost, issued: null, end: null })).toBe('restored')
   expect((await at.ledger.claim(lease, 'w')).outcome).toBe('ok')
   expect(await at.ledger.settle(lease, 'w', settlementOf('void'))).toBe(true)

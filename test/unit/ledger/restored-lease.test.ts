@@ -49,6 +49,7 @@ function lost(over: Partial<LostLease> = {}): LostLease {
     record: aRecord(task),
     ...times,
     idempotency: null,
+    judgedBy: null,
     issued: { ...issued, providerRef: 'ref', fingerprints: [] },
     end: null,
     ...over,

@@ -50,6 +50,15 @@ describe('what came of an attempt', () => {
     })
   })
 
+  test('its end, whose record is owed: it is remembered until the audit is back, for a month', async () => {
+    const { lease } = await claimed()
+    await at.ledger.settle(lease, 'w', settlementOf('revoked', { owed: true }))
+    expect(await at.ledger.takeOwed(1000)).toContain(lease)
+    const keptMs = await at.raw.pttl(`${at.tag}l:${lease}`)
+    expect(keptMs).toBeGreaterThan(29 * day)
+    expect(keptMs).toBeLessThanOrEqual(30 * day)
+  })
+
   test('its end: nothing is due, counted or held any more, and it is remembered for a day', async () => {
     const { lease, provider, task } = await claimed()
     await at.ledger.settle(lease, 'w', settlementOf('revoked'))
