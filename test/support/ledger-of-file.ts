@@ -1,11 +1,15 @@
 // One ledger for all tests of a file, and what they look up behind its back.
 import { afterAll, beforeAll } from '@jest/globals'
+import { type Connection, connectFailFast, untilReady } from '../../src/ledger/connection.js'
+import { createRestoration, type Restoration } from '../../src/ledger/restoration.js'
 import type { Task } from '../../src/ledger/task.js'
 import { type LedgerView, openTestLedger, type TestLedger } from './ledger.js'
 import { startTestRedis, type TestRedis } from './redis.js'
 
 export interface LedgerOfFile extends LedgerView {
   readonly redis: TestRedis
+  /** Writes again what it lost. */
+  readonly restoration: Restoration
   /** Null: the sorted set, named without the ledger's tag, has no such member. */
   scoreOf(key: string, member: string): Promise<number | null>
   /** The lease as Redis holds it. */
@@ -16,11 +20,17 @@ export interface LedgerOfFile extends LedgerView {
 export function ledgerOfThisFile(): LedgerOfFile {
   let redis: TestRedis | undefined
   let opened: TestLedger | undefined
+  let connection: Connection | undefined
+  let restoration: Restoration | undefined
   beforeAll(async () => {
     redis = await startTestRedis()
     opened = await openTestLedger(redis)
+    connection = connectFailFast(redis, () => undefined)
+    await untilReady(connection, 30_000)
+    restoration = createRestoration(connection, redis.prefix)
   })
   afterAll(async () => {
+    connection?.disconnect()
     await opened?.close()
     await redis?.stop()
   })
@@ -31,6 +41,9 @@ export function ledgerOfThisFile(): LedgerOfFile {
   return {
     get redis() {
       return there(redis)
+    },
+    get restoration() {
+      return there(restoration)
     },
     get ledger() {
       return there(opened).ledger

@@ -1,43 +1,17 @@
 // Several instances replay what they know, each on its own and in any order: what one of them knows to be over stays over, and
 // what was lost with the ledger is not taken for what never was.
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { beforeEach, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
 import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { replay } from '../../../src/broker/replay.js'
 import { systemClock, toTimestamp } from '../../../src/core/clock.js'
 import { createId } from '../../../src/core/ids.js'
-import { connectFailFast } from '../../../src/ledger/connection.js'
-import { createRestoration, type Restoration } from '../../../src/ledger/restoration.js'
 import type { Task } from '../../../src/ledger/task.js'
-import {
-  aRecord,
-  aTask,
-  openTask,
-  openTestLedger,
-  reserve,
-  settlementOf,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { aRecord, aTask, openTask, reserve, settlementOf } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-let restoration: Restoration
-let close = () => {}
+const at = ledgerOfThisFile()
 let task: Task
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-  const connection = connectFailFast(redis, () => undefined)
-  await new Promise<void>((resolve) => connection.once('ready', resolve))
-  restoration = createRestoration(connection, redis.prefix)
-  close = () => connection.disconnect()
-})
-afterAll(async () => {
-  close()
-  await at?.close()
-  await redis?.stop()
-})
 beforeEach(async () => {
   task = await openTask(at.ledger)
 })
@@ -51,7 +25,10 @@ const said = (event: string, members: object) =>
 async function replayOwn(records: readonly StoredRecord[]): Promise<void> {
   const projection = new AuditProjection()
   for (const record of records) projection.apply(record)
-  await replay({ ledger: at.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: false })
+  await replay({ ledger: at.ledger, restoration: at.restoration }, projection, {
+    memoryMs: 86_400_000,
+    complete: false,
+  })
 }
 
 const reservedOf = (lease: string) => {
@@ -95,7 +72,7 @@ test('a lease that ends before its task is back leaves no half of one in its pla
   const lease = createId('lease', now())
   const times = { reservedAt: now(), expiresAt: now() + 60_000 }
   const lost = { id: lease, record, ...times, idempotency: null, judgedBy: null }
-  expect(await restoration.restoreLease({ ...lost, issued: null, end: null })).toBe('restored')
+  expect(await at.restoration.restoreLease({ ...lost, issued: null, end: null })).toBe('restored')
   expect((await at.ledger.claim(lease, 'w')).outcome).toBe('ok')
   expect(await at.ledger.settle(lease, 'w', settlementOf('void'))).toBe(true)
   expect(await at.raw.exists(`${at.tag}t:${other.id}`)).toBe(0)
@@ -109,6 +86,6 @@ test('a lease that ends before its task is back leaves no half of one in its pla
     idempotency: null,
     heartbeatSeconds: null,
   }
-  expect(await restoration.restoreTask(again)).toBe(true)
+  expect(await at.restoration.restoreTask(again)).toBe(true)
   expect(await at.ledger.findTask(other.id)).toMatchObject({ state: 'open', activeLeases: 0 })
 })

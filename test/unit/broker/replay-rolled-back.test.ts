@@ -1,36 +1,18 @@
 // Records written into a ledger that went back: it still has what they speak of, as it was before. And what they say of the past
 // alone, which is not to come back.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
 import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { replay } from '../../../src/broker/replay.js'
 import { systemClock, toTimestamp } from '../../../src/core/clock.js'
 import { createId } from '../../../src/core/ids.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { createRestoration, type Restoration } from '../../../src/ledger/restoration.js'
 import type { Task } from '../../../src/ledger/task.js'
-import { activeLease, aRecord, openTask, openTestLedger, settlementOf, type TestLedger } from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { activeLease, aRecord, openTask, settlementOf } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-let restoration: Restoration
-let close = () => {}
+const at = ledgerOfThisFile()
 let task: Task
 let records: StoredRecord[]
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-  const connection = connectFailFast(redis, () => undefined)
-  await untilReady(connection, 5000)
-  restoration = createRestoration(connection, redis.prefix)
-  close = () => connection.disconnect()
-})
-afterAll(async () => {
-  close()
-  await at?.close()
-  await redis?.stop()
-})
 beforeEach(async () => {
   task = await openTask(at.ledger)
   records = []
@@ -62,7 +44,11 @@ const sayEnded = (lease: string, state: string, agoMs = 0) =>
 async function replayed(over: { memoryMs?: number; complete?: boolean } = {}) {
   const projection = new AuditProjection()
   for (const record of records) projection.apply(record)
-  return await replay({ ledger: at.ledger, restoration }, projection, { memoryMs: day, complete: true, ...over })
+  return await replay({ ledger: at.ledger, restoration: at.restoration }, projection, {
+    memoryMs: day,
+    complete: true,
+    ...over,
+  })
 }
 
 /** As the ledger was before an operator's word on it. */

@@ -1,33 +1,15 @@
 // A ledger that went back to what it was before: a lease stands there as it stood then, and its records say more.
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { beforeEach, expect, test } from '@jest/globals'
 import type { StoredRecord } from '../../../src/audit/read-records.js'
 import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { replay } from '../../../src/broker/replay.js'
 import { systemClock, toTimestamp } from '../../../src/core/clock.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { createRestoration, type Restoration } from '../../../src/ledger/restoration.js'
 import type { Task } from '../../../src/ledger/task.js'
-import { activeLease, aRecord, openTask, openTestLedger, reserve, type TestLedger } from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { activeLease, aRecord, openTask, reserve } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-let restoration: Restoration
-let close = () => {}
+const at = ledgerOfThisFile()
 let task: Task
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-  const connection = connectFailFast(redis, () => undefined)
-  await untilReady(connection, 5000)
-  restoration = createRestoration(connection, redis.prefix)
-  close = () => connection.disconnect()
-})
-afterAll(async () => {
-  close()
-  await at?.close()
-  await redis?.stop()
-})
 beforeEach(async () => {
   task = await openTask(at.ledger)
 })
@@ -49,7 +31,10 @@ function issued(lease: string): StoredRecord[] {
 async function replayOwn(records: readonly StoredRecord[]): Promise<void> {
   const projection = new AuditProjection()
   for (const record of records) projection.apply(record)
-  await replay({ ledger: at.ledger, restoration }, projection, { memoryMs: 86_400_000, complete: false })
+  await replay({ ledger: at.ledger, restoration: at.restoration }, projection, {
+    memoryMs: 86_400_000,
+    complete: false,
+  })
 }
 
 test('a handle that was noted halfway is completed: the whole one names all that there is to end', async () => {

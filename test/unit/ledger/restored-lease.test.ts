@@ -1,39 +1,14 @@
 // A lease that is written again: what the ledger has of it stays, what it lacks is added, and what others know to be over stays over.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import { systemClock } from '../../../src/core/clock.js'
 import { createId } from '../../../src/core/ids.js'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
-import { createRestoration, type LostLease, type Restoration } from '../../../src/ledger/restoration.js'
+import type { LostLease } from '../../../src/ledger/restoration.js'
 import type { Task } from '../../../src/ledger/task.js'
-import {
-  activeLease,
-  aRecord,
-  aTask,
-  openTask,
-  openTestLedger,
-  reserve,
-  type TestLedger,
-} from '../../support/ledger.js'
-import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { activeLease, aRecord, aTask, openTask, reserve } from '../../support/ledger.js'
+import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
 
-let redis: TestRedis
-let at: TestLedger
-let restoration: Restoration
-let close = () => {}
+const at = ledgerOfThisFile()
 let task: Task
-beforeAll(async () => {
-  redis = await startTestRedis()
-  at = await openTestLedger(redis)
-  const connection = connectFailFast(redis, () => undefined)
-  await untilReady(connection, 5000)
-  restoration = createRestoration(connection, redis.prefix)
-  close = () => connection.disconnect()
-})
-afterAll(async () => {
-  close()
-  await at?.close()
-  await redis?.stop()
-})
 beforeEach(async () => {
   task = await openTask(at.ledger)
 })
@@ -70,20 +45,20 @@ const holding = async () => (await at.ledger.lookHolders(task.holders)).holders.
 describe('one that the ledger still has', () => {
   test('gets the handle that it lacks: without it nobody could end the credential', async () => {
     const id = await reserve(at.ledger, task)
-    expect(await restoration.restoreLease(lost({ id }))).toBe('exists')
+    expect(await at.restoration.restoreLease(lost({ id }))).toBe('exists')
     expect(await at.ledger.findLease(id)).toMatchObject({ state: 'reserved', sealedHandle: 'from the audit' })
   })
 
   test('keeps the handle that it was activated with', async () => {
     const id = await activeLease(at.ledger, task)
-    expect(await restoration.restoreLease(lost({ id }))).toBe('exists')
+    expect(await at.restoration.restoreLease(lost({ id }))).toBe('exists')
     expect(await at.ledger.findLease(id)).toMatchObject({ state: 'active', sealedHandle: 'sealed' })
   })
 
   test('gets the whole handle where it only has what was noted while it was minted', async () => {
     const id = await reserve(at.ledger, task)
     await at.ledger.noteHandle(id, 'noted')
-    expect(await restoration.restoreLease(lost({ id }))).toBe('exists')
+    expect(await at.restoration.restoreLease(lost({ id }))).toBe('exists')
     expect(await at.ledger.findLease(id)).toMatchObject({ sealedHandle: 'from the audit' })
   })
 })
@@ -92,7 +67,7 @@ describe('one that the ledger lost', () => {
   test('counts in its task again, and its provider is looked after', async () => {
     await at.raw.del(`${at.tag}providers`)
     const restored = lost()
-    expect(await restoration.restoreLease(restored)).toBe('restored')
+    expect(await at.restoration.restoreLease(restored)).toBe('restored')
     expect(await at.ledger.findTask(task.id)).toMatchObject({ activeLeases: 1 })
     expect(await at.raw.smembers(`${at.tag}providers`)).toEqual(['far'])
     expect(await holding()).toEqual([1, 1])
@@ -100,8 +75,8 @@ describe('one that the ledger lost', () => {
 
   test('and that another instance knows to be over does not come back as alive', async () => {
     const over = lost()
-    expect(await restoration.restoreEnd(over.id)).toBe('over')
-    expect(await restoration.restoreLease(over)).toBe('ended')
+    expect(await at.restoration.restoreEnd(over.id)).toBe('over')
+    expect(await at.restoration.restoreLease(over)).toBe('ended')
     expect(await at.ledger.findLease(over.id)).toBeNull()
     expect(await holding()).toEqual([0, 0])
   })
@@ -109,10 +84,10 @@ describe('one that the ledger lost', () => {
   test.each(['released', 'abandoned'] as const)(
     '%s, is held until its natural end, and no longer: that has passed',
     async (state) => {
-      expect(await restoration.restoreLease(lost({ end: ended(state) }))).toBe('restored')
+      expect(await at.restoration.restoreLease(lost({ end: ended(state) }))).toBe('restored')
       expect(await holding()).toEqual([1, 1])
       const past = lost({ expiresAt: now() - 1000, end: ended(state) })
-      expect(await restoration.restoreLease(past)).toBe('restored')
+      expect(await at.restoration.restoreLease(past)).toBe('restored')
       expect(await holding()).toEqual([1, 1])
       expect(await at.ledger.findTask(task.id)).toMatchObject({ activeLeases: 0 })
     },
@@ -123,7 +98,7 @@ describe('one that the ledger lost', () => {
     ['revoked', 1],
   ] as const)('%s: room at its provider is taken by what was minted', async (state, taken) => {
     const record = aRecord(task, { capacity: `room-of-${state}` })
-    await restoration.restoreLease(lost({ record, end: ended(state) }))
+    await at.restoration.restoreLease(lost({ record, end: ended(state) }))
     expect(await at.raw.zcard(`${at.tag}cap:far:room-of-${state}`)).toBe(taken)
   })
 })
@@ -131,11 +106,11 @@ describe('one that the ledger lost', () => {
 test('a task that is written again counts what is alive of its leases alone', async () => {
   const other = aTask()
   const record = aRecord(other)
-  await restoration.restoreLease(lost({ record }))
-  await restoration.restoreLease(lost({ record, end: ended('revoked') }))
+  await at.restoration.restoreLease(lost({ record }))
+  await at.restoration.restoreLease(lost({ record, end: ended('revoked') }))
   const holders = other.holders.map((one) => [one.id, one.kind, one.windowMs] as const)
   const times = { openedAt: now(), expiresAt: now() + 60_000 }
   const rest = { outcome: null, idempotency: null, heartbeatSeconds: null }
-  await restoration.restoreTask({ id: other.id, record: { ...other, holders }, ...times, ...rest })
+  await at.restoration.restoreTask({ id: other.id, record: { ...other, holders }, ...times, ...rest })
   expect(await at.ledger.findTask(other.id)).toMatchObject({ state: 'open', activeLeases: 1 })
 })
