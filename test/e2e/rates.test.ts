@@ -195,7 +195,8 @@ describe('a flood of one account that is refused', () => {
     for (let i = 0; i < flood; i++)
       answers.push((await send('POST', '/v1/tasks', token, { body: { purpose: 'again' }, headers })).status)
     expect(new Set(answers)).toEqual(new Set([201, 409, 429]))
-    expect(recordsOf('ci:7').length).toBeLessThanOrEqual(most + 1)
+    // Two for each repeat: the opening again (whoever wrote it first may have died before it was on disk), and the refusal.
+    expect(recordsOf('ci:7').length).toBeLessThanOrEqual(2 * most)
   })
 
   test('an operator who may nothing: refused and recorded within the rate; one who may is never slowed', async () => {
