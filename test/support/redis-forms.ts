@@ -46,7 +46,7 @@ class Ground {
 
   /** With its append-only file, as the ledger needs it. */
   async server(more: readonly string[]): Promise<RedisNode> {
-    const durable = ['--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction']
+    const durable = ['--appendonly', 'yes', '--appendfsync', 'no', '--save', '', '--maxmemory-policy', 'noeviction']
     const synced = ['--repl-diskless-sync-delay', '0']
     return await this.start((port) => ['--port', `${port}`, ...durable, ...synced, ...more])
   }

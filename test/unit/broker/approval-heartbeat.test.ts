@@ -8,12 +8,15 @@ import { asking, type Story, startStory } from '../../support/story.js'
 let story: Story
 beforeAll(async () => {
   story = await startStory({ load: shipRules() })
-  await story.parts.ledger.takeDue([], 1)
 })
 afterAll(() => story?.close())
 
-const open = (credential: ReturnType<typeof asking>) =>
-  openTask(story.parts, story.caller(), { purpose: 'x', heartbeat_seconds: 5, credentials: [credential] }, null)
+async function open(credential: ReturnType<typeof asking>) {
+  // The sign that somebody sweeps, without which nothing is issued.
+  await story.parts.ledger.takeDue([], 1)
+  const request = { purpose: 'x', heartbeat_seconds: 5, credentials: [credential] }
+  return await openTask(story.parts, story.caller(), request, null)
+}
 
 /** When the sweeper looks at it next, in seconds from now. */
 async function dueIn(task: string): Promise<number> {

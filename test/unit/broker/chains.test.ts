@@ -10,7 +10,8 @@ import { asking, codeOf, refusalOf, type Story, startStory } from '../../support
 
 let story: Story
 beforeAll(async () => {
-  story = await startStory()
+  // What happens while the provider is minting takes its time on a busy machine.
+  story = await startStory({ provider: { timeoutSeconds: 20 } })
 })
 afterAll(async () => {
   await story.close()

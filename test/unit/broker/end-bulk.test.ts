@@ -84,6 +84,8 @@ test("while a provider does not answer, what it has stays in the order's place",
 test('an order over more than a thousand is answered before it is carried out; a worker does it, once, by rank', async () => {
   const access = (i: number) => (i % 100 === 0 ? 'admin' : i % 10 === 1 ? 'write' : 'read')
   const { leases, task } = await live(1200, (i) => ({ access: access(i) }))
+  // Workers sweep, however long this takes: an order that finds none is carried out by whoever was asked.
+  await story.at.raw.set(`${story.at.tag}swept`, (await story.parts.ledger.now()) + 60_000)
   const { id, matched } = await forceRevoke(story.parts, story.operator(), {
     target: { account: task.account },
     reason: 'an incident',
@@ -94,7 +96,7 @@ test('an order over more than a thousand is answered before it is carried out; a
   // The most privileged are jobs as soon as they are seen; the rest is worked off by the sweeps.
   const workers = startRevocationWorkers(story.parts, story.broker.connectPatient, story.redis.prefix)
   try {
-    for (let i = 0; i < 200 && (await story.parts.ledger.findRevocation(id ?? ''))?.state !== 'done'; i++) {
+    for (let i = 0; i < 1000 && (await story.parts.ledger.findRevocation(id ?? ''))?.state !== 'done'; i++) {
       await story.sweep()
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
@@ -111,7 +113,7 @@ test('an order over more than a thousand is answered before it is carried out; a
   // Nothing of it is left to be taken by anybody.
   expect(await story.parts.ledger.takeBulk('tokens', 10)).toEqual([])
   expect(await story.parts.ledger.takeDueRevocations(10)).toEqual([])
-}, 60_000)
+})
 
 test('an order that is being carried out is not begun by another worker', async () => {
   const { ledger } = story.parts

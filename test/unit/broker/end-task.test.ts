@@ -111,7 +111,7 @@ describe('releasing one lease', () => {
     const caller = story.caller()
     const task = await story.task(caller)
     const [one, two] = [await story.buy(caller, task), await story.buy(caller, task)]
-    const released = release(story.parts, one.lease, 'caller', 'req_r')
+    const released = release(story.parts, one.lease, 'caller', 'req_r', 60_000)
     await new Promise((resolve) => setTimeout(resolve, 50))
     await story.finish(one.lease.id)
     expect(await released).toMatchObject({ state: 'revoked', endReason: 'released', receipt: { outcome: 'confirmed' } })

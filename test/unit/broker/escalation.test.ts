@@ -163,7 +163,7 @@ test('no lease is ever widened or extended, whatever is asked for after it', asy
   const step = fc.record({
     action: fc.constantFrom(...actions),
     resource: fc.constantFrom('repo:acme/web', 'repo:acme/api'),
-    ttl_seconds: fc.integer({ min: 5, max: 90 }),
+    ttl_seconds: fc.integer({ min: 30, max: 115 }),
     isReleased: fc.boolean(),
   })
   await fc.assert(

@@ -121,10 +121,13 @@ test('a broker that dies right after the lock leaves the revocation to a worker'
 
 test('a lock ends by itself when its time is up, and the sweeper says so', async () => {
   const { caller, task } = await story.bought()
-  const { lock: set } = await lock({ account: caller.principal.account }, { lastsSeconds: 6 })
+  const { lock: set } = await lock({ account: caller.principal.account }, { lastsSeconds: 600 })
+  const due = `${story.at.tag}due:locks`
+  expect(set.expiresAt).toBe(set.createdAt + 600_000)
+  expect(Number(await story.at.raw.zscore(due, set.id))).toBe(set.expiresAt)
   await story.sweep()
   expect(await codeOf(story.buy(caller, task))).toBe('locked')
-  await new Promise((resolve) => setTimeout(resolve, 6100))
+  await story.at.raw.zincrby(due, -600_000, set.id)
   await story.sweep()
   expect((await story.records('lock.removed')).at(-1)).toMatchObject({ lock: set.id, actor: 'sweeper', expired: true })
   expect(await story.parts.ledger.findLock(set.id)).toBeNull()

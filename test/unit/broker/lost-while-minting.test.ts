@@ -9,7 +9,8 @@ import { codeOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
 beforeAll(async () => {
-  story = await startStory()
+  // What happens while the provider is minting takes its time on a busy machine.
+  story = await startStory({ provider: { timeoutSeconds: 20 } })
 })
 afterAll(async () => {
   await story.close()
@@ -34,7 +35,7 @@ test('a credential that was not handed out does not come back as alive; one that
   expect(minted).toHaveLength(1)
 
   const redis = connectFailFast(story.redis, () => undefined)
-  await untilReady(redis, 5000)
+  await untilReady(redis, 30_000)
   const projection = new AuditProjection()
   for (const record of await story.records()) projection.apply(record as unknown as StoredRecord)
   const parts = { ledger: story.parts.ledger, restoration: createRestoration(redis, story.redis.prefix) }
