@@ -84,6 +84,7 @@ describe('what an order reaches', () => {
       { issuer: 'prod' },
       { action: 'repo.write' },
       { resource: 'repo:acme/other' },
+      { provider: 'one' },
       { provider: 'two' },
       { policy: 'p-9' },
       { policy: 'p' },

@@ -20,7 +20,7 @@ async function open(more: readonly string[] = []) {
   redis = await startReplicatedRedis(more)
   const { prefix } = redis
   const commands = connectFailFast(redis, quiet)
-  await untilReady(commands, 5000)
+  await untilReady(commands, 30_000)
   const monotonic = () => performance.now()
   const told = { instance: 'h', known: null, sequence: () => 0, monotonic }
   continuity = await openContinuity({ redis: commands, prefix, ...told })

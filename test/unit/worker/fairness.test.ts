@@ -86,4 +86,4 @@ test('what somebody waits for is ended while thousands stand in the queue before
   expect(left).toBeGreaterThan(many / 20)
   expect(median).toBeLessThan(wholeOrderMs / 20)
   expect(slowest).toBeLessThan(wholeOrderMs / 4)
-}, 120_000)
+}, 300_000)
