@@ -44,7 +44,7 @@ export async function startTestRedis(): Promise<TestRedis> {
  * What was answered outlives a SIGKILL. With Redis's own `everysec` a write waits in its memory while the disk is busy with the last
  * second's fsync, and is lost with the process: of 25 kills beside a busy disk four lost the last write, with this none.
  */
-export const outlivesKill: readonly string[] = ['--appendfsync', 'no']
+const outlivesKill: readonly string[] = ['--appendfsync', 'no']
 
 /** `further`: more settings of the server, as on its command line. */
 export async function startOwnRedis(further: readonly string[] = []): Promise<OwnRedis> {

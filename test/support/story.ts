@@ -76,6 +76,14 @@ export class Story {
     return endTask(this.parts, task.id, { outcome, actor: 'caller' })
   }
 
+  /**
+   * As if workers swept for the next ten minutes, or until the next sweep: over many requests at once a busy machine takes longer
+   * than the 10 s without one after which nothing is issued.
+   */
+  async keepIssuing(): Promise<void> {
+    await this.at.raw.set(`${this.at.tag}swept`, (await this.parts.ledger.now()) + 600_000)
+  }
+
   async lease(id: string): Promise<Lease> {
     const lease = await this.parts.ledger.findLease(id)
     if (!lease) throw new Error(`no lease ${id}`)
@@ -153,6 +161,20 @@ export const startStory = async (settings: Partial<BrokerSettings> = {}) => stag
 export async function startStoryOnOwnRedis(settings: Partial<BrokerSettings> = {}) {
   const redis: OwnRedis = await startOwnRedis()
   return { redis, story: await stage(redis, settings) }
+}
+
+/**
+ * For many at once: whoever the ledger took up too late to begin anything (not-after.ts) asks again, as its 503 says. So many
+ * decisions at once keep a busy machine for longer than a command waits.
+ */
+export async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.code !== 'ledger_unavailable') throw error
+    }
+  }
 }
 
 /** The BrokerError that the work ends with. */

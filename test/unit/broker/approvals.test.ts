@@ -5,7 +5,7 @@ import { approvalView } from '../../../src/broker/approval-view.js'
 import { AuditProjection } from '../../../src/broker/audit-projection.js'
 import { answer, aPerson, approved, ask, shipping, shipRules, wantedBy } from '../../support/approval-story.js'
 import { startTestBroker, type TestBroker } from '../../support/broker.js'
-import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
+import { codeOf, refusalOf, type Story, startStory, untilAnswered } from '../../support/story.js'
 
 let story: Story
 beforeAll(async () => {
@@ -69,9 +69,12 @@ describe('an approval', () => {
     try {
       const { caller, task, id } = await approved(story)
       const mints = story.far.count('create')
+      await story.keepIssuing()
       const { exchange } = await import('../../../src/broker/exchange.js')
       const repeats = Array.from({ length: 64 }, (_, i) =>
-        exchange(i % 2 === 0 ? story.parts : other.parts, caller, task.id, shipping({ approval_id: id }), null),
+        untilAnswered(() =>
+          exchange(i % 2 === 0 ? story.parts : other.parts, caller, task.id, shipping({ approval_id: id }), null),
+        ),
       )
       const outcomes = await Promise.allSettled(repeats)
       const codes = outcomes.map((one) => (one.status === 'fulfilled' ? 'minted' : String(one.reason.code)))

@@ -40,7 +40,7 @@ async function live(count: number, record: (index: number) => Partial<LeaseRecor
   }
   const leases: string[] = []
   while (leases.length < count) {
-    await ledger.takeDue([], 1)
+    await story.keepIssuing()
     const page = Array.from({ length: Math.min(100, count - leases.length) }, (_, i) => make(leases.length + i))
     leases.push(...(await Promise.all(page)))
   }
@@ -85,7 +85,7 @@ test('an order over more than a thousand is answered before it is carried out; a
   const access = (i: number) => (i % 100 === 0 ? 'admin' : i % 10 === 1 ? 'write' : 'read')
   const { leases, task } = await live(1200, (i) => ({ access: access(i) }))
   // Workers sweep, however long this takes: an order that finds none is carried out by whoever was asked.
-  await story.at.raw.set(`${story.at.tag}swept`, (await story.parts.ledger.now()) + 60_000)
+  await story.keepIssuing()
   const { id, matched } = await forceRevoke(story.parts, story.operator(), {
     target: { account: task.account },
     reason: 'an incident',
@@ -113,7 +113,7 @@ test('an order over more than a thousand is answered before it is carried out; a
   // Nothing of it is left to be taken by anybody.
   expect(await story.parts.ledger.takeBulk('tokens', 10)).toEqual([])
   expect(await story.parts.ledger.takeDueRevocations(10)).toEqual([])
-})
+}, 300_000)
 
 test('an order that is being carried out is not begun by another worker', async () => {
   const { ledger } = story.parts

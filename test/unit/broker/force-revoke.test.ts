@@ -6,7 +6,7 @@ import type { Caller } from '../../../src/broker/parts.js'
 import { createId } from '../../../src/core/ids.js'
 import type { Task } from '../../../src/ledger/task.js'
 import { startRevocationWorkers } from '../../../src/worker/revocation-worker.js'
-import { asking, codeOf, type Story, startStory } from '../../support/story.js'
+import { asking, codeOf, type Story, startStory, untilAnswered } from '../../support/story.js'
 import { aWorkload } from '../../support/story-config.js'
 
 let story: Story
@@ -165,6 +165,7 @@ describe('an order', () => {
       const caller = { principal: aWorkload(`bulk-${account}-${Date.now()}`), requestId: 'req_bulk' }
       for (let t = 0; t < 2; t++) {
         const task = await story.task(caller)
+        await story.keepIssuing()
         const bought = await Promise.all(Array.from({ length: 50 }, () => exchangeUntilTaken(caller, task)))
         leases.push(...bought)
       }
@@ -181,15 +182,15 @@ describe('an order', () => {
     } finally {
       await workers.drain()
     }
-  })
+  }, 300_000)
 })
 
 /** The first few of a new account conflict with each other; whoever is told `busy` asks again. */
 async function exchangeUntilTaken(caller: Caller, task: Task): Promise<string> {
   for (;;) {
     try {
-      return (await exchange(story.parts, caller, task.id, asking({ action: 'token.read', ttl_seconds: 600 }), null))
-        .lease.id
+      const asked = asking({ action: 'token.read', ttl_seconds: 600 })
+      return (await untilAnswered(() => exchange(story.parts, caller, task.id, asked, null))).lease.id
     } catch (error) {
       if ((error as { code?: string }).code !== 'busy') throw error
     }
