@@ -71,7 +71,7 @@ test('Ctrl-C while everything is starting ends what has started, and what was ab
 
 test('a claim that does not hold fails the demo, and everything is ended all the same', async () => {
   const demo = startDemo(await standInsOnly())
-  // Nothing is asked of Hallpass for the next three seconds: the first to notice is a claim.
+  // Nothing is asked of Hallpass for the next six seconds: the first to notice is a claim.
   await demo.until('Vault answers it')
   const [, pid] = /serve \(([0-9]+)\)/.exec(demo.output()) ?? []
   process.kill(Number(pid), 'SIGKILL')
