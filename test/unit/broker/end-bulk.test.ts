@@ -5,7 +5,7 @@ import { createId } from '../../../src/core/ids.js'
 import type { LeaseRecord } from '../../../src/ledger/lease.js'
 import { startRevocationWorkers } from '../../../src/worker/revocation-worker.js'
 import { aReservation, openTask } from '../../support/ledger.js'
-import { type Story, startStory } from '../../support/story.js'
+import { type Story, startStory, untilAnswered } from '../../support/story.js'
 
 let story: Story
 beforeAll(async () => {
@@ -27,11 +27,11 @@ async function live(count: number, record: (index: number) => Partial<LeaseRecor
     const lease = createId('lease', Date.now())
     const over = { lease, ttlSeconds: 600, limits }
     const one = await aReservation(ledger, task, { provider: 'tokens', ...record(index) }, over)
-    let answer = await ledger.reserve(one)
-    while (answer.outcome === 'version') {
+    const reserve = async () => {
       const { holders } = await ledger.lookHolders(task.holders)
-      answer = await ledger.reserve({ ...one, versions: holders.map(({ version }) => version) })
+      return await ledger.reserve({ ...one, versions: holders.map(({ version }) => version) })
     }
+    while ((await untilAnswered(reserve)).outcome === 'version');
     const exp = Math.floor(Date.now() / 1000) + 600
     const sealedHandle = sealing.seal({ jti: lease, exp, verified_by: 'introspection' }, lease, 'tokens')
     const known = { sealedHandle, providerExpiresAt: exp * 1000, providerRef: lease, fingerprints: [] }
