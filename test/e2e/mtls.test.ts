@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Answer } from '../../scripts/demo/http-call.js'
 import { type Program, spawnProgram, untilStarted } from '../../scripts/demo/program.js'
-import { findFreePort } from '../../src/dev/redis.js'
 import { bundleOf, issue, issueAuthority } from '../support/certificate-authority.js'
+import { findTestPort } from '../support/free-port.js'
 import { hallpassProgram, type Stack, startStack } from '../support/stack.js'
 import type { StackSettings } from '../support/stack-settings.js'
 import { expectProblem, pause, report, until } from '../support/wire-checks.js'
@@ -51,7 +51,7 @@ beforeAll(async () => {
   bundle = { keys: [...own.keys, ...keys] }
   trust(root)
   const settings = JSON.parse(readFileSync(stack.configFile, 'utf8')) as StackSettings
-  const port = await findFreePort()
+  const port = await findTestPort()
   url = `https://localhost:${port}`
   writeFileSync(join(stack.directory, 'server.pem'), server.cert)
   writeFileSync(join(stack.directory, 'server.key'), server.key)

@@ -1,13 +1,13 @@
 // What operators see of running programs: metrics of both doors, and one log line per revocation attempt.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { findFreePort } from '../../src/dev/redis.js'
+import { findTestPort } from '../support/free-port.js'
 import { type Stack, startStack } from '../support/stack.js'
 import { until } from '../support/wire-checks.js'
 
 let stack: Stack
 let worker: string
 beforeAll(async () => {
-  const address = `127.0.0.1:${await findFreePort()}`
+  const address = `127.0.0.1:${await findTestPort()}`
   worker = `http://${address}`
   stack = await startStack({
     settings: (base) => ({ ...base, listen: { workloads: base.listen, worker: address } }),
