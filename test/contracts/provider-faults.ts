@@ -17,7 +17,7 @@ import {
 
 export function describeCrash(under: () => ProviderUnderTest): void {
   test('what cannot be noted is not handed out, and nothing stays alive', async () => {
-    const { provider, recipe, makeLease, aliveCount, settleSeconds = 1 } = under()
+    const { provider, recipe, makeLease, aliveCount, settleSeconds = 20 } = under()
     const before = await aliveCount?.()
     let calls = 0
     const refused: NoteHandle = async () => {
@@ -34,7 +34,7 @@ export function describeCrash(under: () => ProviderUnderTest): void {
   })
 
   test('a broker that dies after any note leaves a handle that ends what was made', async () => {
-    const { provider, recipe, makeLease, aliveCount, settleSeconds = 1 } = under()
+    const { provider, recipe, makeLease, aliveCount, settleSeconds = 20 } = under()
     if (!canEnd(provider, recipe)) return
     // Once per note that it makes: dead directly after the first, after the second, ...
     for (let nth = 0; ; nth++) {

@@ -26,9 +26,9 @@ export interface ProviderUnderTest {
   breakConnection?(): Promise<() => Promise<void>>
   /** Makes the far side accept and never answer; the returned function undoes it. */
   hang?(): Promise<() => Promise<void>>
-  /** The lifetime to ask for where a test waits for the natural end. Default: the floor. Null: too long to wait for. */
+  /** The lifetime to ask for where a test waits for the natural end. Default: 8, and never below the floor. Null: too long to wait for. */
   waitableTtlSeconds?: number | null
-  /** How long after a revocation or a crash the far side may need until it is settled. Default 1. */
+  /** How long after a revocation or a crash the far side may need until it is settled, with a machine that stands still now and then. Default 20. */
   settleSeconds?: number
   stop(): Promise<void>
 }

@@ -115,7 +115,7 @@ function floorSlackMs(guarantees: { revocation: string }): number {
 
 function describeEnd(under: () => ProviderUnderTest): void {
   test('alive, revoked, and then what its class may claim', async () => {
-    const { provider, recipe, makeLease, use, settleSeconds = 1 } = under()
+    const { provider, recipe, makeLease, use, settleSeconds = 20 } = under()
     const { revocation, propagationSeconds } = provider.guarantees(recipe)
     const lease = makeLease(comfortableTtl)
     const issued = await provider.issue(lease, recipe, noNote)
@@ -134,7 +134,7 @@ function describeEnd(under: () => ProviderUnderTest): void {
   })
 
   test('lists what it issued while that is alive, in a shape that it can end, and not after', async () => {
-    const { provider, recipe, makeLease, settleSeconds = 1 } = under()
+    const { provider, recipe, makeLease, settleSeconds = 20 } = under()
     if (provider.list === undefined || !canEnd(provider, recipe)) return
     const lease = makeLease(comfortableTtl)
     const issued = await provider.issue(lease, recipe, noNote)
@@ -161,9 +161,10 @@ function describeEnd(under: () => ProviderUnderTest): void {
   })
 
   test('ends by itself at the deadline, without anybody doing anything', async () => {
-    const { provider, recipe, makeLease, use, waitableTtlSeconds, settleSeconds = 1 } = under()
+    const { provider, recipe, makeLease, use, waitableTtlSeconds, settleSeconds = 20 } = under()
     const { revocation, minTtlSeconds } = provider.guarantees(recipe)
-    const ttl = waitableTtlSeconds === undefined ? minTtlSeconds + 1 : waitableTtlSeconds
+    // Long enough to be seen alive, also where the machine stands still for seconds meanwhile.
+    const ttl = waitableTtlSeconds === undefined ? Math.max(minTtlSeconds + 1, 8) : waitableTtlSeconds
     if (ttl === null || revocation === 'standing') return
     const lease = makeLease(ttl)
     const issued = await provider.issue(lease, recipe, noNote)

@@ -20,11 +20,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Answer, type CallOptions, call } from '../../scripts/demo/http-call.js'
 import { type Program, type ProgramName, spawnProgram, untilStarted } from '../../scripts/demo/program.js'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { type OidcIssuer, startOidcIssuer } from '../../scripts/servers/stand-ins/oidc-issuer.js'
 import { createSpiffeDomain, type SpiffeDomain } from '../../scripts/servers/stand-ins/spiffe-domain.js'
 import { systemClock } from '../../src/core/clock.js'
 import { createMissingKeys } from '../../src/signing/key-rotation.js'
-import { findTestPort } from './free-port.js'
 import { type StackRedis, startStackRedis } from './stack-redis.js'
 import { ciClaims, type StackSettings, stackPolicies, stackSettings } from './stack-settings.js'
 
@@ -106,7 +106,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       () => staff.stop(),
     )
     const spiffe = await createSpiffeDomain('prod.acme.example')
-    const url = `http://127.0.0.1:${await findTestPort()}`
+    const url = `http://127.0.0.1:${await freePort()}`
     const base = stackSettings({ url, redisUrl: redis.url, prefix, ci: ci.issuer, staff: staff.issuer })
     const configFile = await writeFiles(directory, options, base, spiffe)
     // Programs may be killed, hung, drained or doubled by their test: whatever still lives is ended at the end.

@@ -8,8 +8,8 @@ const laneWidth = 2000
 const lane = Number(process.env.JEST_WORKER_ID ?? 0) % 4
 const given = new Set<number>()
 
-/** A loopback port that nobody listens on and that this file was not given before. */
-export async function findTestPort(): Promise<number> {
+/** A loopback port that nobody listens on and that nobody else here was given before. */
+export async function freePort(): Promise<number> {
   const from = first + lane * laneWidth
   for (;;) {
     const port = await findFreePort(from, from + laneWidth)
