@@ -7,7 +7,7 @@ import { type LoginProviders, withLogins } from '../support/login-settings.js'
 import { runBeside, signIn, signInForDevice, startProvider } from '../support/sign-in.js'
 import { type Stack, startStack } from '../support/stack.js'
 
-jest.setTimeout(60_000)
+jest.setTimeout(180_000)
 
 let providers: LoginProviders
 let stack: Stack

@@ -67,4 +67,4 @@ test('its leases are listed, counted, and failed where they cannot be ended; the
     60,
   )
   expect(beside.vault.alive().accessors).toEqual([])
-}, 120_000)
+}, 180_000)

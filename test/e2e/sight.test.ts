@@ -12,7 +12,7 @@ beforeAll(async () => {
   stack = await startStack({
     settings: (base) => ({ ...base, listen: { workloads: base.listen, worker: address } }),
   })
-}, 60_000)
+}, 120_000)
 afterAll(() => stack.stop())
 
 const textOf = async (url: string) => (await fetch(url)).text()

@@ -89,6 +89,11 @@ export type AuditLine = {
 const root = fileURLToPath(new URL('../../', import.meta.url))
 export const hallpassProgram = join(process.env.HALLPASS_DIST ?? join(root, 'dist'), 'src', 'bin', 'hallpass.js')
 
+/** Longer than any file takes: one that signs its token at the start may run on a busy machine. */
+const tokenSeconds = 3600
+const inAnHour = () => Math.floor(systemClock.now() / 1000) + tokenSeconds
+const olga = { sub: 'olga', aud: 'hallpass-operators', email: 'olga@acme.example', groups: ['sre'] }
+
 /** Starts everything and, when a broker is among the programs, waits until it is ready to issue. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const directory = mkdtempSync(join(tmpdir(), 'hallpass-stack-'))
@@ -157,10 +162,9 @@ function createStack(fixed: Fixed, options: StackOptions, started: Program[], st
     call: (method, path, given) => call(url, method, path, given),
     run: (...args) => run(args, { HALLPASS_CONFIG: configFile, HALLPASS_URL: url }),
     runAs: (token, ...args) => run(args, { HALLPASS_CONFIG: configFile, HALLPASS_URL: url, HALLPASS_TOKEN: token }),
-    ciToken: (changes = {}) => ci.sign({ ...ciClaims(url), ...changes }),
-    svid: (path = '/agent/ana/coder') => spiffe.signJwtSvid(path, url),
-    operatorToken: (changes = {}) =>
-      staff.sign({ sub: 'olga', aud: 'hallpass-operators', email: 'olga@acme.example', groups: ['sre'], ...changes }),
+    ciToken: (changes = {}) => ci.sign({ ...ciClaims(url), exp: inAnHour(), ...changes }),
+    svid: (path = '/agent/ana/coder') => spiffe.signJwtSvid(path, url, { ttl: tokenSeconds }),
+    operatorToken: (changes = {}) => staff.sign({ ...olga, exp: inAnHour(), ...changes }),
     auditRecords: () => readAudit(join(directory, 'audit')),
     stop,
   }
