@@ -20,7 +20,7 @@ export interface ProviderUnderTest {
   makeLease(ttlSeconds: number): LeaseToIssue
   /** Whether the credential works at what it is for, asked there and not at the provider. */
   use?(credential: Credential): Promise<boolean>
-  /** How many credentials stand at the far side now, whoever holds them. */
+  /** How many credentials stand at the far side now, whoever holds them. The suite counts from what stood there before it. */
   aliveCount?(): Promise<number>
   /** Makes the far side refuse connections; the returned function undoes it. */
   breakConnection?(): Promise<() => Promise<void>>
@@ -53,6 +53,14 @@ export function leaseToIssue(ttlSeconds: number, overrides: Partial<LeaseToIssue
     jkt: null,
     ...overrides,
   }
+}
+
+/** Counts from now on: each test ends what it makes, so 0 is where none has left anything. */
+export async function countingFrom(under: ProviderUnderTest): Promise<ProviderUnderTest> {
+  const { aliveCount } = under
+  if (aliveCount === undefined) return under
+  const before = await aliveCount()
+  return { ...under, aliveCount: async () => (await aliveCount()) - before }
 }
 
 export const noNote: NoteHandle = async () => {}
