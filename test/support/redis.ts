@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { type FoundRedis, findProgram, startRedis } from '../../src/dev/redis.js'
 import { startFormForTests } from './redis-by-form.js'
 
@@ -44,7 +45,7 @@ export async function startTestRedis(): Promise<TestRedis> {
  * What was answered outlives a SIGKILL. With Redis's own `everysec` a write waits in its memory while the disk is busy with the last
  * second's fsync, and is lost with the process: of 25 kills beside a busy disk four lost the last write, with this none.
  */
-const outlivesKill: readonly string[] = ['--appendfsync', 'no']
+export const outlivesKill: readonly string[] = ['--appendfsync', 'no']
 
 /** `further`: more settings of the server, as on its command line. */
 export async function startOwnRedis(further: readonly string[] = []): Promise<OwnRedis> {
@@ -52,7 +53,7 @@ export async function startOwnRedis(further: readonly string[] = []): Promise<Ow
   const program = (await findProgram('redis-server', process.env)) ?? (await findProgram('valkey-server', process.env))
   if (program === null) throw new Error('these tests need redis-server or valkey-server on PATH, or REDIS_URL')
   const directory = await mkdtemp(join(tmpdir(), 'hallpass-redis-'))
-  let server = await startRedis(program, directory, undefined, more)
+  let server = await startRedis(program, directory, await freePort(), more)
   const { port, url } = server
   const endWithUs = () => endByPid(server, 'SIGKILL')
   process.once('exit', endWithUs)
