@@ -3,7 +3,8 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { freePort, stopByPid, waitUntil } from './processes.js'
+import { findFreePort } from '../../src/dev/redis.js'
+import { stopByPid, waitUntil } from './processes.js'
 
 export type FoundSts = { kind: 'url'; url: string } | { kind: 'program'; path: string }
 
@@ -25,7 +26,7 @@ export function findMoto(): FoundSts | null {
 
 /** Starts it on a free loopback port and waits until it answers. */
 export async function startMoto(path: string): Promise<RunningMoto> {
-  const port = await freePort()
+  const port = await findFreePort()
   // No AWS_* of ours: it must neither read nor use the user's accounts.
   const env = { PATH: process.env.PATH, HOME: homedir(), MOTO_CALL_RESET_API: 'false' }
   const child = spawn(path, ['-H', '127.0.0.1', '-p', String(port)], { env, stdio: 'ignore' })
@@ -49,5 +50,5 @@ export async function startMoto(path: string): Promise<RunningMoto> {
 
 /** A version manager leaves shims for programs that it does not have: only what runs is found. */
 function runs(program: string): boolean {
-  return existsSync(program) && spawnSync(program, ['--help'], { stdio: 'ignore', timeout: 20_000 }).status === 0
+  return existsSync(program) && spawnSync(program, ['--help'], { stdio: 'ignore', timeout: 90_000 }).status === 0
 }

@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { freePort, stopByPid, waitUntil } from './processes.js'
+import { findFreePort } from '../../src/dev/redis.js'
+import { stopByPid, waitUntil } from './processes.js'
 
 export interface RunningPostgres {
   port: number
@@ -50,23 +51,32 @@ export async function startPostgres(): Promise<RunningPostgres> {
     '--no-sync',
   ]
   execFileSync(join(bin, 'initdb'), initArgs, { ...as, cwd: home, stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' } })
-  const port = await freePort()
+  const port = await findFreePort()
   const settings = ['fsync=off', 'listen_addresses=127.0.0.1', `unix_socket_directories=${home}`, 'shared_buffers=32MB']
   const args = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
   const child = spawn(join(bin, 'postgres'), args, { ...as, cwd: home, stdio: 'ignore' })
   const { pid } = child
   if (pid === undefined) throw new Error('postgres could not be started')
   const ready = () => spawnSync(join(bin, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]).status === 0
-  await waitUntil('postgres', async () => ready() && child.exitCode === null)
+  const stop = async () => {
+    // SIGINT: ends open sessions instead of waiting for them.
+    await stopByPid(child, 'SIGINT')
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 })
+  }
+  try {
+    await waitUntil('postgres', async () => {
+      if (child.exitCode !== null) throw new Error(`postgres ended at once with ${child.exitCode}`)
+      return ready()
+    })
+  } catch (error) {
+    await stop()
+    throw error
+  }
   return {
     port,
     url: `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`,
     pid,
-    stop: async () => {
-      // SIGINT: ends open sessions instead of waiting for them.
-      await stopByPid(child, 'SIGINT')
-      rmSync(home, { recursive: true, force: true })
-    },
+    stop,
   }
 }
 

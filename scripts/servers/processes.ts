@@ -1,21 +1,9 @@
-// Small pieces of every server that tests and the demo start: a port, a wait, an end by process id.
+// Small pieces of every server that tests and the demo start: a wait, an end by process id.
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
-
-/** A loopback port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
-}
 
 /** Looks every 50 ms until it holds; throws after `seconds`. */
-export async function waitUntil(what: string, holds: () => Promise<boolean>, seconds = 20): Promise<void> {
+export async function waitUntil(what: string, holds: () => Promise<boolean>, seconds = 90): Promise<void> {
   const end = performance.now() + seconds * 1000
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`${what} did not come up within ${seconds} s`)
@@ -23,12 +11,12 @@ export async function waitUntil(what: string, holds: () => Promise<boolean>, sec
   }
 }
 
-/** Asks it to end, waits, and kills it after five seconds. */
+/** Asks it to end, waits, and kills it after half a minute: a machine that is slow is no reason to leave half an end behind. */
 export async function stopByPid(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
   child.kill(signal)
-  const killer = setTimeout(() => child.kill('SIGKILL'), 5_000)
+  const killer = setTimeout(() => child.kill('SIGKILL'), 30_000)
   await ended
   clearTimeout(killer)
 }

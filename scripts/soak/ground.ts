@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { systemClock } from '../../src/core/clock.js'
-import { findOrInstallServer, startRedis } from '../../src/dev/redis.js'
+import { findFreePort, findOrInstallServer, startRedis } from '../../src/dev/redis.js'
 import { createMissingKeys } from '../../src/signing/key-rotation.js'
-import { freePort, waitUntil } from '../servers/processes.js'
+import { waitUntil } from '../servers/processes.js'
 import { type OidcIssuer, startOidcIssuer } from '../servers/stand-ins/oidc-issuer.js'
 import type { Book } from './book.js'
 import { type FarSide, startStsSide, startVaultSide } from './far-sides.js'
@@ -78,7 +78,7 @@ async function startOn(
   const [ci, staff] = [add(await startOidcIssuer()), add(await startOidcIssuer())]
   const vault = add(await startVaultSide(seed, standIns))
   const sts = add(await startStsSide(seed))
-  const ports = [await freePort(), await freePort()] as const
+  const ports = [await findFreePort(), await findFreePort()] as const
   const front = add(await startLine(ports))
   const issuer = `http://127.0.0.1:${front.port}`
   const on = { issuer, redis: `redis://127.0.0.1:${redis.line.port}`, prefix: redis.prefix, ci: ci.issuer }

@@ -136,10 +136,9 @@ describe('with the right over the accessors', () => {
     const asked = bench.standIn.calls
       .filter(({ path }) => path === 'auth/token/lookup-accessor')
       .map(({ body }) => (body as { accessor: string }).accessor)
-    // A slow machine's pass ends by its time instead.
-    expect(first).toBeLessThanOrEqual(5_000)
+    expect(first).toBe(5_000)
     expect(Math.min(...asked.slice(first, first + 4).map((name) => accessors.indexOf(name)))).toBe(first)
-  }, 90_000)
+  }, 240_000)
 
   test('what it lists of a secret is revoked once its mint is over for certain, with the secret', async () => {
     bench = await start(true)
