@@ -6,8 +6,8 @@ import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/core/clock.js'
-import { findFreePort } from '../../src/dev/redis.js'
 import { createMissingKeys } from '../../src/signing/key-rotation.js'
+import { freePort } from '../servers/free-port.js'
 import { stopByPid } from '../servers/processes.js'
 
 const hallpass = fileURLToPath(new URL('../../src/bin/hallpass.js', import.meta.url))
@@ -28,7 +28,7 @@ export interface Ground {
 
 /** Lays configuration, policies and keys in `directory`. */
 export async function layGround(directory: string, redisUrl: string): Promise<Ground> {
-  const url = `http://127.0.0.1:${await findFreePort()}`
+  const url = `http://127.0.0.1:${await freePort()}`
   const prefix = `bench-${randomBytes(4).toString('hex')}`
   const sealingKey = randomBytes(32).toString('base64')
   const subjectIssuer = 'https://issuer.bench.example'

@@ -4,13 +4,13 @@ import { spawn } from 'node:child_process'
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findFreePort } from '../../src/dev/redis.js'
+import { freePort } from '../servers/free-port.js'
 import { stopByPid, waitUntil } from '../servers/processes.js'
 import { operate, type RunningVault } from '../servers/vault.js'
 
 /** Starts the program with one raft node in `directory`, initialised, unsealed and audited. */
 export async function startRaftVault(program: string, directory: string): Promise<RunningVault> {
-  const [port, clusterPort] = [await findFreePort(), await findFreePort()]
+  const [port, clusterPort] = [await freePort(), await freePort()]
   const address = `http://127.0.0.1:${port}`
   mkdirSync(join(directory, 'raft'), { recursive: true, mode: 0o700 })
   const config = join(directory, 'vault.json')

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { findFreePort } from '../../src/dev/redis.js'
+import { freePort } from './free-port.js'
 import { stopByPid, waitUntil } from './processes.js'
 
 export type FoundSts = { kind: 'url'; url: string } | { kind: 'program'; path: string }
@@ -26,7 +26,7 @@ export function findMoto(): FoundSts | null {
 
 /** Starts it on a free loopback port and waits until it answers. */
 export async function startMoto(path: string): Promise<RunningMoto> {
-  const port = await findFreePort()
+  const port = await freePort()
   // No AWS_* of ours: it must neither read nor use the user's accounts.
   const env = { PATH: process.env.PATH, HOME: homedir(), MOTO_CALL_RESET_API: 'false' }
   const child = spawn(path, ['-H', '127.0.0.1', '-p', String(port)], { env, stdio: 'ignore' })

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { findFreePort } from '../../src/dev/redis.js'
+import { freePort } from './free-port.js'
 import { stopByPid, waitUntil } from './processes.js'
 
 export interface RunningPostgres {
@@ -51,7 +51,7 @@ export async function startPostgres(): Promise<RunningPostgres> {
     '--no-sync',
   ]
   execFileSync(join(bin, 'initdb'), initArgs, { ...as, cwd: home, stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' } })
-  const port = await findFreePort()
+  const port = await freePort()
   const settings = ['fsync=off', 'listen_addresses=127.0.0.1', `unix_socket_directories=${home}`, 'shared_buffers=32MB']
   const args = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
   const child = spawn(join(bin, 'postgres'), args, { ...as, cwd: home, stdio: 'ignore' })

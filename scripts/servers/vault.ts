@@ -5,10 +5,10 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Client } from 'pg'
-import { findFreePort } from '../../src/dev/redis.js'
 import type { JsonObject } from '../../src/providers/provider.js'
 import type { VaultConfig } from '../../src/providers/vault-config.js'
 import { revokePostgresRole, vaultSetupSteps } from '../../src/providers/vault-setup.js'
+import { freePort } from './free-port.js'
 import { stopByPid, waitUntil } from './processes.js'
 
 export type FoundVault = { kind: 'url'; address: string; token: string } | { kind: 'program'; path: string }
@@ -33,7 +33,7 @@ export function findVault(): FoundVault | null {
 
 /** Starts it in development mode (memory, unsealed) on a free loopback port. */
 export async function startVault(path: string): Promise<RunningVault> {
-  const port = await findFreePort()
+  const port = await freePort()
   const rootToken = randomBytes(16).toString('hex')
   const home = mkdtempSync(join(tmpdir(), 'hallpass-vault-'))
   const args = ['server', '-dev', `-dev-root-token-id=${rootToken}`, `-dev-listen-address=127.0.0.1:${port}`]

@@ -61,22 +61,15 @@ export async function findProgram(name: string, environment: NodeJS.ProcessEnv):
   return null
 }
 
-/** Every process chooses among its own: two that choose at the same moment, before either listens, do not choose the same. */
-const portLanes = 50
-const chosenPorts = new Set<number>()
-
 /**
  * A loopback port that nobody listens on at this moment. From below those that systems give to outgoing connections and to whoever
  * asks for any: one of these would be taken by somebody else before it is listened on, or while its server starts again.
+ * `from` is the lowest, `below` is above the highest.
  */
-export async function findFreePort(): Promise<number> {
+export async function findFreePort(from = 10_000, below = 12_000): Promise<number> {
   for (let attempt = 0; attempt < 1000; attempt++) {
-    const port = 10_000 + portLanes * randomInt(200) + (process.pid % portLanes)
-    if (chosenPorts.has(port)) continue
-    if (await isFree(port)) {
-      chosenPorts.add(port)
-      return port
-    }
+    const port = randomInt(from, below)
+    if (await isFree(port)) return port
   }
   throw new Error('no free port')
 }
