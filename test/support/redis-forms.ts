@@ -219,11 +219,13 @@ export async function ask<T>(port: number, work: (redis: Redis) => Promise<T>): 
   }
 }
 
-/** Sentinels that stood still for 2 s do nothing for half a minute. */
+/** Sentinels that stood still for 2 s do nothing for half a minute. Throws with what the last look failed with. */
 export async function eventually(isSo: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
   const end = performance.now() + withinMs
-  while (!(await isSo().catch(() => false))) {
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${isSo.toString()}`)
+  for (;;) {
+    const last = await isSo().catch((error: unknown) => error)
+    if (last === true) return
+    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${isSo.toString()}`, { cause: last })
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

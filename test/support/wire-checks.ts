@@ -133,7 +133,7 @@ function parseRaw(text: string): RawAnswer {
 }
 
 /** Asks again until it holds. Throws with what was seen last. The time is for what never comes: a busy machine may take long. */
-export async function until<T>(look: () => Promise<T> | T, holds: (seen: T) => boolean, seconds = 60): Promise<T> {
+export async function until<T>(look: () => Promise<T> | T, holds: (seen: T) => boolean, seconds = 30): Promise<T> {
   const end = performance.now() + seconds * 1000
   for (;;) {
     const seen = await look()
