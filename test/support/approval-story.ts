@@ -36,7 +36,7 @@ permit (principal in Issuer::"ci", action == Action::"ship.run", resource);
 @id("ship-both") @approval("release:1")
 permit (principal in Issuer::"ci", action == Action::"ship.both", resource);
 
-@id("ship-soon") @approval("release:1") @approval_timeout("10m")
+@id("ship-soon") @approval("release:1") @approval_timeout("5m")
 permit (principal in Issuer::"ci", action == Action::"ship.soon", resource);
 
 @id("ship-task") @approval("release:1")

@@ -140,10 +140,10 @@ describe('an approval is not', () => {
     const used = await ask(story, caller, task, { ...soon, resource: 'repo:acme/other' })
     await answer(story, used.id, aPerson('olga'))
     for (const { id, requestedAt, expiresAt } of [asked, used]) {
-      expect(expiresAt).toBe(requestedAt + 600_000)
+      expect(expiresAt).toBe(requestedAt + 300_000)
       // As if they had waited so long.
-      await story.at.raw.hincrby(`${story.at.tag}a:${id}`, 'expires', -600_000)
-      await story.at.raw.zincrby(`${story.at.tag}due:approvals`, -600_000, id)
+      await story.at.raw.hincrby(`${story.at.tag}a:${id}`, 'expires', -300_000)
+      await story.at.raw.zincrby(`${story.at.tag}due:approvals`, -300_000, id)
     }
     expect(await codeOf(answer(story, asked.id, aPerson('olga')))).toBe('invalid_request')
     const refusal = { event: 'operator.refused', actor: 'staff:olga', code: 'invalid_request' }
