@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { exchange } from '../../../src/broker/exchange.js'
 import { sha256Hex } from '../../../src/core/hash.js'
 import { keysUnder } from '../../support/redis.js'
-import { codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
+import { asking, codeOf, refusalOf, type Story, startStory } from '../../support/story.js'
 
 let story: Story
 beforeAll(async () => {
@@ -124,7 +125,7 @@ describe('nothing is minted', () => {
     const caller = story.caller()
     const task = await story.task(caller)
     await story.at.raw.decrby(`${story.at.tag}swept`, 10_500)
-    const error = await unminted(() => story.buy(caller, task))
+    const error = await unminted(() => exchange(story.parts, caller, task.id, asking(), null))
     await story.sweep()
     expect(error).toMatchObject({ code: 'no_worker', retryAfterSeconds: 5 })
     await story.buy(caller, task)
