@@ -34,9 +34,7 @@ async function granted(like: LeaseRecord, count: number, letters: number): Promi
     end: null,
   })
   for (let n = 0; n < count; n += 50)
-    await Promise.all(
-      Array.from({ length: Math.min(50, count - n) }, (_, i) => restoreGranted(one(n + i), 86_400_000)),
-    )
+    await Promise.all(Array.from({ length: Math.min(50, count - n) }, (_, i) => restoreGranted(one(n + i), 86_400_000)))
   redis.disconnect()
   await story.parts.ledger.takeDue([], 1)
 }
