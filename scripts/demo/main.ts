@@ -41,10 +41,13 @@ export async function runDemo({ keep }: { keep: boolean }): Promise<number> {
   return exitCode || (failures.length > 0 ? 1 : 0)
 }
 
-/** Also what an interrupted story was just starting. */
+/**
+ * Also what an interrupted story was just starting: only what has come up can be ended, and on a busy machine that takes a server
+ * its time. The story goes no further than that.
+ */
 async function endAll(undo: Undo, story: Promise<unknown>): Promise<unknown[]> {
   await undo.run()
-  const patience = new Promise((resolve) => setTimeout(resolve, 5000).unref())
+  const patience = new Promise((resolve) => setTimeout(resolve, 60_000).unref())
   await Promise.race([story.catch(() => undefined), patience])
   return await undo.run()
 }

@@ -116,7 +116,7 @@ function runner(url: string, configFile: string): World['run'] {
 
 async function untilReady(request: World['call']): Promise<void> {
   let last: Answer | null = null
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 1200; i++) {
     last = await request('GET', '/readyz')
     if (last.status === 200) return
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -126,7 +126,7 @@ async function untilReady(request: World['call']): Promise<void> {
 
 /** Drains it; what does not end is killed, and said. */
 async function endProgram(program: Program): Promise<void> {
-  const late = setTimeout(() => void program.kill('SIGKILL'), 10_000)
+  const late = setTimeout(() => void program.kill('SIGKILL'), 30_000)
   const { code } = await program.kill('SIGTERM')
   clearTimeout(late)
   if (code !== 0)

@@ -34,7 +34,8 @@ beforeAll(async () => {
     settings: (base) => ({
       ...base,
       grants: { ...base.grants, 'ship.run': grant },
-      approvals: { webhook: { url: receiver.url, secret: 'env:TEST_WEBHOOK_SECRET', timeout: '2s' } },
+      // Long: what the receiver answered is what is seen, and no time-out of a machine that stood still.
+      approvals: { webhook: { url: receiver.url, secret: 'env:TEST_WEBHOOK_SECRET', timeout: '30s' } },
     }),
   })
   folder = mkdtempSync(join(tmpdir(), 'hallpass-approvals-'))
@@ -104,11 +105,15 @@ test('left open with 125, approved by two, gone on with once', async () => {
   expect(again.stderr).toContain(`${id} (ship.run on repo:acme/web) was used already`)
   expect(credentialsIn(file)).toHaveLength(1)
 
-  await receiver.until(4)
-  const told = receiver.deliveries.filter(({ body }) => body.approval.id === id)
+  const toldOf = () => receiver.deliveries.filter(({ body }) => body.approval.id === id)
+  const told = await until(
+    toldOf,
+    (all) => all.length >= 4 && all.some((one) => one.id.startsWith('approval.approved')),
+    60,
+  )
   expect(told.every(({ verified }) => verified)).toBe(true)
   expect(new Set(told.map((one) => one.id))).toEqual(new Set([`approval.requested.${id}`, `approval.approved.${id}`]))
-}, 60_000)
+})
 
 test('request: 5 with the approval, then the credential; a denial is 4 while waiting', async () => {
   const asked = await stack.runAs(token, 'request', ...ship, '--output', 'json')
@@ -125,13 +130,13 @@ test('request: 5 with the approval, then the credential; a denial is 4 while wai
   const pending = await until(
     async () => JSON.parse((await stack.runAs(olga, 'approvals', '--state', 'pending', '--output', 'json')).stdout),
     ({ approvals }: { approvals: { id: string }[] }) => approvals.length > 0,
-    20,
+    50,
   )
   await vote(pete, 'deny', pending.approvals[0]?.id ?? '')
   const denied = await waiting
   expect(denied).toMatchObject({ code: 4, stdout: '' })
   expect(denied.stderr).toContain('was denied by pete@acme.example: looked at it')
-}, 60_000)
+})
 
 test('a webhook that does not answer is seen in /readyz, and doctor names it', async () => {
   receiver.answers.push(...Array<number>(6).fill(503))
@@ -141,8 +146,8 @@ test('a webhook that does not answer is seen in /readyz, and doctor names it', a
   }
   const ready = await until(
     async () => await stack.call('GET', '/readyz'),
-    ({ body }) => typeof body.webhook === 'string',
-    20,
+    ({ status, body }) => status === 200 && typeof body.webhook === 'string',
+    50,
   )
   expect(ready).toMatchObject({
     status: 200,
@@ -152,7 +157,7 @@ test('a webhook that does not answer is seen in /readyz, and doctor names it', a
   expect(doctor.stdout).toMatch(/approvals webhook: (the last try at .*answered 503|http:)/)
   await stack.runAs(token, 'task', 'complete', task_id)
   expect(approval.id).toMatch(/^appr_/)
-}, 60_000)
+})
 
 // Where nothing may be left out its absence fails.
 const hasPty = process.env.HALLPASS_REQUIRE_REAL === '1' || spawnSync('python3', ['-c', 'import pty']).status === 0
@@ -174,7 +179,7 @@ function onTerminal(file: string) {
     until(
       async () => pattern.exec(seen),
       (match) => match !== null,
-      30,
+      50,
     )
   return {
     untilSeen,
@@ -190,7 +195,7 @@ function onTerminal(file: string) {
     const file = join(folder, 'terminal')
     const terminal = onTerminal(file)
     const first = await terminal.untilSeen(
-      /(appr_[0-9a-z]{26}): ship\.run[\s\S]*waiting for 2 of on-call: 0\/2 votes, [12]:\d\d left/,
+      /(appr_[0-9a-z]{26}): ship\.run[\s\S]*waiting for 2 of on-call: 0\/2 votes, \d:\d\d left/,
     )
     const id = first?.[1] ?? ''
     await vote(olga, 'approve', id)
@@ -201,7 +206,7 @@ function onTerminal(file: string) {
     expect(credentialsIn(file)).toHaveLength(1)
     // The line was taken away before the command had the terminal.
     expect(terminal.seen().trimEnd().endsWith('\u001b[2K')).toBe(true)
-  }, 60_000)
+  })
 
   test('^C ends the wait and the task', async () => {
     const file = join(folder, 'interrupted')
@@ -215,5 +220,5 @@ function onTerminal(file: string) {
     expect(credentialsIn(file)).toEqual([])
     const late = await vote(olga, 'approve', id)
     expect(late.code).not.toBe(0)
-  }, 60_000)
+  })
 })

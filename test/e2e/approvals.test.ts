@@ -7,9 +7,9 @@ import { stackGrants, stackPolicies } from '../support/stack-settings.js'
 import { expectProblem, type OpenedTask, openTask, until } from '../support/wire-checks.js'
 
 const policies = `${stackPolicies}
-@id("ship") @approval("on-call:2") @approval_timeout("60s")
+@id("ship") @approval("on-call:2") @approval_timeout("10m")
 permit (principal in Issuer::"ci", action == Action::"ship.run", resource);
-@id("brief") @approval("on-call:1") @approval_timeout("2s")
+@id("brief") @approval("on-call:1") @approval_timeout("8s")
 permit (principal in Issuer::"ci", action == Action::"ship.brief", resource);
 @id("approvers-approve")
 permit (principal in Group::"approvers", action == Action::"operate.approve", resource is Repo);
@@ -103,7 +103,7 @@ test('a request waits for two people, is told of each answer, and is minted once
     resource_attributes: { sensitivity: 'low', environment: 'staging' },
     policy: 'ship',
   })
-  expect(Date.parse(shown.expires_at) - Date.parse(shown.requested_at)).toBe(60_000)
+  expect(Date.parse(shown.expires_at) - Date.parse(shown.requested_at)).toBe(600_000)
   const events: string[] = []
   const reading = (async () => {
     for await (const seen of eventsOf(id, token)) events.push(`${seen.state} ${seen.votes.length}`)
@@ -113,6 +113,7 @@ test('a request waits for two people, is told of each answer, and is minted once
   await until(
     async () => events,
     (seen) => seen.includes('pending 1'),
+    30,
   )
   const second = await answerAs(pete, id, 'approve', 'me too')
   expect(second.status).toBe(200)
@@ -256,6 +257,7 @@ test('the end of its time reaches whoever waits, and the audit', async () => {
   await until(
     async () => ended(),
     (records) => records.length > 0,
+    30,
   )
   expect(ended()).toMatchObject([{ reason: 'time', task: task.id }])
 })

@@ -39,7 +39,7 @@ beforeAll(async () => {
   task = await openTask(stack, token)
   await aWorkingDay()
   gatherSecrets()
-}, 60_000)
+}, 120_000)
 afterAll(async () => {
   ledger?.close()
   await stack?.stop()
@@ -48,7 +48,8 @@ afterAll(async () => {
 
 /** Everything that issue's callers do, once, refusals and failures of a provider included. */
 async function aWorkingDay(): Promise<void> {
-  const database = { resource: 'database:orders', ttl_seconds: 60 }
+  // Long: what ends by itself before the task does is ordered by nobody.
+  const database = { resource: 'database:orders', ttl_seconds: 900 }
   bought = {
     report: await buy(stack, token, task, report),
     query: await buy(stack, token, task, { action: 'database.query', ...database }),
@@ -87,7 +88,7 @@ async function aWorkingDay(): Promise<void> {
     token: task.token,
     body: { outcome: 'succeeded' },
   })
-  await until(ledger.due, (due) => due.length <= 1)
+  await until(ledger.due, (due) => due.length <= 1, 30)
 }
 
 function gatherSecrets(): void {
@@ -122,8 +123,9 @@ test('one timeline per task: decisions, leases and their ends, in order, each wi
   const lives = Object.values(bought).map(({ lease }) => recordsOf('lease', lease).map(({ event }) => event))
   for (const life of lives) {
     expect(life.slice(0, 2)).toEqual(['lease.reserved', 'lease.issued'])
-    expect(life).toContain('lease.ending')
-    expect(life.at(-1)).toBe('lease.ended')
+    // Each of these is in another program's chain: the order stands in the ledger first, and the worker may be through before
+    // the broker has written whose it was.
+    expect(life.slice(2).sort()).toEqual(['lease.ended', 'lease.ending'])
   }
   const [reserved] = recordsOf('lease', bought.query.lease)
   expect(reserved).toMatchObject({
@@ -182,9 +184,10 @@ test('the chains are intact beside the running programs, and one changed byte is
 function* filesIn(folder: string): Generator<string> {
   for (const name of readdirSync(folder)) {
     const path = join(folder, name)
-    const stats = statSync(path)
-    if (stats.isDirectory()) yield* filesIn(path)
-    else if (stats.isFile()) yield path
+    // The programs run: a file that is written anew is there under another name for a moment.
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats?.isDirectory()) yield* filesIn(path)
+    else if (stats?.isFile()) yield path
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { config, type Degradation, query, short, startDegradation } from '../support/degradation.js'
 import { runHallpassOnHost } from '../support/run-hallpass.js'
-import { buy, expectProblem, introspect, openTask, report, until } from '../support/wire-checks.js'
+import { buy, expectProblem, introspect, openTask, pause, report, until } from '../support/wire-checks.js'
 
 let on: Degradation
 beforeAll(async () => {
@@ -19,7 +19,7 @@ const ended = (lease: string) =>
   until(
     async () => ({ state: await on.ledger.state(lease), due: (await on.ledger.due()).includes(lease) }),
     ({ state, due }) => /^(revoked|expired|void)$/.test(String(state)) && !due,
-    30,
+    50,
   )
 
 const vaultHasNothing = () =>
@@ -48,7 +48,7 @@ const limitFiles = (program: 'serve' | 'worker', bytes: string) =>
     const isProbe = (line: string) => line.includes(`"${ready.headers['x-request-id']}"`)
     const logged = () => stack.programs.serve?.output().split('\n').find(isProbe) ?? '{}'
     expect(JSON.parse(await until(logged, (line) => line !== '{}'))).toMatchObject({ level: 40, status: 503 })
-    const released = await stack.call('DELETE', `/v1/leases/${bought.lease}`, { token: on.token })
+    const released = await on.release(bought.lease)
     expect(released.body).toMatchObject({ receipt: { outcome: 'confirmed' } })
     expect(await ended(bought.lease)).toMatchObject({ state: 'revoked' })
     await vaultHasNothing()
@@ -60,13 +60,13 @@ const limitFiles = (program: 'serve' | 'worker', bytes: string) =>
     await until(
       () => ledger.redis.zcard(ledger.key('owed')),
       (owed) => owed === 0,
-      20,
+      40,
     )
     expect(on.recordsOf(bought.lease).at(-1)).toMatchObject({ event: 'lease.ended', state: 'revoked', owed: true })
     expect((await on.ask(report)).status).toBe(201)
     expect(await runHallpassOnHost(stack, 'audit', 'verify')).toMatchObject({ code: 0 })
   },
-  60_000,
+  120_000,
 )
 
 /** Before each flush of a program's audit; `pause(ms)` and `existsSync` are at hand. */
@@ -108,7 +108,7 @@ test('an audit disk that hangs: 503 within a bounded wait, then at once; nothing
   expect((await on.ask(config)).status).toBe(201)
   await stack.restart('serve')
   await stack.untilReady()
-}, 60_000)
+}, 120_000)
 
 test("a worker's audit disk that is slow: what is due is ended in time, and sweeps are seen all the while", async () => {
   const { stack, ledger } = on
@@ -120,7 +120,7 @@ test("a worker's audit disk that is slow: what is due is ended in time, and swee
     const ttl_seconds = Math.max(1, Math.round((ends - Date.now()) / 1000))
     return await stack.call('POST', '/v1/tasks', { token: on.token, body: { purpose: 'many at once', ttl_seconds } })
   }
-  const opened = await Promise.all(Array.from({ length: 24 }, open))
+  const opened = await Promise.all(Array.from({ length: 60 }, open))
   expect(new Set(opened.map(({ status }) => status))).toEqual(new Set([201]))
   const bought = await buy(stack, on.token, on.task, { ...short, ttl_seconds: 6 })
   const problems = new Set<string>()
@@ -135,35 +135,39 @@ test("a worker's audit disk that is slow: what is due is ended in time, and swee
       return { tasks: new Set(await Promise.all(states)), lease: await ledger.state(bought.lease) }
     },
     ({ tasks, lease }) => !tasks.has('open') && lease === 'expired',
-    25,
+    60,
   )
   expect([...problems]).toEqual([])
   expect((await on.ask(report)).status).toBe(201)
   expect([...(await on.beside.leasesByAccessor()).values()]).not.toContain(bought.lease)
-  // Not seconds later only because each task's end waited for the one before it.
+  // Sixty tasks, each of which waited for the end of the one before it, would have taken 42 s of the disk alone.
   const [record] = on.recordsOf(bought.lease).filter(({ event }) => event === 'lease.ended')
-  expect(Date.parse(String(record?.time))).toBeLessThan(bought.expiresAt + 8000)
+  expect(Date.parse(String(record?.time))).toBeLessThan(bought.expiresAt + 20_000)
   await stack.restart('worker')
   await stack.untilReady()
-}, 90_000)
+}, 120_000)
 
 test('no worker: no_worker when no sweep has been seen; credentials die by their own lifetime', async () => {
   const { stack, ledger } = on
   const bought = await buy(stack, on.token, on.task, short)
-  const copy = await buy(stack, on.token, on.task, { ...report, ttl_seconds: 4 })
+  const copy = await buy(stack, on.token, on.task, { ...report, ttl_seconds: 10 })
   const held = await ledger.leaseIds()
   await stack.programs.worker?.kill('SIGKILL')
   await until(
     () => stack.call('GET', '/readyz'),
     ({ status }) => status === 503,
-    20,
+    40,
   )
   for (const asked of [config, report]) await on.expectNothing(asked, 'no_worker')
   expect((await stack.call('GET', '/readyz')).body).toMatchObject({ problems: { no_worker: expect.any(String) } })
-  // By now both are past their deadline. Nobody settled them, and nobody can use them.
-  expect(Date.now()).toBeGreaterThan(bought.expiresAt)
+  // Past their deadline nobody has settled them, and nobody can use them.
+  await pause(Math.max(0, Math.max(bought.expiresAt, copy.expiresAt) - Date.now()) + 10)
   expect(on.beside.vault.calls.filter(({ path, at }) => path.includes('revoke') && at > bought.expiresAt)).toEqual([])
-  expect([...(await on.beside.leasesByAccessor()).values()]).not.toContain(bought.lease)
+  // The Vault counts from the moment at which it was asked.
+  await until(
+    () => on.beside.leasesByAccessor(),
+    (alive) => ![...alive.values()].includes(bought.lease),
+  )
   expect(await introspect(stack, on.token, copy.secret)).toEqual({ active: false })
   for (const { lease } of [bought, copy]) {
     expect(await ledger.state(lease)).toBe('active')
@@ -177,7 +181,7 @@ test('no worker: no_worker when no sweep has been seen; credentials die by their
     expect(await ended(lease)).toMatchObject({ state: 'expired' })
     expect(on.recordsOf(lease).at(-1)).toMatchObject({ event: 'lease.ended', state: 'expired' })
   }
-}, 60_000)
+}, 120_000)
 
 test('a broker killed while it mints: the lease comes due, is found by its handle, and revoked', async () => {
   const { stack, ledger, beside } = on
@@ -210,7 +214,7 @@ test('a broker killed while it mints: the lease comes due, is found by its handl
   await stack.start('serve')
   await stack.untilReady()
   expect((await on.ask(query)).status).toBe(201)
-}, 60_000)
+}, 120_000)
 
 test('a broker killed before the provider was asked: proven never minted', async () => {
   const { stack, ledger, beside } = on
@@ -236,4 +240,4 @@ test('a broker killed before the provider was asked: proven never minted', async
   expect(on.eventsOf(lease)).toEqual(['lease.reserved', 'lease.ended'])
   await stack.start('serve')
   await stack.untilReady()
-}, 60_000)
+}, 120_000)

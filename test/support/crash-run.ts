@@ -30,7 +30,7 @@ const asked = [
 ]
 
 /**
- * Runs callers and kills for so long, and on a slow machine until enough has happened, at most three times as long. Both programs
+ * Runs callers and kills for so long, and on a slow machine until enough has happened, at most nine times as long. Both programs
  * run when it resolves. Each actor has its own choices by the seed.
  */
 export async function runWithCrashes(
@@ -44,26 +44,31 @@ export async function runWithCrashes(
   const isOver = () => {
     const passed = (performance.now() - begun) / 1000
     const isEnough = run.bought.length > 20 && Math.min(kills.serve, kills.worker) > 2
-    return passed > (isEnough ? seconds : 3 * seconds)
+    return passed > (isEnough ? seconds : 9 * seconds)
   }
   await Promise.all([
     ...Array.from({ length: callers }, (_, i) => callOn(stack, randomFrom(seed + 100 + i), run, `${i}`, isOver)),
-    killAndStart(stack, 'serve', randomFrom(seed + 1), kills, isOver),
-    killAndStart(stack, 'worker', randomFrom(seed + 2), kills, isOver),
+    killAndStart(stack, 'serve', randomFrom(seed + 1), { ...run, kills }, isOver),
+    killAndStart(stack, 'worker', randomFrom(seed + 2), { ...run, kills }, isOver),
   ])
   return { ...run, kills }
 }
 
-/** Lets it live for up to 2.5 s each time. */
+/**
+ * Lets it live for up to 2.5 s each time; every other time until something was bought, since on a slow machine nothing is in so short
+ * a life.
+ */
 async function killAndStart(
   stack: Stack,
   name: 'serve' | 'worker',
   random: () => number,
-  kills: { serve: number; worker: number },
+  { bought, kills }: { bought: readonly Bought[]; kills: { serve: number; worker: number } },
   isOver: () => boolean,
 ): Promise<void> {
   for (;;) {
+    const before = bought.length
     await pause(100 + random() * 2400)
+    if (random() < 0.5) while (bought.length === before && !isOver()) await pause(20)
     if (isOver()) return
     await stack.programs[name]?.kill('SIGKILL')
     kills[name] += 1

@@ -29,7 +29,9 @@ export async function startWebhookReceiver(secret: string): Promise<WebhookRecei
   const deliveries: Delivery[] = []
   const answers: (number | 'never')[] = []
   const server = createServer(async (incoming, outgoing) => {
-    const raw = await text(incoming)
+    // Whoever gave up while we stood still has delivered nothing, and comes again.
+    const raw = await text(incoming).catch(() => null)
+    if (raw === null) return
     const header = (name: string) => String(incoming.headers[name] ?? '')
     const [id, timestamp] = [header('webhook-id'), header('webhook-timestamp')]
     const verified = verify(secret, { id, timestamp, signature: header('webhook-signature') }, raw)

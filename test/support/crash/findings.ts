@@ -13,10 +13,10 @@ export interface Seen {
 }
 
 /** Natural end, and a minute for a provider that cannot say more: the longest that a lease is looked after. */
-const longestSeconds = 20 + 60 + 15
+const longestSeconds = 40 + 60 + 15
 const lateMs = 5000
 /** What was ordered to end is dead at the provider within this of both programs running: a claim's end, and retries. */
-const orderedMs = 10_000
+const orderedMs = 20_000
 
 /** Waits until nothing is left to look after, then reads everything. Throws with what is stuck. */
 export async function readEverything(ground: Ground): Promise<Seen> {

@@ -42,7 +42,7 @@ export async function beginRun(ground: Ground): Promise<Run> {
 
 const query = { action: 'database.query', resource: 'database:orders' }
 /** Long enough for an order to come before the deadline on a busy machine, short enough to wait for. */
-const ttl_seconds = 20
+const ttl_seconds = 40
 const fresh = () => ({ 'idempotency-key': randomBytes(12).toString('hex') })
 
 async function open(ground: Ground, run: Run, fields: object = {}): Promise<string> {

@@ -64,7 +64,7 @@ const jwks = () => ['--jwks', join(folder, 'jwks.json')]
 const good = (claims = {}) => ci.sign({ sub: 'repo:x', aud: us, owner: '65', ...claims })
 const now = () => Math.floor(Date.now() / 1000)
 /** Whole seconds to or since an instant: two who look one after the other may differ by one. */
-const timeless = (detail = '') => detail.replace(/\d+ seconds/, 'n seconds')
+const timeless = (detail?: string | null) => (detail ?? '').replace(/\d+ seconds/, 'n seconds')
 
 describe('token explain', () => {
   test('says that a good token is accepted and for whom, and asks nobody', async () => {
