@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/core/clock.js'
 import { createMissingKeys } from '../../src/signing/key-rotation.js'
-import { freePort, stopByPid } from '../servers/processes.js'
+import { freePort } from '../servers/free-port.js'
+import { stopByPid } from '../servers/processes.js'
 
 const hallpass = fileURLToPath(new URL('../../src/bin/hallpass.js', import.meta.url))
 

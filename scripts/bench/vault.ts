@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process'
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort, stopByPid, waitUntil } from '../servers/processes.js'
+import { freePort } from '../servers/free-port.js'
+import { stopByPid, waitUntil } from '../servers/processes.js'
 import { operate, type RunningVault } from '../servers/vault.js'
 
 /** Starts the program with one raft node in `directory`, initialised, unsealed and audited. */

@@ -18,7 +18,7 @@ export interface Program {
   output(): string
   /** Its last lines, for an error's text. */
   lastWords(): string
-  /** The same, but not for ever: after the time (15 s by default) it is killed and this throws with what it wrote. */
+  /** The same, but not for ever: after the time (100 s by default) it is killed and this throws with what it wrote. */
   untilEnded(seconds?: number): Promise<Exit>
   /** Sends the signal (SIGTERM by default, which drains) and resolves once it has ended. */
   kill(signal?: NodeJS.Signals): Promise<Exit>
@@ -64,7 +64,7 @@ export function spawnProgram(name: ProgramName, options: ProgramOptions): Progra
     })
   }
   const ended = waitForExit(child)
-  const untilEnded = async (seconds = 60) => {
+  const untilEnded = async (seconds = 100) => {
     const late = setTimeout(() => child.kill('SIGKILL'), seconds * 1000)
     const exit = await ended
     clearTimeout(late)

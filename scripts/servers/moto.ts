@@ -3,7 +3,8 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { freePort, stopByPid, waitUntil } from './processes.js'
+import { freePort } from './free-port.js'
+import { stopByPid, waitUntil } from './processes.js'
 
 export type FoundSts = { kind: 'url'; url: string } | { kind: 'program'; path: string }
 

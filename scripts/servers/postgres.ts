@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { freePort, stopByPid, waitUntil } from './processes.js'
+import { freePort } from './free-port.js'
+import { stopByPid, waitUntil } from './processes.js'
 
 export interface RunningPostgres {
   port: number

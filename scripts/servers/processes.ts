@@ -1,21 +1,9 @@
-// Small pieces of every server that tests and the demo start: a port, a wait, an end by process id.
+// Small pieces of every server that tests and the demo start: a wait, an end by process id.
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
-
-/** A loopback port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
-}
 
 /** Looks every 50 ms until it holds; throws after `seconds`. */
-export async function waitUntil(what: string, holds: () => Promise<boolean>, seconds = 20): Promise<void> {
+export async function waitUntil(what: string, holds: () => Promise<boolean>, seconds = 60): Promise<void> {
   const end = performance.now() + seconds * 1000
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`${what} did not come up within ${seconds} s`)

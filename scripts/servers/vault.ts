@@ -8,7 +8,8 @@ import { Client } from 'pg'
 import type { JsonObject } from '../../src/providers/provider.js'
 import type { VaultConfig } from '../../src/providers/vault-config.js'
 import { revokePostgresRole, vaultSetupSteps } from '../../src/providers/vault-setup.js'
-import { freePort, stopByPid, waitUntil } from './processes.js'
+import { freePort } from './free-port.js'
+import { stopByPid, waitUntil } from './processes.js'
 
 export type FoundVault = { kind: 'url'; address: string; token: string } | { kind: 'program'; path: string }
 

@@ -21,8 +21,8 @@ export interface FarLine {
 
 /** Some calls get through in every mood: a far side is seldom wholly gone. */
 const share = 0.7
-/** Beyond the callers' time-out (1 s), and within the 5 s that a deadline may be outlived. */
-const lateMs = { low: 1500, high: 3500 }
+/** Beyond the callers' time-out (1 s), and within the 5 s that a deadline may be outlived, also where this process stands still for two. */
+const lateMs = { low: 1500, high: 2500 }
 
 export async function startFarLine(target: string, random: Random): Promise<FarLine> {
   const harmed = new Map<FarMood, number>()

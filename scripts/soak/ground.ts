@@ -7,7 +7,8 @@ import { Redis } from 'ioredis'
 import { systemClock } from '../../src/core/clock.js'
 import { findOrInstallServer, startRedis } from '../../src/dev/redis.js'
 import { createMissingKeys } from '../../src/signing/key-rotation.js'
-import { freePort, waitUntil } from '../servers/processes.js'
+import { freePort } from '../servers/free-port.js'
+import { waitUntil } from '../servers/processes.js'
 import { type OidcIssuer, startOidcIssuer } from '../servers/stand-ins/oidc-issuer.js'
 import type { Book } from './book.js'
 import { type FarSide, startStsSide, startVaultSide } from './far-sides.js'
@@ -98,7 +99,7 @@ async function startOn(
     },
     stop,
   }
-  await ground.untilReady(20)
+  await ground.untilReady(90)
   await vault.trust(issuer)
   await sts.trust(issuer)
   return ground
@@ -132,8 +133,8 @@ async function startSoakRedis(directory: string, undo: (() => unknown)[]): Promi
   const program = await findOrInstallServer(process.env, (line) => process.stderr.write(`soak: ${line}\n`))
   if (program === null) throw new Error('no Redis: install redis-server or valkey-server')
   const folder = join(directory, 'redis')
-  const start = (port?: number) => startRedis(program, folder, port, ['--appendfsync', 'everysec'])
-  let server = await start()
+  const start = (port: number) => startRedis(program, folder, port, ['--appendfsync', 'everysec'])
+  let server = await start(await freePort())
   undo.push(() => server.stop())
   const client = new Redis(server.url, { maxRetriesPerRequest: null, retryStrategy: () => 100 })
   client.on('error', () => {})

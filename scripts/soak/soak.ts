@@ -37,7 +37,7 @@ export async function runSoak(options: SoakOptions): Promise<Outcome> {
     const isOver = () => performance.now() > upset
     await Promise.all([runLoad(ground, book, { ...options, isOver }), runFaults(ground, book, { ...options, isOver })])
     say(`calm; ${book.handed.size} credentials were handed out`)
-    await ground.untilReady(60)
+    await ground.untilReady(90)
     await untilSettled(ground, book)
     say('settled')
     await compareInCalm(ground, book, options)
@@ -82,7 +82,7 @@ async function compareInCalm(ground: Ground, book: Book, options: SoakOptions): 
     bought += 1
   }
   if (bought < choices.length) book.wrong.push({ check: 'unlike', what: `only ${bought} could be bought in calm` })
-  const unlike = await untilNothing(() => compare(ground, book), 10)
+  const unlike = await untilNothing(() => compare(ground, book), 60)
   for (const what of unlike) book.wrong.push({ check: 'unlike', what })
 }
 
@@ -118,9 +118,9 @@ async function endEverything(ground: Ground, book: Book): Promise<LedgerView> {
     const view = await readLedger(ground.redis)
     return [...activeOf(view, 'tokens'), ...activeOf(view, 'vault'), ...activeOf(view, 'aws'), ...view.overdue]
   }
-  for (const what of await untilNothing(living, 30)) book.wrong.push({ check: 'stuck', what: `${what}, at the end` })
+  for (const what of await untilNothing(living, 60)) book.wrong.push({ check: 'stuck', what: `${what}, at the end` })
   const alive = async () => [...(await ground.vault.alive()), ...(await ground.sts.alive())].map(({ lease }) => lease)
-  for (const what of await untilNothing(alive, 5)) book.wrong.push({ check: 'left', what })
+  for (const what of await untilNothing(alive, 60)) book.wrong.push({ check: 'left', what })
   return await readLedger(ground.redis)
 }
 

@@ -64,10 +64,11 @@ export async function findProgram(name: string, environment: NodeJS.ProcessEnv):
 /**
  * A loopback port that nobody listens on at this moment. From below those that systems give to outgoing connections and to whoever
  * asks for any: one of these would be taken by somebody else before it is listened on, or while its server starts again.
+ * `from` is the lowest, `below` is above the highest.
  */
-export async function findFreePort(): Promise<number> {
+export async function findFreePort(from = 10_000, below = 12_000): Promise<number> {
   for (let attempt = 0; attempt < 1000; attempt++) {
-    const port = randomInt(10_000, 20_000)
+    const port = randomInt(from, below)
     if (await isFree(port)) return port
   }
   throw new Error('no free port')

@@ -2,6 +2,7 @@
 // test can read them; there every credential is judged as IAM would judge it.
 import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { expect, test } from '@jest/globals'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { type FoundSts, findMoto, startMoto } from '../../scripts/servers/moto.js'
 import { type StsStandIn, startStsStandIn } from '../../scripts/servers/stand-ins/sts.js'
 import { systemClock } from '../../src/core/clock.js'
@@ -49,7 +50,7 @@ async function onMoto(changes: Record<string, unknown>, at: FoundSts): Promise<P
     provider: knowRole(createAwsStsProvider('aws', awsConfig(moto.url, changes), deps)),
     recipe: objectRead,
     makeLease,
-    waitableTtlSeconds: 2,
+    waitableTtlSeconds: 8,
     stop: async () => {
       await federation.stop()
       await moto.stop()
@@ -58,8 +59,9 @@ async function onMoto(changes: Record<string, unknown>, at: FoundSts): Promise<P
 }
 
 async function onStandIn(changes: Record<string, unknown>): Promise<ProviderUnderTest> {
-  const sts = await startStsStandIn()
-  const port = Number(new URL(sts.url).port)
+  // It comes back to the same port, which nobody else may take meanwhile.
+  const port = await freePort()
+  const sts = await startStsStandIn({ port })
   sts.createRole('hallpass-reports').policies.set('reports', rolePolicy)
   sts.createRole('hallpass-deny')
   const federation = await startFederation()
@@ -88,7 +90,7 @@ async function onStandIn(changes: Record<string, unknown>): Promise<ProviderUnde
             return async () => sts.recover()
           },
         }),
-    waitableTtlSeconds: 2,
+    waitableTtlSeconds: 8,
     stop: async () => {
       await federation.stop()
       await sts.stop()

@@ -45,6 +45,8 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
   const noticed = async () => {
     endAll()
     await new Promise((resolve) => setTimeout(resolve, 50))
+    // After a stall the time is over before anybody has read of it: a whole turn of the loop looks at the sockets.
+    for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve))
   }
   return {
     port: typeof address === 'object' && address ? address.port : 0,

@@ -20,15 +20,15 @@ export interface ProviderUnderTest {
   makeLease(ttlSeconds: number): LeaseToIssue
   /** Whether the credential works at what it is for, asked there and not at the provider. */
   use?(credential: Credential): Promise<boolean>
-  /** How many credentials stand at the far side now, whoever holds them. */
+  /** How many credentials stand at the far side now, whoever holds them. The suite counts from what stood there before it. */
   aliveCount?(): Promise<number>
   /** Makes the far side refuse connections; the returned function undoes it. */
   breakConnection?(): Promise<() => Promise<void>>
   /** Makes the far side accept and never answer; the returned function undoes it. */
   hang?(): Promise<() => Promise<void>>
-  /** The lifetime to ask for where a test waits for the natural end. Default: the floor. Null: too long to wait for. */
+  /** The lifetime to ask for where a test waits for the natural end. Default: 8, and never below the floor. Null: too long to wait for. */
   waitableTtlSeconds?: number | null
-  /** How long after a revocation or a crash the far side may need until it is settled. Default 1. */
+  /** How long after a revocation or a crash the far side may need until it is settled, with a machine that stands still now and then. Default 20. */
   settleSeconds?: number
   stop(): Promise<void>
 }
@@ -53,6 +53,14 @@ export function leaseToIssue(ttlSeconds: number, overrides: Partial<LeaseToIssue
     jkt: null,
     ...overrides,
   }
+}
+
+/** Counts from now on: each test ends what it makes, so 0 is where none has left anything. */
+export async function countingFrom(under: ProviderUnderTest): Promise<ProviderUnderTest> {
+  const { aliveCount } = under
+  if (aliveCount === undefined) return under
+  const before = await aliveCount()
+  return { ...under, aliveCount: async () => (await aliveCount()) - before }
 }
 
 export const noNote: NoteHandle = async () => {}

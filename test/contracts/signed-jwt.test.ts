@@ -53,7 +53,7 @@ async function setUp(verifiedBy: 'introspection' | 'offline'): Promise<ProviderU
         return false
       }
     },
-    waitableTtlSeconds: 2,
+    waitableTtlSeconds: 8,
     stop: async () => {
       keyset.close()
       await rm(directory, { recursive: true, force: true })

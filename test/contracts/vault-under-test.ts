@@ -123,7 +123,6 @@ export async function realVaultUnderTest(recipe: JsonObject): Promise<ProviderUn
     ...(recipe.kind === 'token' ? { aliveCount: () => countLeaseTokens(real) } : {}),
     breakConnection: real.proxy.cut,
     hang: real.proxy.hang,
-    settleSeconds: 4,
     stop: async () => {
       await admin.end()
       await real.stop()
@@ -201,7 +200,6 @@ export async function standInUnderTest(recipe: JsonObject): Promise<ProviderUnde
     ...(recipe.kind === 'kv' ? {} : { aliveCount: async () => count() }),
     breakConnection: proxy.cut,
     hang: proxy.hang,
-    settleSeconds: 4,
     stop: async () => {
       await proxy.stop()
       await standIn.stop()

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type Answer, call } from '../../scripts/demo/http-call.js'
 import { spawnProgram, untilStarted } from '../../scripts/demo/program.js'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { createBrokerClient, createDpopKey, subjectTokenFrom } from '../../src/client/index.js'
-import { findFreePort } from '../../src/dev/redis.js'
 import { createProvingKey, makeProof, malleated, type ProvingKey } from '../support/dpop.js'
 import { hallpassProgram, type Stack, startStack } from '../support/stack.js'
 import type { StackSettings } from '../support/stack-settings.js'
@@ -57,7 +57,7 @@ afterAll(async () => {
 
 async function startSecond({ configFile, directory, url: issuer }: Stack) {
   const settings = JSON.parse(readFileSync(configFile, 'utf8')) as StackSettings
-  const listen = `127.0.0.1:${await findFreePort()}`
+  const listen = `127.0.0.1:${await freePort()}`
   const file = join(directory, 'second.yaml')
   const changed = { ...settings, issuer, listen, audit: { ...settings.audit, instance: 'second' } }
   writeFileSync(file, JSON.stringify(changed))

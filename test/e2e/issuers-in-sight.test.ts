@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { call } from '../../scripts/demo/http-call.js'
 import { type Program, spawnProgram, untilStarted } from '../../scripts/demo/program.js'
-import { findFreePort } from '../../src/dev/redis.js'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { hallpassProgram, type Stack, startStack } from '../support/stack.js'
 
 let stack: Stack
@@ -13,7 +13,7 @@ const others: Program[] = []
 
 /** One more broker of the same deployment, on an address and an audit chain of its own. */
 async function startBroker(instance: string): Promise<void> {
-  const address = `127.0.0.1:${await findFreePort()}`
+  const address = `127.0.0.1:${await freePort()}`
   const settings = JSON.parse(readFileSync(stack.configFile, 'utf8')) as { audit: object }
   const configFile = join(stack.directory, `${instance}.yaml`)
   writeFileSync(configFile, JSON.stringify({ ...settings, listen: address, audit: { ...settings.audit, instance } }))

@@ -11,7 +11,7 @@ let ledger: LedgerView
 let token: string
 let operator: string
 // Each command is a process of its own.
-jest.setTimeout(60_000)
+jest.setTimeout(180_000)
 beforeAll(async () => {
   stack = await startStack({
     policies: `${stackPolicies}
@@ -135,7 +135,7 @@ test('--local locks and revokes without a token, an issuer or a running broker, 
   expect(records.find(({ event }) => event === 'broker.started')).toMatchObject({ program: 'local' })
   const counts = await ledger.redis.hgetall(ledger.key('locked'))
   expect(counts).toEqual({ [`account=${account}`]: '1', 'all=true': '1' })
-}, 120_000)
+}, 180_000)
 
 test('two --local commands at once both act, each on record in a chain of its own', async () => {
   const lockOne = (name: string) =>
@@ -147,7 +147,7 @@ test('two --local commands at once both act, each on record in a chain of its ow
     .filter(({ event, reason }) => event === 'lock.set' && /^(one|two|three)$/.test(`${reason}`))
   expect(records).toHaveLength(3)
   for (const { chain } of records) expect(chain).toMatch(/^test-local(-[2-9])?$/)
-}, 60_000)
+}, 180_000)
 
 const canFillDisk = spawnSync('prlimit', ['--version']).status === 0
 
@@ -166,7 +166,7 @@ const canFillDisk = spawnSync('prlimit', ['--version']).status === 0
     })
     expect(await ledger.redis.hget(ledger.key('locked'), 'principal=ci:full')).toBe('1')
   },
-  60_000,
+  180_000,
 )
 
 test('--local only shrinks: there is no lock to remove with it', async () => {
@@ -179,4 +179,4 @@ test('--local without Redis is unavailable, and says so', async () => {
   const ran = await stack.run('lock', 'add', 'all', '--reason', 'r', '--local')
   expect(ran).toMatchObject({ code: 6, stderr: expect.stringContaining('ledger_unavailable') })
   await stack.redis.start()
-}, 60_000)
+}, 180_000)

@@ -115,17 +115,21 @@ describe('a lock', () => {
 
   test('with an end is over by itself', async () => {
     const task = await openTask(stack, token)
-    const expires_at = new Date(Date.now() + 6000).toISOString()
+    const expires_at = new Date(Date.now() + 12_000).toISOString()
     const set = await lock(account, { expires_at })
     expect(set.body.expires_at).toBe(expires_at)
     expectProblem(await ask(task.path), { status: 403, code: 'locked' })
     await until(
       () => ask(task.path),
       ({ status }) => status === 201,
-      30,
+      60,
     )
     expect((await locks()).locks).toEqual([])
-    const removed = stack.auditRecords().find(({ event, lock }) => event === 'lock.removed' && lock === set.body.id)
+    // The sweeper records the end after it.
+    const removed = await until(
+      () => stack.auditRecords().find(({ event, lock }) => event === 'lock.removed' && lock === set.body.id),
+      (record) => record !== undefined,
+    )
     expect(removed).toMatchObject({ actor: 'sweeper', expired: true })
   })
 

@@ -7,7 +7,7 @@ import { type LoginProviders, withLogins } from '../support/login-settings.js'
 import { runBeside, signIn, signInForDevice, startProvider } from '../support/sign-in.js'
 import { type Stack, startStack } from '../support/stack.js'
 
-jest.setTimeout(60_000)
+jest.setTimeout(180_000)
 
 let providers: LoginProviders
 let stack: Stack
@@ -42,7 +42,7 @@ const kept = () => join(state, 'hallpass', readdirSync(join(state, 'hallpass'))[
 /** Logs in as far as the browser's answer, which the caller brings. */
 async function begin(...args: string[]) {
   const login = runBeside(env(), 'login', ...args)
-  return { login, address: await login.says(/(http:\/\/127\.0\.0\.1:\d+\/auth\?\S+)/) }
+  return { login, address: await login.says(/(http:\/\/127\.0\.0\.1:\d+\/auth\?\S+)\s/) }
 }
 
 async function loginAs(issuer: string, as = 'as=olga') {

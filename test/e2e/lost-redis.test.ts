@@ -47,7 +47,10 @@ test('FLUSHALL while stopped: what wrote to a ledger before does not begin a new
   await at.stack.start('serve')
   await at.stack.start('worker')
   expectProblem(await at.stack.call('POST', '/v1/tasks', { token: at.token, body: { purpose: 'x' } }), rolledBack)
-  expect((await at.problems()).rolled_back).toContain('hallpass recover')
+  await until(
+    async () => (await at.problems()).rolled_back ?? '',
+    (text) => text.includes('hallpass recover'),
+  )
   expect(await at.raw.exists(`{${at.stack.redis.prefix}}:incarnation`)).toBe(0)
   expect((await at.stack.run('recover', '--apply', join(at.stack.directory, 'audit'))).code).toBe(0)
   await at.stack.untilReady()
@@ -77,6 +80,10 @@ test('a lock that Redis lost stops its target again, and what the target had is 
   await until(
     () => at.stack.call('GET', `/v1/leases/${bought.lease}`, { token: at.token }),
     ({ body }) => body.state === 'revoked',
+  )
+  await until(
+    () => at.beside.vault.alive().accessors,
+    (accessors) => accessors.length === 0,
   )
   expect(await introspect(at.stack, at.token, bought.secret)).toMatchObject({ active: false })
   expect((await at.stack.call('DELETE', `/v1/locks/${standing.body.id}`, { token: operator })).status).toBe(200)

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Answer } from '../../scripts/demo/http-call.js'
 import { type Program, spawnProgram, untilStarted } from '../../scripts/demo/program.js'
-import { findFreePort } from '../../src/dev/redis.js'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { bundleOf, issue, issueAuthority } from '../support/certificate-authority.js'
 import { hallpassProgram, type Stack, startStack } from '../support/stack.js'
 import type { StackSettings } from '../support/stack-settings.js'
@@ -51,7 +51,7 @@ beforeAll(async () => {
   bundle = { keys: [...own.keys, ...keys] }
   trust(root)
   const settings = JSON.parse(readFileSync(stack.configFile, 'utf8')) as StackSettings
-  const port = await findFreePort()
+  const port = await freePort()
   url = `https://localhost:${port}`
   writeFileSync(join(stack.directory, 'server.pem'), server.cert)
   writeFileSync(join(stack.directory, 'server.key'), server.key)
@@ -191,13 +191,13 @@ test('bad certificates are refused, counted, and mint nothing', async () => {
 describe('a living connection', () => {
   test('ends with its certificate', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    const short = issue(root, { uris: [id], notAfter: Date.now() + 8000 })
+    const short = issue(root, { uris: [id], notAfter: Date.now() + 15_000 })
     const shown = { cert: short.cert, key: short.key, agent }
     expect((await send('GET', '/v1/tasks', shown)).status).toBe(200)
     const last = await until(
       () => send('GET', '/v1/tasks', shown),
       ({ status }) => status === 401,
-      40,
+      60,
     )
     refused(last, /has expired/)
     agent.destroy()
@@ -215,7 +215,7 @@ describe('a living connection', () => {
     const last = await until(
       () => send('GET', '/v1/tasks', shown),
       ({ status }) => status === 401,
-      20,
+      60,
     )
     refused(last, /not signed by an authority/)
     expect((await open({ cert: fresh.cert, key: fresh.key })).status).toBe(201)
@@ -223,7 +223,7 @@ describe('a living connection', () => {
     await until(
       () => send('GET', '/v1/tasks', shown),
       ({ status }) => status === 200,
-      20,
+      60,
     )
     agent.destroy()
   })

@@ -21,7 +21,7 @@ describe('serve and worker as separate programs', () => {
     })
     expect(opened).toMatchObject({ status: 201, body: { credentials: [{ lease: { state: 'active' } }] } })
     const { id } = opened.body.task as { id: string }
-    const done = await stack.call('POST', `/v1/tasks/${id}/complete?wait_seconds=10`, {
+    const done = await stack.call('POST', `/v1/tasks/${id}/complete?wait_seconds=30`, {
       token: String(opened.body.task_token),
       body: {},
     })
@@ -34,7 +34,10 @@ describe('serve and worker as separate programs', () => {
   test('without a worker nothing is issued, and it says so', async () => {
     await stack.programs.worker?.kill()
     // Ten seconds without a sweep.
-    await new Promise((resolve) => setTimeout(resolve, 10_500))
+    await until(async () => {
+      const { problems } = (await stack.call('GET', '/readyz')).body as { problems: Record<string, string> }
+      return problems.no_worker !== undefined
+    })
     const asked = await stack.call('POST', '/v1/tasks', {
       ...(await bearer(stack)),
       body: { purpose: 'no worker', credentials: [{ action: 'report.read', resource: 'repo:acme/web' }] },
@@ -140,7 +143,7 @@ describe('a program that cannot start says why in a line, and exits with 1', () 
   })
 })
 
-/** Sends all of a request but its body's last byte; the returned function sends that and gives the whole answer. */
+/** Sends all of a request but its body's last byte, once it is under way; the returned function sends that and gives the whole answer. */
 async function beginRequest(url: string, token: string): Promise<() => Promise<string>> {
   const { hostname, port } = new URL(url)
   const socket = connect({ host: hostname, port: Number(port) })
@@ -151,10 +154,16 @@ async function beginRequest(url: string, token: string): Promise<() => Promise<s
   const closed = new Promise<void>((resolve, reject) => socket.once('close', resolve).once('error', reject))
   const body = '{"purpose":"under way"}'
   const head = ['POST /v1/tasks HTTP/1.1', `Host: ${hostname}:${port}`, `Authorization: Bearer ${token}`]
-  const more = ['Content-Type: application/json', `Content-Length: ${body.length}`, 'Connection: close']
-  socket.write(`${[...head, ...more].join('\r\n')}\r\n\r\n${body.slice(0, -1)}`)
-  // Long enough to be read: only then is it under way.
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  const more = [
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+    'Connection: close',
+    'Expect: 100-continue',
+  ]
+  socket.write(`${[...head, ...more].join('\r\n')}\r\n\r\n`)
+  // A connection that it has not taken yet would be refused by its draining: what it answers to the headers shows that it has.
+  await until(() => answer.includes('100 Continue'))
+  socket.write(body.slice(0, -1))
   return async () => {
     socket.write(body.slice(-1))
     await closed
@@ -171,9 +180,9 @@ const refusesConnections = (url: string) =>
   })
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 30_000
+  const end = performance.now() + 60_000
   while (!(await holds())) {
-    if (performance.now() > end) throw new Error('it did not come to pass within 30 s')
+    if (performance.now() > end) throw new Error('it did not come to pass within 60 s')
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

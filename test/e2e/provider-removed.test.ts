@@ -47,7 +47,7 @@ test('its leases are listed, counted, and failed where they cannot be ended; the
     matched: 1,
   })
 
-  const completed = await stack.call('POST', `${task.path}/complete?wait_seconds=20`, { token, body: {} })
+  const completed = await stack.call('POST', `${task.path}/complete?wait_seconds=30`, { token, body: {} })
   const receipts = completed.body.receipts as { lease_id: string; outcome: string; evidence: string }[]
   expect(receipts.find(({ lease_id }) => lease_id === lease)).toMatchObject({ outcome: 'failed', evidence: 'none' })
   expect(receipts.filter(({ outcome }) => outcome === 'confirmed')).toHaveLength(1)
@@ -55,7 +55,7 @@ test('its leases are listed, counted, and failed where they cannot be ended; the
   await until(
     () => stack.call('GET', '/metrics'),
     ({ text }) => text.includes('hallpass_leases{provider="vault",state="failed"} 1'),
-    15,
+    60,
   )
 
   await restartWith(whole)
@@ -64,7 +64,7 @@ test('its leases are listed, counted, and failed where they cannot be ended; the
   await until(
     () => ledger.state(lease),
     (state) => state === 'revoked',
-    20,
+    60,
   )
   expect(beside.vault.alive().accessors).toEqual([])
-}, 120_000)
+}, 180_000)

@@ -122,17 +122,18 @@ test.each(targets)('%s: a dry run counts, the order ends exactly those', async (
 
 test('what nothing can end early is waited for, and the order says until when', async () => {
   const task = await openTask(stack, token)
-  const offline = await buy(stack, token, task, { action: 'offline.read', resource: 'repo:acme/web', ttl_seconds: 4 })
+  const offline = await buy(stack, token, task, { action: 'offline.read', resource: 'repo:acme/web', ttl_seconds: 20 })
   const { body } = await order({ task: task.id })
   const done = await until(
     async () => (await progress(body.id)).body,
     ({ state }) => state === 'done',
-    3,
   )
+  // Before its end: afterwards the receipt would say that it is over.
   expect(done.receipts).toMatchObject([{ lease_id: offline.lease, outcome: 'expires_at', evidence: 'none' }])
   await until(
     () => ledger.state(offline.lease),
     (state) => state === 'expired',
+    60,
   )
 })
 

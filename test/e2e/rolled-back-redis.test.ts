@@ -118,6 +118,8 @@ test('a promoted replica that lagged is noticed, and what it had not heard of is
     await at.expectRestored(bought)
   } finally {
     second.disconnect()
+    // While it writes its first append-only file, behind a full sync, it takes no SIGTERM.
+    await replica.kill()
     await replica.stop()
   }
 })

@@ -1,18 +1,18 @@
 // What operators see of running programs: metrics of both doors, and one log line per revocation attempt.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { findFreePort } from '../../src/dev/redis.js'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { type Stack, startStack } from '../support/stack.js'
 import { until } from '../support/wire-checks.js'
 
 let stack: Stack
 let worker: string
 beforeAll(async () => {
-  const address = `127.0.0.1:${await findFreePort()}`
+  const address = `127.0.0.1:${await freePort()}`
   worker = `http://${address}`
   stack = await startStack({
     settings: (base) => ({ ...base, listen: { workloads: base.listen, worker: address } }),
   })
-}, 60_000)
+}, 120_000)
 afterAll(() => stack.stop())
 
 const textOf = async (url: string) => (await fetch(url)).text()
@@ -32,7 +32,7 @@ test('a lease and its end are seen at the broker and at the worker alike', async
       (text) => text.includes('hallpass_leases{provider="tokens",state="active"} 1'),
       30,
     )
-  const done = await stack.call('POST', `/v1/tasks/${task.id}/complete?wait_seconds=10`, { token, body: {} })
+  const done = await stack.call('POST', `/v1/tasks/${task.id}/complete?wait_seconds=30`, { token, body: {} })
   expect(done.status).toBe(200)
   const text = await until(
     () => textOf(`${worker}/metrics`),
@@ -56,6 +56,9 @@ test('a lease and its end are seen at the broker and at the worker alike', async
 
 test('the worker says whether it is alive and ready, and nothing else', async () => {
   expect((await fetch(`${worker}/healthz`)).status).toBe(200)
-  expect((await fetch(`${worker}/readyz`)).status).toBe(200)
+  await until(
+    async () => (await fetch(`${worker}/readyz`)).status,
+    (status) => status === 200,
+  )
   expect((await fetch(`${worker}/v1/tasks`)).status).toBe(404)
 })

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import { findFreePort, findProgram, untilListening } from '../../src/dev/redis.js'
+import { freePort } from '../../scripts/servers/free-port.js'
+import { findProgram, untilListening } from '../../src/dev/redis.js'
 
 const run = promisify(execFile)
 
@@ -55,7 +56,7 @@ class Ground {
   async start(args: (port: number) => readonly string[]): Promise<RedisNode> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#startOn(await findFreePort(), args)
+        return await this.#startOn(await freePort(), args)
       } catch (error) {
         if (attempt === 3) throw error
       }

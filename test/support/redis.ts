@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { type FoundRedis, findProgram, startRedis } from '../../src/dev/redis.js'
 import { startFormForTests } from './redis-by-form.js'
 
@@ -41,7 +42,7 @@ export async function startOwnRedis(more: readonly string[] = []): Promise<OwnRe
   const program = (await findProgram('redis-server', process.env)) ?? (await findProgram('valkey-server', process.env))
   if (program === null) throw new Error('these tests need redis-server or valkey-server on PATH, or REDIS_URL')
   const directory = await mkdtemp(join(tmpdir(), 'hallpass-redis-'))
-  let server = await startRedis(program, directory, undefined, more)
+  let server = await startRedis(program, directory, await freePort(), more)
   const { port, url } = server
   const endWithUs = () => endByPid(server, 'SIGKILL')
   process.once('exit', endWithUs)

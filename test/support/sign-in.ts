@@ -120,7 +120,13 @@ export function runBeside(env: Readonly<Record<string, string>>, ...args: string
   child.stderr.on('data', (more: Buffer) => {
     said.stderr += more.toString()
   })
-  const ended = new Promise<Ran>((resolve) => child.once('close', (code) => resolve({ code: code ?? 1, ...said })))
+  let isOver = false
+  const ended = new Promise<Ran>((resolve) =>
+    child.once('close', (code) => {
+      isOver = true
+      resolve({ code: code ?? 1, ...said })
+    }),
+  )
   return {
     child,
     ended,
@@ -128,7 +134,7 @@ export function runBeside(env: Readonly<Record<string, string>>, ...args: string
       for (let round = 0; round < 600; round++) {
         const match = pattern.exec(said.stderr)
         if (match !== null) return match[1] ?? match[0]
-        if (child.exitCode !== null) break
+        if (isOver) break
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
       throw new Error(`it did not say ${pattern}: ${said.stderr}`)

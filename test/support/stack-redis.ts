@@ -3,6 +3,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { forgetKeys } from '../../scripts/demo/forget-keys.js'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { findProgram, startRedis } from '../../src/dev/redis.js'
 import { startFormForTests } from './redis-by-form.js'
 
@@ -34,7 +35,7 @@ export async function startStackRedis(directory: string, prefix: string): Promis
   if (given) return sharedRedis(given, prefix)
   const found = (await findProgram('redis-server', process.env)) ?? (await findProgram('valkey-server', process.env))
   if (found === null) throw new Error('no Redis: set REDIS_URL, or install redis-server or valkey-server')
-  let running = await startRedis(found, directory)
+  let running = await startRedis(found, directory, await freePort())
   const { url, port } = running
   let stopped = false
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {

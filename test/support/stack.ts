@@ -20,10 +20,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Answer, type CallOptions, call } from '../../scripts/demo/http-call.js'
 import { type Program, type ProgramName, spawnProgram, untilStarted } from '../../scripts/demo/program.js'
+import { freePort } from '../../scripts/servers/free-port.js'
 import { type OidcIssuer, startOidcIssuer } from '../../scripts/servers/stand-ins/oidc-issuer.js'
 import { createSpiffeDomain, type SpiffeDomain } from '../../scripts/servers/stand-ins/spiffe-domain.js'
 import { systemClock } from '../../src/core/clock.js'
-import { findFreePort } from '../../src/dev/redis.js'
 import { createMissingKeys } from '../../src/signing/key-rotation.js'
 import { type StackRedis, startStackRedis } from './stack-redis.js'
 import { ciClaims, type StackSettings, stackPolicies, stackSettings } from './stack-settings.js'
@@ -89,6 +89,11 @@ export type AuditLine = {
 const root = fileURLToPath(new URL('../../', import.meta.url))
 export const hallpassProgram = join(process.env.HALLPASS_DIST ?? join(root, 'dist'), 'src', 'bin', 'hallpass.js')
 
+/** Longer than any file takes: one that signs its token at the start may run on a busy machine. */
+const tokenSeconds = 3600
+const inAnHour = () => Math.floor(systemClock.now() / 1000) + tokenSeconds
+const olga = { sub: 'olga', aud: 'hallpass-operators', email: 'olga@acme.example', groups: ['sre'] }
+
 /** Starts everything and, when a broker is among the programs, waits until it is ready to issue. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const directory = mkdtempSync(join(tmpdir(), 'hallpass-stack-'))
@@ -106,7 +111,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       () => staff.stop(),
     )
     const spiffe = await createSpiffeDomain('prod.acme.example')
-    const url = `http://127.0.0.1:${await findFreePort()}`
+    const url = `http://127.0.0.1:${await freePort()}`
     const base = stackSettings({ url, redisUrl: redis.url, prefix, ci: ci.issuer, staff: staff.issuer })
     const configFile = await writeFiles(directory, options, base, spiffe)
     // Programs may be killed, hung, drained or doubled by their test: whatever still lives is ended at the end.
@@ -157,10 +162,9 @@ function createStack(fixed: Fixed, options: StackOptions, started: Program[], st
     call: (method, path, given) => call(url, method, path, given),
     run: (...args) => run(args, { HALLPASS_CONFIG: configFile, HALLPASS_URL: url }),
     runAs: (token, ...args) => run(args, { HALLPASS_CONFIG: configFile, HALLPASS_URL: url, HALLPASS_TOKEN: token }),
-    ciToken: (changes = {}) => ci.sign({ ...ciClaims(url), ...changes }),
-    svid: (path = '/agent/ana/coder') => spiffe.signJwtSvid(path, url),
-    operatorToken: (changes = {}) =>
-      staff.sign({ sub: 'olga', aud: 'hallpass-operators', email: 'olga@acme.example', groups: ['sre'], ...changes }),
+    ciToken: (changes = {}) => ci.sign({ ...ciClaims(url), exp: inAnHour(), ...changes }),
+    svid: (path = '/agent/ana/coder') => spiffe.signJwtSvid(path, url, { ttl: tokenSeconds }),
+    operatorToken: (changes = {}) => staff.sign({ ...olga, exp: inAnHour(), ...changes }),
     auditRecords: () => readAudit(join(directory, 'audit')),
     stop,
   }

@@ -132,8 +132,8 @@ function parseRaw(text: string): RawAnswer {
   return { status: Number(first.split(' ')[1] ?? 0), headers, body: parsed, text }
 }
 
-/** Asks again until it holds. Throws with what was seen last. */
-export async function until<T>(look: () => Promise<T> | T, holds: (seen: T) => boolean, seconds = 10): Promise<T> {
+/** Asks again until it holds. Throws with what was seen last. The time is for what never comes: a busy machine may take long. */
+export async function until<T>(look: () => Promise<T> | T, holds: (seen: T) => boolean, seconds = 30): Promise<T> {
   const end = performance.now() + seconds * 1000
   for (;;) {
     const seen = await look()

@@ -60,7 +60,7 @@ export async function startVaultStandIn(config: Omit<VaultStandInConfig, 'addres
     const token = headerText(request, 'x-vault-token')
     calls.push({ method, path, body, token, namespace: headerText(request, 'x-vault-namespace'), at: Date.now() })
     for (const [prefix, ms] of delays)
-      if (ms > 0 && path.startsWith(prefix)) await new Promise((r) => setTimeout(r, ms))
+      if (ms > 0 && path.startsWith(prefix)) await new Promise((r) => setTimeout(r, ms).unref())
     const index = troubles.findIndex((trouble) => path.startsWith(trouble.path))
     const [trouble] = index < 0 ? [] : troubles.splice(index, 1)
     if (trouble?.kind === 'write') return trouble.write(response)
