@@ -60,8 +60,8 @@ export class Story {
   }
 
   buy(caller: Caller, task: Task, over: Partial<CredentialRequest> = {}, idempotency: Idempotency | null = null) {
-    // However long ago the task was opened, by a machine that is slow or a test that is long. Sent before what follows.
-    this.parts.ledger.takeDue([], 1).catch(() => undefined)
+    // The sign once more: its task may have been opened long ago. Not waited for: on this connection it goes first.
+    void this.parts.ledger.takeDue([], 1).catch(() => undefined)
     return exchange(this.parts, caller, task.id, asking(over), idempotency)
   }
 
