@@ -48,6 +48,8 @@ const { status } = spawnSync(
     '--experimental-vm-modules',
     '--no-warnings',
     join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
+    // When all results are there it ends, also where a client library left a timer behind: its workers do so anyway.
+    '--forceExit',
     '--json',
     `--outputFile=${results}`,
     ...process.argv.slice(2),

@@ -16,7 +16,10 @@ const secretName =
 // time is linear in the text.
 const patterns: readonly Pattern[] = [
   { kind: 'pem', find: /-----BEGIN [A-Z0-9 ]{1,60}-----[\s\S]*?(?:-----END [A-Z0-9 ]{1,60}-----|$)/g },
-  { kind: 'jwt', find: /eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}/g },
+  // A session token may have the letters that a JWT begins with anywhere in it.
+  { kind: 'aws_session_token', find: /(?<![A-Za-z0-9+/=])(?:IQoJ|FwoG|FQoG)[A-Za-z0-9+/=]{60,}/g },
+  // The other base64 may begin so as well, and a secret key of AWS go on so.
+  { kind: 'jwt', find: /eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}(?:[+/=][A-Za-z0-9+/=_-]*)?/g },
   { kind: 'vault_token', find: /(?<![A-Za-z0-9])hv[sbr]\.[A-Za-z0-9_-]{16,}/g },
   { kind: 'vault_token', find: /(?<![A-Za-z0-9_.-])[sbr]\.[A-Za-z0-9]{20,}/g },
   { kind: 'github_token', find: /(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9_.-]{16,}|github_pat_[A-Za-z0-9_]{20,})/g },
@@ -26,7 +29,6 @@ const patterns: readonly Pattern[] = [
     find: /(?<![A-Za-z0-9])(?:xox[a-z]-|sk-|sk_live_|rk_live_|npm_|pypi-|dop_v1_|AIza)[A-Za-z0-9_-]{16,}/g,
   },
   { kind: 'aws_access_key', find: /(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])/g },
-  { kind: 'aws_session_token', find: /(?<![A-Za-z0-9+/=])(?:IQoJ|FwoG|FQoG)[A-Za-z0-9+/=]{60,}/g },
   // As AWS's secret keys look; a hash in hex, which has no letters of both cases, is none.
   {
     kind: 'aws_secret_key',
@@ -39,7 +41,7 @@ const patterns: readonly Pattern[] = [
   },
   {
     kind: 'password',
-    find: new RegExp(String.raw`(:\/\/[^\s/:@?#"']{0,256}:)${marked}[^\s/@"']{1,512}(?=@)`, 'g'),
+    find: new RegExp(String.raw`(:\/\/${marked}[^\s/:@?#"']{0,256}:)${marked}[^\s/@"']{1,512}(?=@)`, 'g'),
     keep: '$1',
   },
   { kind: 'userinfo', find: new RegExp(String.raw`(:\/\/)${marked}[^\s/:@?#"']{16,512}(?=@)`, 'g'), keep: '$1' },
@@ -47,7 +49,7 @@ const patterns: readonly Pattern[] = [
     kind: 'value',
     find: new RegExp(
       // JSON within JSON has its quotes escaped, once or more.
-      String.raw`((?:${secretName})[A-Za-z0-9_.-]{0,40}\\{0,7}["']?\s{0,4}(?:=>|[=:])\s{0,4})${marked}(?:\\{0,7}"[^"]{0,2000}"?|\\{0,7}'[^']{0,2000}'?|[^\s,;&"'}\])]{1,2000})`,
+      String.raw`((?:${secretName})[A-Za-z0-9_.-]{0,40}\\{0,7}["']?\s{0,4}(?:=>|:|=(?!>))\s{0,4})${marked}(?:\\{0,7}"[^"]{0,2000}"?|\\{0,7}'[^']{0,2000}'?|[^\s,;&"'}\])]{1,2000})`,
       'gi',
     ),
     keep: '$1',

@@ -25,6 +25,7 @@ interface BundleDeps {
   readonly report: (issuer: string, problem: string) => void
   /** How long a caller waits for the first answer of the Workload API. */
   readonly timeoutMs: number
+  readonly softWaitMs?: number | undefined
 }
 
 /** Makes the source that `config.bundle` names. Makes no call: a bundle is had when first needed. */
@@ -33,7 +34,7 @@ export function createBundleSource(
   config: Pick<SpiffeConfig, 'trust_domain' | 'bundle' | 'max_stale'>,
   deps: BundleDeps,
 ): BundleSource {
-  const { clock, directory, timeoutMs } = deps
+  const { clock, directory, timeoutMs, softWaitMs } = deps
   const { file, endpoint, endpoint_spiffe_id: serverId, ca, workload_api: socket } = config.bundle
   const maxStaleSeconds = config.max_stale
   const report = createReport((problem) => deps.report(name, problem))
@@ -45,12 +46,12 @@ export function createBundleSource(
   if (endpoint === undefined) {
     // The schema has made sure of one of the three.
     if (readFile === null) throw new Error(`issuer ${name} has no bundle`)
-    return cached(name, readFile, { ...fileTimings, maxStaleSeconds }, clock, report)
+    return cached(name, readFile, { ...fileTimings, maxStaleSeconds, softWaitMs }, clock, report)
   }
   const server = readFile === null || serverId === undefined ? { ca } : { id: serverId, readInitial: readFile }
   const load = loadEndpoint(endpoint, server, deps.fetchFrom(endpoint))
   const refreshOf = (bundle: TrustBundle) => refreshSecondsOf(bundle, maxStaleSeconds)
-  return cached(name, load, { ...remoteTimings, maxStaleSeconds }, clock, report, refreshOf)
+  return cached(name, load, { ...remoteTimings, maxStaleSeconds, softWaitMs }, clock, report, refreshOf)
 }
 
 interface BundleKeys extends KeySet {

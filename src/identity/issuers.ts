@@ -34,6 +34,8 @@ export interface IssuerDeps {
   readonly resolveHost?: ResolveHost
   /** Bounds of one fetch of keys; 5 s and 256 KiB unless told. */
   readonly fetchTimeoutMs?: number
+  /** How long a caller whose key may still serve waits for a refresh of the keys; 1 s unless told. */
+  readonly softWaitMs?: number | undefined
   /** Told of fetches and refusals. */
   readonly events?: IssuerEvents
   /** Told, once per change, why a trust bundle is not taken. */
@@ -164,10 +166,11 @@ function createOidc(name: string, entry: OidcConfig, sharesIss: boolean, deps: O
 }
 
 function oidcKeys(name: string, entry: OidcConfig, deps: OneIssuerDeps): KeySource {
-  const maxStaleSeconds = entry.max_stale
+  const { max_stale: maxStaleSeconds } = entry
+  const { softWaitMs } = deps
   if (entry.jwks !== undefined && 'file' in entry.jwks) {
     const load = loadFile(resolve(deps.directory, entry.jwks.file), (document) => parseKeySet(document, 'sig'))
-    return new KeyCache(name, load, { ...fileTimings, maxStaleSeconds }, deps.clock)
+    return new KeyCache(name, load, { ...fileTimings, maxStaleSeconds, softWaitMs }, deps.clock)
   }
   const written = entry.jwks?.uri ?? oidcIssuerOf(entry)
   const fetchDocument = createFetch(written, entry.allow_private_addresses, deps)
@@ -176,7 +179,7 @@ function oidcKeys(name: string, entry: OidcConfig, deps: OneIssuerDeps): KeySour
       ? loadDiscovered(written, fetchDocument, deps.clock)
       : () => loadFrom(written, fetchDocument)
   const refreshSeconds = Math.min(remoteTimings.refreshSeconds, maxStaleSeconds / 2)
-  return new KeyCache(name, load, { ...remoteTimings, refreshSeconds, maxStaleSeconds }, deps.clock)
+  return new KeyCache(name, load, { ...remoteTimings, refreshSeconds, maxStaleSeconds, softWaitMs }, deps.clock)
 }
 
 /** Loopback only where the operator's own URL says so: a discovered jwks_uri must not lead to this machine's services. */
@@ -203,6 +206,7 @@ function createSpiffe(name: string, entry: SpiffeConfig, sharesTrustDomain: bool
     fetchFrom: (url) => createFetch(url, entry.allow_private_addresses, deps),
     report: deps.report ?? (() => undefined),
     timeoutMs: deps.fetchTimeoutMs ?? 5000,
+    softWaitMs: deps.softWaitMs,
   })
   const rules = {
     ...commonRules(name, entry, deps),

@@ -33,6 +33,8 @@ interface KeyTimings {
   readonly cooldownSeconds: number
   /** How long after a failed load the next is tried. */
   readonly retrySeconds: number
+  /** How long a caller whose key may still serve waits for a refresh; a second unless told. */
+  readonly softWaitMs?: number | undefined
 }
 
 /** GitHub and the like rotate over days; half a minute is how long a brand-new key may be unknown to us. */
@@ -40,8 +42,8 @@ export const remoteTimings = { refreshSeconds: 300, cooldownSeconds: 30, retrySe
 /** A file costs a stat. */
 export const fileTimings = { refreshSeconds: 1, cooldownSeconds: 1, retrySeconds: 1 } as const
 
-// How long a caller whose key may still serve waits for a refresh: a hanging issuer must not slow honest callers.
-const softWaitMs = 1000
+// A hanging issuer must not slow honest callers.
+const defaultSoftWaitMs = 1000
 
 /** One line per key: its kid and what it may verify. */
 export const namesOfKeys = (set: KeySet | null): string[] =>
@@ -82,6 +84,7 @@ export class KeyCache<Keys extends KeySet = KeySet> implements KeySource {
     const dueSeconds = this.#known?.set.refreshSeconds ?? this.#timings.refreshSeconds
     if (!this.#isYounger(this.#known?.at, dueSeconds)) {
       const loaded = this.#loadUnlessTried(0)
+      const { softWaitMs = defaultSoftWaitMs } = this.#timings
       await (this.#usable() === null ? loaded : Promise.race([loaded, delay(softWaitMs, undefined, { ref: false })]))
     }
     return this.#usableOrThrow()

@@ -8,6 +8,8 @@ export interface RedisSettings {
   readonly prefix: string
   /** PEM: who signed Redis's certificate, where the system does not know them. */
   readonly ca?: string
+  /** How long a fail-fast connection waits for an answer. Where Redis hangs nobody should wait longer than the default of 2 s. */
+  readonly commandTimeoutMs?: number
 }
 
 /** For the ledger and whatever adds jobs: a command is answered, fails within `commandTimeout`, and is never sent twice. */
@@ -29,7 +31,8 @@ export type Connection = Redis | Cluster
 
 /** A connection that refuses at once while Redis is away. Errors reach `onError`; the caller of a command gets them too. */
 export function connectFailFast(settings: RedisSettings, onError: (error: Error) => void): Connection {
-  return connect(settings, failFast, onError)
+  const { commandTimeoutMs: commandTimeout = failFast.commandTimeout } = settings
+  return connect(settings, { ...failFast, commandTimeout }, onError)
 }
 
 /** A connection that waits for Redis to come back. */

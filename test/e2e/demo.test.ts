@@ -45,7 +45,7 @@ test('tells the whole story with the servers that are here, and leaves nothing b
   // No colours where nobody looks at a terminal.
   expect(text).not.toContain('\u001b[')
   expectNothingLeft()
-}, 120_000)
+}, 300_000)
 
 test('Ctrl-C in the middle ends everything', async () => {
   const demo = startDemo(await standInsOnly())
@@ -54,7 +54,7 @@ test('Ctrl-C in the middle ends everything', async () => {
   demo.child.kill('SIGINT')
   expect(await demo.ended).toEqual([130, null])
   expectNothingLeft()
-}, 120_000)
+}, 300_000)
 
 test('Ctrl-C while everything is starting ends what has started, and what was about to', async () => {
   // Its broker never gets as far as to start: else a quick machine, or one where we stand still, has told the story by now.
@@ -67,7 +67,7 @@ test('Ctrl-C while everything is starting ends what has started, and what was ab
   expect(await demo.ended).toEqual([130, null])
   expect(demo.output()).not.toContain('1. An agent')
   expectNothingLeft()
-}, 120_000)
+}, 300_000)
 
 test('a claim that does not hold fails the demo, and everything is ended all the same', async () => {
   const demo = startDemo(await standInsOnly())
@@ -79,7 +79,7 @@ test('a claim that does not hold fails the demo, and everything is ended all the
   expect(demo.output()).toContain('✗ Hallpass knows it')
   expect(demo.output()).toContain('The demo failed: this did not hold:')
   expectNothingLeft()
-}, 120_000)
+}, 300_000)
 
 test('left running it says how to try it, and ends on SIGTERM', async () => {
   const demo = startDemo(await standInsOnly(), '--keep-running')
@@ -99,7 +99,7 @@ test('left running it says how to try it, and ends on SIGTERM', async () => {
   demo.child.kill('SIGTERM')
   expect(await demo.ended).toEqual([0, null])
   expectNothingLeft()
-}, 120_000)
+}, 300_000)
 
 interface RunningDemo {
   child: ChildProcess

@@ -76,7 +76,7 @@ export function issue(signer: Issued | null, shape: Shape = {}): Issued {
     signature: new AlgorithmIdentifier({ algorithm }),
     issuer: nameOf(signer?.name ?? name),
     validity: new Validity({
-      notBefore: new Date(shape.notBefore ?? now - 60_000),
+      notBefore: new Date(shape.notBefore ?? now - 3_600_000),
       notAfter: new Date(shape.notAfter ?? now + 3_600_000),
     }),
     subject: nameOf(name),

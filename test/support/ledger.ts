@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis'
 import { systemClock } from '../../src/core/clock.js'
 import { createId } from '../../src/core/ids.js'
-import { connectFailFast, connectPatient, type RedisSettings } from '../../src/ledger/connection.js'
+import { connectFailFast, connectPatient, type RedisSettings, untilReady } from '../../src/ledger/connection.js'
 import { holderId, ledgerTag } from '../../src/ledger/keys.js'
 import type { LeaseRecord } from '../../src/ledger/lease.js'
 import type { LeaseMatch, Ledger, Settlement } from '../../src/ledger/ledger.js'
@@ -24,6 +24,8 @@ export interface TestLedger extends LedgerView {
 export async function openTestLedger(redis: RedisSettings & { lookAt?: string }): Promise<TestLedger> {
   const quiet = () => undefined
   const [commands, subscriber] = [connectFailFast(redis, quiet), connectPatient(redis, quiet)]
+  // A busy machine takes longer than an operator would wait.
+  await untilReady(commands, 30_000)
   const ledger = await openRedisLedger({ redis: commands, subscriber, prefix: redis.prefix }).catch(
     (error: unknown) => {
       commands.disconnect()
@@ -138,6 +140,8 @@ export async function aReservation(
   record: Partial<LeaseRecord> = {},
   over: Partial<Reservation> = {},
 ): Promise<Reservation> {
+  // On a busy machine a test can take longer than a ledger issues without a sweep.
+  await ledger.takeDue([], 1)
   const look = await ledger.lookHolders(task.holders)
   return {
     lease: createId('lease', systemClock.now()),
@@ -162,8 +166,6 @@ export async function reserve(
   over: Partial<Reservation> = {},
 ) {
   const reservation = await aReservation(ledger, task, record, over)
-  // On a busy machine a test can take longer than a ledger issues without a sweep.
-  await ledger.takeDue([], 1)
   const answer = await ledger.reserve(reservation)
   if (answer.outcome !== 'ok') throw new Error(`not reserved: ${JSON.stringify(answer)}`)
   return reservation.lease

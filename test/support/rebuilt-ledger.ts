@@ -21,7 +21,7 @@ export async function replayInto(
   for (const record of records) projection.apply(record as StoredRecord)
   const connection = connectFailFast(redis, () => undefined)
   try {
-    await untilReady(connection, 5000)
+    await untilReady(connection, 30_000)
     const restoration = createRestoration(connection, redis.prefix)
     await replay({ ledger, restoration }, projection, { memoryMs: 86_400_000, complete: true, ...settings })
   } finally {

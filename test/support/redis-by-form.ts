@@ -1,18 +1,18 @@
 // HALLPASS_REDIS_FORM=one|sentinels|cluster: the tests' Redis is of that form, and they are the user that the README gives.
 // `npm run forms` runs the ledger's, the queue's and the crash tests so on each.
 import type { Redis } from 'ioredis'
-import { type RedisForm, startCluster, startPlain, startSentinels } from './redis-forms.js'
+import { calm, type RedisForm, startCluster, startPlain, startSentinels } from './redis-forms.js'
 import { asRedisUser } from './redis-user.js'
 
 export interface FormForTests {
   readonly url: string | readonly string[]
   readonly prefix: string
+  readonly commandTimeoutMs?: number
   /** The server that holds the ledger, for somebody who may everything: to look behind the ledger's back. */
   readonly lookAt: string
   stop(): Promise<void>
 }
 
-const calm = { deadAfterMs: 60_000 }
 const forms: Readonly<Record<string, () => Promise<RedisForm>>> = {
   one: startPlain,
   sentinels: () => startSentinels(calm),
@@ -31,6 +31,7 @@ export async function startFormForTests(prefix?: string): Promise<FormForTests |
   return {
     url: form.url,
     prefix: form.prefix,
+    ...(form.commandTimeoutMs === undefined ? {} : { commandTimeoutMs: form.commandTimeoutMs }),
     lookAt: `redis://admin:admin@127.0.0.1:${holder}`,
     async stop() {
       const refused = (await Promise.all(admins.map((admin) => admin.call('ACL', 'LOG')))).flat()

@@ -24,10 +24,17 @@ export interface RedisNode {
 export interface RedisForm {
   readonly url: string | readonly string[]
   readonly prefix: string
+  /** Where no server is to fail: longer than the host stands still. */
+  readonly commandTimeoutMs?: number
   readonly ca?: string
   readonly nodes: readonly RedisNode[]
   stop(): Promise<void>
 }
+
+/** For tests without a failover: a busy host lets a server stand still for seconds, and nobody is to take its place then. */
+export const calm = { deadAfterMs: 60_000 }
+/** For those with one: no longer than it takes to be sure that only a server that was killed is taken for dead. */
+const lively = { deadAfterMs: 4000 }
 
 const aPrefix = () => `t${randomUUID().slice(0, 12)}`
 
@@ -133,11 +140,8 @@ export async function startTls(): Promise<RedisForm> {
   return { ...formOf(ground, `rediss://127.0.0.1:${port}`), ca: await readFile(at('ca.pem'), 'utf8') }
 }
 
-/**
- * The first node is the primary, the second its replica, then three sentinels that need two of them to agree. `deadAfterMs`: for
- * tests without a failover long, since a busy machine lets a server wait.
- */
-export async function startSentinels({ deadAfterMs = 1000 } = {}): Promise<RedisForm> {
+/** The first node is the primary, the second its replica, then three sentinels that need two of them to agree. */
+export async function startSentinels({ deadAfterMs } = lively): Promise<RedisForm> {
   const ground = await Ground.create()
   const primary = await ground.server([])
   await ground.server(['--replicaof', '127.0.0.1', `${primary.port}`])
@@ -162,18 +166,20 @@ export async function startSentinels({ deadAfterMs = 1000 } = {}): Promise<Redis
     }
     return await haveReplicas([primary])
   })
-  return formOf(ground, `redis+sentinel://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/ledger`)
+  const url = `redis+sentinel://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/ledger`
+  return formOf(ground, url, deadAfterMs === calm.deadAfterMs)
 }
 
 /** Three primaries with a replica each; the first three nodes are the primaries. */
-export async function startCluster({ deadAfterMs = 1000 } = {}): Promise<RedisForm> {
+export async function startCluster({ deadAfterMs } = lively): Promise<RedisForm> {
   const ground = await Ground.create()
   for (let i = 0; i < 6; i++) {
     await ground.server([
       '--cluster-enabled',
       'yes',
+      // Whom a node has not met within this it never meets, and they are waited for without an end.
       '--cluster-node-timeout',
-      `${deadAfterMs}`,
+      `${calm.deadAfterMs}`,
       '--cluster-config-file',
       'nodes.conf',
     ])
@@ -187,9 +193,12 @@ export async function startCluster({ deadAfterMs = 1000 } = {}): Promise<RedisFo
     }
     return await haveReplicas(ground.nodes.slice(0, 3))
   })
+  for (const { port } of ground.nodes)
+    await ask(port, (redis) => redis.config('SET', 'cluster-node-timeout', `${deadAfterMs}`))
   return formOf(
     ground,
     addresses.map((address) => `redis://${address}`),
+    deadAfterMs === calm.deadAfterMs,
   )
 }
 
@@ -210,14 +219,18 @@ export async function ask<T>(port: number, work: (redis: Redis) => Promise<T>): 
   }
 }
 
-export async function eventually(isSo: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
+/** Sentinels that stood still for 2 s do nothing for half a minute. Throws with what the last look failed with. */
+export async function eventually(isSo: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
   const end = performance.now() + withinMs
-  while (!(await isSo().catch(() => false))) {
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${isSo.toString()}`)
+  for (;;) {
+    const last = await isSo().catch((error: unknown) => error)
+    if (last === true) return
+    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${isSo.toString()}`, { cause: last })
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
 
-function formOf(ground: Ground, url: string | readonly string[]): RedisForm {
-  return { url, prefix: aPrefix(), nodes: ground.nodes, stop: () => ground.stop() }
+function formOf(ground: Ground, url: string | readonly string[], isCalm = true): RedisForm {
+  const waits = isCalm ? { commandTimeoutMs: 20_000 } : {}
+  return { ...waits, url, prefix: aPrefix(), nodes: ground.nodes, stop: () => ground.stop() }
 }

@@ -14,6 +14,8 @@ export interface TestRedis {
   readonly lookAt?: string
   /** No other test's keys start with it. */
   readonly prefix: string
+  /** Where a test is not about a Redis that hangs: longer than the host stands still. */
+  readonly commandTimeoutMs?: number
   stop(): Promise<void>
 }
 
@@ -26,15 +28,17 @@ export interface OwnRedis extends TestRedis {
   restart(): Promise<void>
 }
 
+/** By default nothing waits for an answer for longer than 2 s, also where this very process stood still. */
+const patient = { commandTimeoutMs: 20_000 }
 const aPrefix = () => `t${randomUUID().slice(0, 12)}`
 
 export async function startTestRedis(): Promise<TestRedis> {
   const form = await startFormForTests()
   if (form !== null) return form
   const given = process.env.REDIS_URL
-  if (!given) return await startOwnRedis()
+  if (!given) return { ...(await startOwnRedis()), ...patient }
   const prefix = aPrefix()
-  return { url: given, prefix, stop: () => deletePrefix(given, prefix) }
+  return { ...patient, url: given, prefix, stop: () => deletePrefix(given, prefix) }
 }
 
 /** `more`: further settings of the server, as on its command line. */

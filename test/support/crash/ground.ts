@@ -112,7 +112,8 @@ async function keepRunning(stack: Stack, onDeath: (program: Mortal) => void) {
 }
 
 async function persist(stack: Stack, method: string, path: string, options: CallOptions): Promise<Answer> {
-  const end = performance.now() + 40_000
+  // Longer than a program may take to start again.
+  const end = performance.now() + 2 * startSeconds * 1000
   for (;;) {
     const answer = await stack.call(method, path, options).catch((error: Error) => error)
     if (!(answer instanceof Error) && answer.status < 500) return answer

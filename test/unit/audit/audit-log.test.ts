@@ -184,7 +184,12 @@ describe('a disk that does not answer', () => {
     expect(waited).toBeGreaterThanOrEqual(3990)
     // Without a bound it would not end before the disk is released.
     expect(waited).toBeLessThan(30_000)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    // The flush began after the record was appended: only once it is seen to be late is nothing more queued behind it.
+    await until(
+      () => waiting.status().healthy,
+      (isHealthy) => !isHealthy,
+      60,
+    )
     const again = () =>
       millisecondsOf(() =>
         expect(waiting.append({ event: 'lease.reserved' })).rejects.toMatchObject({ code: 'audit_unavailable' }),

@@ -73,6 +73,24 @@ describe('what looks like a secret leaves', () => {
     ['mail to olga@acme.example'],
   ])('stays: %s', (text) => expect(redact(text)).toBe(text))
 
+  test('a session token and a secret key that have the beginning of a JWT in them leave whole', () => {
+    const tail = 'q3XYxSws5XaNLNBgQZon/d8uhEQY90OruMg6wNuONx9/cHJbXrK8YHTziF3A2frS6z'
+    for (const head of ['IQoJd3Ll57ydY6RrMJZx9D6COl5XC2wbH1m80', 'IQoJ'])
+      expect(redact(`got ${head}eyJ${tail} ok`)).toBe('got [redacted:aws_session_token] ok')
+    const secretKey = `aZ7+eyJ${tail.slice(0, 33)}`
+    expect(secretKey).toHaveLength(40)
+    expect(redact(secretKey)).not.toContain(secretKey.slice(-8))
+  })
+
+  test.each([
+    ['password=>*', 'password=>[redacted:value]'],
+    ['https://abcdefghij0123456789@x', 'https://[redacted:userinfo]@x'],
+    ['https://eyJaaaaaaaaaa@x', 'https://[redacted:jwt]@x'],
+  ])('what stands for a secret is none: %s', (text, clean) => {
+    expect(redactPatterns(text)).toBe(clean)
+    expect(redactPatterns(clean)).toBe(clean)
+  })
+
   test('doing it again changes nothing', () => {
     const texts = fc.array(
       fc.oneof(around, ...Object.values(kinds), fc.constantFrom('password=', 'token: ', 'Bearer ', 'x'), fc.string()),

@@ -32,9 +32,11 @@ async function wanted() {
 test('asked, waited for and repeated: one credential', async () => {
   const { taskId, approval } = await wanted()
   const seen: string[] = []
-  const waiting = client.waitForApproval(approval.id, { onSeen: ({ state }) => seen.push(state) })
-  setTimeout(() => answer(approval.id, 'approve'), 50)
-  expect(await waiting).toMatchObject({ id: approval.id, state: 'approved' })
+  const onSeen = ({ state }: { state: string }) => {
+    // Answered while it is being waited for, not before it was looked at.
+    if (seen.push(state) === 1) setTimeout(() => answer(approval.id, 'approve'), 50)
+  }
+  expect(await client.waitForApproval(approval.id, { onSeen })).toMatchObject({ id: approval.id, state: 'approved' })
   expect([seen[0], seen.at(-1)]).toEqual(['pending', 'approved'])
   const asked = await client.askCredential(taskId, { ...migrate, approval_id: approval.id })
   expect(asked).toMatchObject({ outcome: 'issued', answer: { credential: credentials.jwt } })

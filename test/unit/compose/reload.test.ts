@@ -39,11 +39,17 @@ afterEach(async () => {
 
 const at = (...names: string[]) => join(folder, 'policies', ...names)
 const hash = () => rules.current.rules.policy.hash
+/** At once, as an editor does: a half-written file that stands for two looks would be a change of its own. */
+async function put(file: string, content: string | Buffer): Promise<void> {
+  await writeFile(join(folder, 'new'), content)
+  await rename(join(folder, 'new'), file)
+}
 const forbid = (id: string) =>
   `@id("${id}")\nforbid (principal == Workload::"ci:${id}", action == Action::"repo.read", resource);\n`
 /** Three looks and more. */
 const aWhile = () => new Promise((resolve) => setTimeout(resolve, 3500))
 const refusals = async () => (await story.records('rules.refused')).length
+const loads = async () => await story.records('rules.loaded')
 
 async function expectRefused(before: string) {
   await until(
@@ -77,23 +83,32 @@ describe('a change on disk', () => {
     watch = rules.watch(loaded, story.parts, folder)
     await until(hash, (one) => one !== before)
     // And nothing is loaded anew where nothing changed.
-    const said = (await story.records('rules.loaded')).length
+    const said = await until(loads, (records) => records.at(-1)?.policy_set === hash())
     await aWhile()
-    expect((await story.records('rules.loaded')).length).toBe(said)
+    expect((await loads()).length).toBe(said.length)
   })
 
   test('is not taken while files arrive one after the other, each of which would do by itself', async () => {
-    const seen = new Set<string>()
-    const look = setInterval(() => seen.add(hash()), 20)
-    const before = hash()
-    for (let i = 0; i < 8; i++) {
-      await writeFile(at(`part-${i}.cedar`), forbid(`part-${i}`))
-      await new Promise((resolve) => setTimeout(resolve, 400))
+    const copySlowly = async (attempt: number) => {
+      const before = hash()
+      const seen = new Set<string>()
+      const look = setInterval(() => seen.add(hash()), 20)
+      let [last, longestPause] = [performance.now(), 0]
+      for (let i = 0; i < 8; i++) {
+        await put(at(`part-${attempt}-${i}.cedar`), forbid(`part-${attempt}-${i}`))
+        longestPause = Math.max(longestPause, performance.now() - last)
+        last = performance.now()
+        await new Promise((resolve) => setTimeout(resolve, 400))
+      }
+      await until(hash, (one) => one !== before)
+      await aWhile()
+      clearInterval(look)
+      return { longestPause, seen: [...seen], expected: [before, hash()] }
     }
-    await until(hash, (one) => one !== before)
-    await aWhile()
-    clearInterval(look)
-    expect([...seen]).toEqual([before, hash()])
+    let copied = await copySlowly(0)
+    // Where the disk kept a file back for as long as two looks are apart, what was there was rightly taken.
+    for (let attempt = 1; attempt < 4 && copied.longestPause > 900; attempt++) copied = await copySlowly(attempt)
+    expect(copied.seen).toEqual(copied.expected)
   })
 
   test.each<[string, () => Promise<void>]>([
@@ -101,16 +116,16 @@ describe('a change on disk', () => {
     ['a folder that is gone', async () => await rename(at(), join(folder, 'elsewhere'))],
     [
       'a truncated file',
-      async () => await writeFile(at('main.cedar'), (await readFile(at('main.cedar'), 'utf8')).slice(0, 200)),
+      async () => await put(at('main.cedar'), (await readFile(at('main.cedar'), 'utf8')).slice(0, 200)),
     ],
-    ['a file that is not UTF-8', async () => await writeFile(at('main.cedar'), Buffer.from([0xff, 0xfe, 0x00]))],
+    ['a file that is not UTF-8', async () => await put(at('main.cedar'), Buffer.from([0xff, 0xfe, 0x00]))],
     ['a configuration that is gone', async () => await rm(join(folder, 'hallpass.yaml'))],
     [
       'a grant of a provider that does not run',
       async () => {
         const file = join(folder, 'hallpass.yaml')
         const text = await readFile(file, 'utf8')
-        await writeFile(
+        await put(
           file,
           text
             .replace('copies: { type: jwt }', 'copies: { type: jwt }, new-one: { type: jwt }')
@@ -118,12 +133,12 @@ describe('a change on disk', () => {
         )
       },
     ],
-    ['an empty configuration', async () => await writeFile(join(folder, 'hallpass.yaml'), '')],
+    ['an empty configuration', async () => await put(join(folder, 'hallpass.yaml'), '')],
     [
       'a truncated configuration',
       async () => {
         const file = join(folder, 'hallpass.yaml')
-        await writeFile(file, (await readFile(file, 'utf8')).slice(0, 400))
+        await put(file, (await readFile(file, 'utf8')).slice(0, 400))
       },
     ],
   ])('%s leaves the last good set in force, is said once, and mends itself', async (_, spoil) => {
@@ -132,6 +147,7 @@ describe('a change on disk', () => {
     await cp(folder, copy, { recursive: true })
     await spoil()
     await expectRefused(before)
+    await until(refusals, (count) => count > said)
     await aWhile()
     expect(await refusals()).toBe(said + 1)
     // On a signal it is read again, and refused again.

@@ -33,13 +33,22 @@ const fixtures = fileURLToPath(new URL('../../fixtures/', import.meta.url))
 export const fixturePath = (name: string) => fixtures + name
 export const readFixture = (name: string) => readFileSync(fixturePath(name), 'utf8').trim()
 
+/**
+ * A machine that stands still for a second or two is no outage of an issuer: what is due is waited for, except where a test says
+ * how long (`undefined` is what a broker has).
+ */
+const patience = { fetchTimeoutMs: 30_000, softWaitMs: 30_000 }
+
 /** Parses the section as an operator would write it, and makes the pool that a broker would have. */
 export function createPool(
   section: unknown,
   deps: Partial<IssuerDeps> = {},
 ): IssuerPool & { find(name: string): Issuer } {
   const clock = deps.clock ?? createManualClock()
-  const issuers = createIssuers(issuersConfig.parse(section), { clock, ourIssuer, directory: fixtures, ...deps })
+  const issuers = createIssuers(issuersConfig.parse(section), {
+    ...{ clock, ourIssuer, directory: fixtures },
+    ...{ ...patience, ...deps },
+  })
   const pool = createIssuerPool(issuers, { ourIssuer })
   return {
     ...pool,

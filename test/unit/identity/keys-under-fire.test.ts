@@ -33,7 +33,7 @@ async function listen(answer: RequestListener, host = '127.0.0.1', port = 0): Pr
 
 const bounds = {
   addresses: 'loopback',
-  timeoutMs: 2000,
+  timeoutMs: 30_000,
   maxBytes: 10_000,
   resolveHost: async () => [{ address: '127.0.0.1', family: 4 }],
 } as const

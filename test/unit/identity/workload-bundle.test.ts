@@ -61,7 +61,8 @@ function pool(domains: readonly ('prod' | 'staging')[] = ['prod', 'staging'], de
 
 /** Streams come when they come: asks until it is so, or fails with what was seen last. */
 async function eventually<T>(look: () => Promise<T> | T, expected: (value: T) => void): Promise<void> {
-  const until = Date.now() + 20_000
+  // Whoever was away is asked again after 15 s at most.
+  const until = Date.now() + 60_000
   for (;;) {
     const value = await look()
     try {

@@ -18,7 +18,7 @@ beforeAll(async () => {
   redis = await startTestRedis()
   at = await openTestLedger(redis)
   connection = connectFailFast(redis, () => undefined) as Redis
-  await untilReady(connection, 5000)
+  await untilReady(connection, 30_000)
 })
 afterAll(async () => {
   connection?.disconnect()
@@ -67,7 +67,7 @@ test('a turn that Redis acknowledged and lacks is seen, also by a program that w
 test('a reservation sees it by itself', async () => {
   const commands = connectFailFast(redis, () => undefined)
   const subscriber = connectFailFast(redis, () => undefined)
-  await untilReady(subscriber, 5000)
+  await untilReady(subscriber, 30_000)
   const ledger = await openRedisLedger({ redis: commands, subscriber, prefix: redis.prefix, continuity: one })
   const task = await openTask(ledger)
   const before = await at.raw.hgetall(wal())

@@ -25,7 +25,7 @@ test.each([
   const servers = await startReplicatedRedis()
   const connection = connect(servers, () => undefined)
   try {
-    expect(await untilReady(connection, 5000)).toBe(true)
+    expect(await untilReady(connection, 30_000)).toBe(true)
     await connection.set('a', 1)
     await servers.attach()
     await servers.promote(false)

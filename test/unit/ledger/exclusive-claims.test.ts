@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { systemClock } from '../../../src/core/clock.js'
 import { openTestLedger, type TestLedger } from '../../support/ledger.js'
 import { startTestRedis, type TestRedis } from '../../support/redis.js'
+import { withinTime } from '../../support/wall-time.js'
 
 let redis: TestRedis
 let brokers: TestLedger[]
@@ -34,5 +35,6 @@ test('each is kept past its time, and not for ever', async () => {
   expect(inAMinute).toBeGreaterThan(60_000)
   expect(inAMinute).toBeLessThanOrEqual(71_000)
   // A broker whose clock is behind may still take it.
-  expect(await kept('b', systemClock.now() - 4000)).toBeGreaterThan(4000)
+  let tries = 0
+  expect(await withinTime(4000, () => kept(`b${++tries}`, systemClock.now() - 4000))).toBeGreaterThan(4000)
 })

@@ -25,16 +25,16 @@ describe('behind sentinels', () => {
       await untilBought(story, 1)
       expect(replicasOf(story)).toBe(0)
       await primary.restart()
-      await eventually(async () => replicasOf(story) === 1, 40_000)
+      await eventually(async () => replicasOf(story) === 1, 90_000)
       const [late] = await untilBought(story, 1)
       if (!late) throw new Error('none')
       expect(await known(redis, primary.port, late.lease.id)).toEqual(['active', expect.anything()])
       for (const { task } of [...held, late]) {
-        const [ended] = await awaitReceipts(story.parts, await story.endTask(task), 10_000)
+        const [ended] = await awaitReceipts(story.parts, await story.endTask(task), 40_000)
         expect(ended).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
       }
     })
-  }, 120_000)
+  }, 300_000)
 })
 
 describe('of a cluster', () => {
@@ -47,17 +47,17 @@ describe('of a cluster', () => {
       await untilBought(story, 1)
       for (const { lease } of held) expect((await story.lease(lease.id)).state).toBe('active')
       for (const { task } of held) {
-        const [ended] = await awaitReceipts(story.parts, await story.endTask(task), 10_000)
+        const [ended] = await awaitReceipts(story.parts, await story.endTask(task), 40_000)
         expect(ended).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
       }
     })
-  }, 120_000)
+  }, 300_000)
 
   test('a replica that takes over from a primary which stays is doubted, though no connection broke', async () => {
     const redis = await startCluster()
     const commands = connectFailFast(redis, () => undefined)
     try {
-      await untilReady(commands, 5000)
+      await untilReady(commands, 30_000)
       const told = { redis: commands, prefix: redis.prefix, known: null, sequence: () => 0 }
       const open = (instance: string) => openContinuity({ ...told, instance, monotonic: () => performance.now() })
       const [one, other] = [await open('one'), await open('other')]
@@ -85,7 +85,7 @@ describe('of a cluster', () => {
       commands.disconnect()
       await redis.stop()
     }
-  }, 90_000)
+  }, 300_000)
 })
 
 /** The primary that holds the ledger's slot, and its replica. */

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { aReservation, aTask, openTask, openTestLedger, type TestLedger } from '../../support/ledger.js'
 import { type OwnRedis, startOwnRedis } from '../../support/redis.js'
+import { eventually } from '../../support/redis-forms.js'
 
 let redis: OwnRedis
 let at: TestLedger
@@ -32,8 +33,7 @@ test('a reservation and an opening that come late leave no lease, no task, and n
     process.kill(pid, 'SIGCONT')
   }
   // On the same connection, so behind what was sent before.
-  for (let i = 0; i < 50 && (await ledger.findTask(task.id).catch(() => null)) === null; i++)
-    await new Promise((resolve) => setTimeout(resolve, 100))
+  await eventually(async () => (await ledger.findTask(task.id)) !== null)
   expect(await ledger.findLease(request.lease)).toBeNull()
   expect(await ledger.findTask(other.id)).toBeNull()
   await ledger.takeDue([], 1)

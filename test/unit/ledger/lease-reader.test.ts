@@ -9,10 +9,11 @@ const at = ledgerOfThisFile()
 
 async function endAll(leases: readonly string[]): Promise<void> {
   await at.ledger.endLeases(leases, { reason: 'revoked', actor: 'a' })
-  for (const lease of leases) {
+  const end = async (lease: string) => {
     await at.ledger.claim(lease, lease)
     await at.ledger.settle(lease, lease, settlementOf('revoked'))
   }
+  await Promise.all(leases.map(end))
 }
 
 describe('all live leases', () => {
@@ -84,6 +85,7 @@ describe('what an order reaches', () => {
       { issuer: 'prod' },
       { action: 'repo.write' },
       { resource: 'repo:acme/other' },
+      { provider: 'one' },
       { provider: 'two' },
       { policy: 'p-9' },
       { policy: 'p' },

@@ -10,9 +10,12 @@ test('nothing is issued on it before everybody who was there lately has said wha
   const servers = await startReplicatedRedis()
   await servers.attach()
   const proxy = await startSwappingProxy(portOf(servers.primary.url))
-  const commands = connectFailFast({ url: proxy.url, prefix: servers.prefix }, () => undefined)
+  const commands = connectFailFast(
+    { url: proxy.url, prefix: servers.prefix, commandTimeoutMs: 20_000 },
+    () => undefined,
+  )
   try {
-    await untilReady(commands, 5000)
+    await untilReady(commands, 30_000)
     let sequence = 3
     const told = { redis: commands, prefix: servers.prefix, known: null, sequence: () => sequence }
     const open = (instance: string) => openContinuity({ ...told, instance, monotonic: () => performance.now() })

@@ -30,7 +30,7 @@ afterAll(async () => {
 
 /** As full as it can be: not one byte may be added. */
 async function whileFull(work: () => Promise<void>): Promise<void> {
-  await at.raw.config('SET', 'maxmemory', '1mb')
+  await at.raw.config('SET', 'maxmemory', '1')
   try {
     await expect(at.raw.set('more', 'x')).rejects.toThrow(/OOM/)
     await work()
@@ -42,7 +42,7 @@ async function whileFull(work: () => Promise<void>): Promise<void> {
 test('nothing is issued any more, and everything that ends credentials goes on', async () => {
   const task = await openTask(at.ledger)
   const late = await activeLease(at.ledger, task)
-  const minting = await reserve(at.ledger, task)
+  const minting = await reserve(at.ledger, task, {}, { providerTimeoutMs: 50_000 })
   const over = await openTask(at.ledger)
   const ordered = await activeLease(at.ledger, over)
   await letTimePass(at, late, 61_000)
@@ -131,7 +131,7 @@ function aDenial({ id, cooldownKey, flagKey }: AskApproval): AnswerApproval {
 
 test('the queue says that it takes no jobs', async () => {
   const jobs = connectFailFast(redis, () => undefined)
-  await untilReady(jobs, 5000)
+  await untilReady(jobs, 30_000)
   const queue = createRevocationQueue(jobs, redis.prefix, () => undefined)
   const due = [{ lease: 'lease_1', provider: 'far', attempts: 0, waitingMs: 0 }]
   await queue.add(due, interactive)

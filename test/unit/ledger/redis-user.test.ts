@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { eventually, type RedisForm, startCluster, startPlain } from '../../support/redis-forms.js'
+import { calm, eventually, type RedisForm, startCluster, startPlain } from '../../support/redis-forms.js'
 import { asRedisUser, redisUser } from '../../support/redis-user.js'
 import {
   representativeStories,
@@ -55,19 +55,19 @@ describe('the Redis user', () => {
     } finally {
       for (const admin of admins) admin.disconnect()
     }
-  }, 60_000)
+  }, 240_000)
 
   test('is enough for a cluster', async () => {
-    const { form, admins } = await asRedisUser(await startCluster())
+    const { form, admins } = await asRedisUser(await startCluster(calm))
     try {
       await withWorkers(form, representativeStories, async () => expect(await refusals(admins)).toEqual([]))
     } finally {
       for (const admin of admins) admin.disconnect()
     }
-  }, 90_000)
+  }, 240_000)
 
   test('is enough where replicas are asked', async () => {
-    const { form, admins } = await asRedisUser(await startCluster())
+    const { form, admins } = await asRedisUser(await startCluster(calm))
     try {
       await withWatchedWorkers(form, async (story) => {
         await eventually(async () => story.broker.continuity?.server.replicas === 1)
@@ -79,7 +79,7 @@ describe('the Redis user', () => {
     } finally {
       for (const admin of admins) admin.disconnect()
     }
-  }, 90_000)
+  }, 240_000)
 
   test.each([
     ['FLUSHALL'],

@@ -31,7 +31,7 @@ describe('what a reservation writes', () => {
   })
 
   test('never outlives any task of its chain', async () => {
-    const parent = await openTask(at.ledger, aTask(), { ttlSeconds: 5 })
+    const parent = await openTask(at.ledger, aTask(), { ttlSeconds: 50 })
     const child = await openTask(at.ledger, aChildOf(parent), { ttlSeconds: 600 })
     expect(child.expiresAt).toBe(parent.expiresAt)
     const lease = await reserve(at.ledger, child)

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { Settlement } from '../../../src/ledger/ledger.js'
 import { activeLease, letTimePass, openTask, settlementOf } from '../../support/ledger.js'
 import { ledgerOfThisFile } from '../../support/ledger-of-file.js'
+import { withinTime } from '../../support/wall-time.js'
 
 const at = ledgerOfThisFile()
 
@@ -98,14 +99,20 @@ describe('an order', () => {
   })
 
   test('is handed out to workers every 2 s until all was looked through', async () => {
-    await at.ledger.createRevocation({ id: 'rev_d', match: {}, reason: 'r', actor: 'a', matched: 0 })
-    expect(await at.ledger.takeDueRevocations(10)).toContain('rev_d')
-    expect(await at.ledger.takeDueRevocations(10)).not.toContain('rev_d')
-    await at.raw.zincrby(`${at.tag}due:revocations`, -2100, 'rev_d')
-    expect(await at.ledger.takeDueRevocations(10)).toContain('rev_d')
-    await at.ledger.revocationScanned('rev_d')
-    await at.raw.zadd(`${at.tag}due:revocations`, 'XX', 1, 'rev_d')
-    expect(await at.ledger.takeDueRevocations(10)).not.toContain('rev_d')
+    let orders = 0
+    const isDue = async (id: string) => (await at.ledger.takeDueRevocations(100)).includes(id)
+    const handedOut = async () => {
+      const id = `rev_d${++orders}`
+      await at.ledger.createRevocation({ id, match: {}, reason: 'r', actor: 'a', matched: 0 })
+      return { id, first: await isDue(id), second: await isDue(id) }
+    }
+    const { id, first, second } = await withinTime(2000, handedOut)
+    expect([first, second]).toEqual([true, false])
+    await at.raw.zincrby(`${at.tag}due:revocations`, -2100, id)
+    expect(await isDue(id)).toBe(true)
+    await at.ledger.revocationScanned(id)
+    await at.raw.zadd(`${at.tag}due:revocations`, 'XX', 1, id)
+    expect(await isDue(id)).toBe(false)
   })
 
   test('that Redis has forgotten leaves no key behind when its lease ends', async () => {

@@ -17,7 +17,7 @@ let queue: RevocationQueue
 beforeAll(async () => {
   redis = await startTestRedis()
   jobs = connectFailFast(redis, () => undefined)
-  await untilReady(jobs, 5000)
+  await untilReady(jobs, 30_000)
   queue = createRevocationQueue(jobs, redis.prefix, () => undefined)
 })
 afterAll(async () => {

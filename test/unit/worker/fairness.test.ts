@@ -30,7 +30,12 @@ async function liveLeases(count: number): Promise<string[]> {
     const lease = createId('lease', Date.now())
     for (let answer = 'version'; answer === 'version'; ) {
       const { holders } = await ledger.lookHolders(task.holders)
-      answer = (await ledger.reserve({ ...one, lease, versions: holders.map(({ version }) => version) })).outcome
+      const reservation = { ...one, lease, versions: holders.map(({ version }) => version) }
+      // One that reaches Redis after 3 s is refused, rightly, and has left nothing behind.
+      answer = await ledger.reserve(reservation).then(
+        ({ outcome }) => outcome,
+        () => 'version',
+      )
     }
     const exp = Math.floor(Date.now() / 1000) + 600
     const sealedHandle = sealing.seal({ jti: lease, exp, verified_by: 'introspection' }, lease, 'tokens')
@@ -44,7 +49,7 @@ async function liveLeases(count: number): Promise<string[]> {
   const leases: string[] = []
   while (leases.length < count) {
     await ledger.takeDue([], 1)
-    leases.push(...(await Promise.all(Array.from({ length: 250 }, make))))
+    leases.push(...(await Promise.all(Array.from({ length: 100 }, make))))
   }
   return leases
 }
@@ -86,4 +91,4 @@ test('what somebody waits for is ended while thousands stand in the queue before
   expect(left).toBeGreaterThan(many / 20)
   expect(median).toBeLessThan(wholeOrderMs / 20)
   expect(slowest).toBeLessThan(wholeOrderMs / 4)
-}, 120_000)
+}, 300_000)
