@@ -22,7 +22,8 @@ export interface Drain {
 
 const perTask = 50
 const limits = { task: 1e9, account: 1e9, provider: 1e9 }
-const lifetimeSeconds = 1
+// From its reservation to its activation a lease must live, also where the machine stands still in between.
+const lifetimeSeconds = 6
 
 /** Stops the worker (SIGSTOP), lets `count` leases come due, lets it go on, and times until all have ended. */
 export async function measureDrain(ground: Ground, workerPid: number, count: number): Promise<Drain> {

@@ -1,7 +1,8 @@
 // The load generator, a process of its own: so many connections, each with its next request as soon as the last one is
 // answered. Takes one plan over IPC and answers one result.
+import { setTimeout } from 'node:timers/promises'
 import { HttpConnection } from './connection.js'
-import { type StoryName, stories, type Turn } from './stories.js'
+import { NoTurn, type StoryName, stories, type Turn } from './stories.js'
 import { type Load, summarise } from './summary.js'
 
 export interface Plan {
@@ -22,7 +23,10 @@ export async function runPlan(plan: Plan): Promise<Load> {
   const connections = await Promise.all(Array.from({ length: plan.connections }, () => HttpConnection.open(plan.url)))
   try {
     const turns = await Promise.all(
-      connections.map((connection, i) => stories[plan.story](connection, plan.tokens[i % plan.tokens.length] ?? '')),
+      connections.map((connection, i) => {
+        const token = plan.tokens[i % plan.tokens.length] ?? ''
+        return untilTurn(() => stories[plan.story](connection, token))
+      }),
     )
     await repeatEach(turns, plan.warmSeconds)
     const start = performance.now()
@@ -37,10 +41,22 @@ async function repeatEach(turns: readonly Turn[], seconds: number): Promise<numb
   const end = performance.now() + seconds * 1000
   const times: number[] = []
   const repeat = async (turn: Turn) => {
-    while (performance.now() < end) times.push(await turn())
+    while (performance.now() < end) times.push(await untilTurn(turn))
   }
   await Promise.all(turns.map(repeat))
   return times
+}
+
+/** Ten answers in a row that were no turns are an error, as any other that was not expected. What was no turn is not counted. */
+async function untilTurn<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof NoTurn) || attempt === 10) throw error
+      await setTimeout(200)
+    }
+  }
 }
 
 process.once('message', (plan: Plan) => {

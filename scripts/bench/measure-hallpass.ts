@@ -57,16 +57,27 @@ export async function measureHallpass(ground: Ground, bench: Bench): Promise<Hal
 
 /** Each program's way from the command to `ready`; the worker's beside a broker, which alone can say it. Both then run on. */
 async function measureStart(ground: Ground) {
-  const servingFirst = startProgram('serve', ground)
-  await untilServing(ground)
-  let startedAt = performance.now()
-  const worker = startProgram('worker', ground)
-  const workerMs = await untilReadyMs(ground, startedAt)
-  await servingFirst.stop()
-  startedAt = performance.now()
-  const serve = startProgram('serve', ground)
-  const serveMs = await untilReadyMs(ground, startedAt)
-  return { serve, worker, startMs: { serve: serveMs, worker: workerMs } }
+  const started: RunningProgram[] = []
+  const start = (program: 'serve' | 'worker') => {
+    const running = startProgram(program, ground)
+    started.push(running)
+    return running
+  }
+  try {
+    const servingFirst = start('serve')
+    await untilServing(ground)
+    let startedAt = performance.now()
+    const worker = start('worker')
+    const workerMs = await untilReadyMs(ground, startedAt)
+    await servingFirst.stop()
+    startedAt = performance.now()
+    const serve = start('serve')
+    const serveMs = await untilReadyMs(ground, startedAt)
+    return { serve, worker, startMs: { serve: serveMs, worker: workerMs } }
+  } catch (error) {
+    for (const one of started) await one.stop()
+    throw error
+  }
 }
 
 async function measureRunning(

@@ -146,7 +146,8 @@ export async function untilReadyMs(ground: Ground, startedAt: number): Promise<n
 export const untilServing = (ground: Ground) => untilAnswered(`${ground.url}/healthz`)
 
 async function untilAnswered(url: string): Promise<void> {
-  for (let i = 0; i < 2000; i++) {
+  const end = performance.now() + 120_000
+  while (performance.now() < end) {
     const isThere = await fetch(url).then(
       (answer) => answer.status === 200,
       () => false,

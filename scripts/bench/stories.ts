@@ -79,7 +79,11 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return performance.now() - start
 }
 
+/** An answer of a machine that stood still for a moment: no turn, and no reason to give the whole bench up. */
+export class NoTurn extends Error {}
+
 export function expected(reply: Reply, status: number): Reply {
+  if (reply.status === 503) throw new NoTurn(`expected ${status}, got 503: ${reply.body}`)
   if (reply.status !== status) throw new Error(`expected ${status}, got ${reply.status}: ${reply.body}`)
   return reply
 }
@@ -88,5 +92,6 @@ export function expected(reply: Reply, status: number): Reply {
 export function checkConfirmed(body: string): void {
   const { receipt, receipts } = JSON.parse(body) as { receipt?: { outcome: string }; receipts?: { outcome: string }[] }
   const outcomes = [receipt ?? [], receipts ?? []].flat().map((one) => one.outcome)
+  if (outcomes.length === 1 && outcomes[0] === 'pending') throw new NoTurn(`not confirmed yet: ${body}`)
   if (outcomes.length !== 1 || outcomes[0] !== 'confirmed') throw new Error(`expected one confirmed receipt: ${body}`)
 }

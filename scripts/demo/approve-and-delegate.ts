@@ -66,7 +66,7 @@ export async function subAgentGetsLess(world: World, { chapter, claim }: Narrato
   await claim('Vault answers the sub-agent', async () => expectTrue((await statusAtVault()) === 200, '200'))
   await claim('the agent completes its own task', () => completeTask(world, task))
   await claim('Vault refuses the sub-agent', async () =>
-    eventually('Vault refuses the token', 20, async () => ((await statusAtVault()) === 403 ? '403' : null)),
+    eventually('Vault refuses the token', 30, async () => ((await statusAtVault()) === 403 ? '403' : null)),
   )
   await claim('hallpass audit timeline: the chain as one story', async () => {
     const { code, stdout, output } = await world.run(['audit', 'timeline', task.id])

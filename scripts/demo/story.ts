@@ -158,13 +158,14 @@ async function operatorEndsAnAwsSession(world: World, { chapter, claim }: Narrat
 
 async function oneIsLeftToExpire(world: World, { chapter, claim }: Narrator): Promise<void> {
   const { address } = world.servers.vault
-  chapter('One is left to expire', 'A Vault token for 6 seconds, which nobody gives back.')
+  chapter('One is left to expire', 'A Vault token for 12 seconds, which nobody gives back.')
   const token = await world.identities.agent()
   const task = await openTask(world, token, 'read a setting and crash')
   const { lease, credential, seen } = await borrow(world, token, task, {
     action: 'config.read',
     resource: orders,
-    ttl_seconds: 6,
+    // Long enough to be seen alive on a machine that stands still for a moment.
+    ttl_seconds: 12,
   })
   const read = async () => {
     const headers = { 'x-vault-token': textAt(credential, 'token') }
@@ -173,14 +174,14 @@ async function oneIsLeftToExpire(world: World, { chapter, claim }: Narrator): Pr
   await claim('Vault answers it', async () => expectTrue((await read()) === 200, `200; ${seen.replace('201, ', '')}`))
   const boughtAt = Date.now()
   await claim('Vault refuses it, and nobody did anything', async () => {
-    const status = await eventually('Vault refuses the token', 20, async () => {
+    const status = await eventually('Vault refuses the token', 60, async () => {
       const answered = await read()
       return answered === 403 ? answered : null
     })
     return `${status} after ${((Date.now() - boughtAt) / 1000).toFixed(1)} s`
   })
   await claim('Hallpass knows it', async () => {
-    return await eventually('the lease is ended', 20, async () => {
+    return await eventually('the lease is ended', 60, async () => {
       const { body } = await world.call('GET', `/v1/leases/${lease}`, { token: task.token })
       return body.state === 'expired' ? `lease expired, receipt: ${textAt(body, 'receipt', 'outcome')}` : null
     })

@@ -61,8 +61,8 @@ export async function createWorld({ directory, port, undo, say }: WorldOptions):
     return program
   })
   await Promise.all(programs.map((program) => untilStarted(program)))
-  const request = (method: string, path: string, options?: CallOptions) => call(url, method, path, options)
-  await untilReady(request)
+  const request = (method: string, path: string, options?: CallOptions) => askPatiently(url, method, path, options)
+  await untilReady(url)
   await Promise.all([servers.vault.setUp(), servers.sts.setUp()])
   const deploy = await startDeployService(url, () => identities.agent('/ns/deploy/sa/gateway'))
   undo.add(() => deploy.stop())
@@ -102,6 +102,16 @@ async function writeConfig(directory: string, { url, servers, identities, redisP
   return file
 }
 
+/** As any client: an answer 503 means that nothing was done for the moment, and when to ask again (Retry-After). */
+async function askPatiently(url: string, method: string, path: string, options?: CallOptions): Promise<Answer> {
+  for (let attempt = 1; ; attempt++) {
+    const answer = await call(url, method, path, options)
+    if (answer.status !== 503 || attempt === 5) return answer
+    const seconds = Number(answer.headers['retry-after'] ?? 1)
+    await new Promise((resolve) => setTimeout(resolve, Math.min(10, seconds || 1) * 1000))
+  }
+}
+
 function runner(url: string, configFile: string): World['run'] {
   return (args, token, env = {}) =>
     new Promise((resolve) => {
@@ -114,19 +124,20 @@ function runner(url: string, configFile: string): World['run'] {
     })
 }
 
-async function untilReady(request: World['call']): Promise<void> {
-  let last: Answer | null = null
-  for (let i = 0; i < 1200; i++) {
-    last = await request('GET', '/readyz')
-    if (last.status === 200) return
+/** A busy machine is no failure: for as long as a program may take to start. */
+async function untilReady(url: string, seconds = 60): Promise<void> {
+  const end = performance.now() + seconds * 1000
+  for (;;) {
+    const { status, text } = await call(url, 'GET', '/readyz')
+    if (status === 200) return
+    if (performance.now() > end) throw new Error(`Hallpass does not become ready: ${text}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  throw new Error(`Hallpass does not become ready: ${last?.text}`)
 }
 
 /** Drains it; what does not end is killed, and said. */
 async function endProgram(program: Program): Promise<void> {
-  const late = setTimeout(() => void program.kill('SIGKILL'), 30_000)
+  const late = setTimeout(() => void program.kill('SIGKILL'), 60_000)
   const { code } = await program.kill('SIGTERM')
   clearTimeout(late)
   if (code !== 0)

@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } 
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { inAttempts } from './attempts.mjs'
 
 export const vaultVersion = '1.21.0'
 export const builtVaultPath = join(homedir(), '.cache', 'hallpass', `vault-${vaultVersion}`, 'vault')
@@ -25,7 +26,9 @@ export async function buildVault(say = console.log) {
     )
     // -mod=mod fills in what the short go.mod leaves out: the same 490 modules as `go mod tidy -e`, without the ones that
     // only tests import (one of which was never published).
-    await run(work, ['build', '-mod=mod', '-trimpath', '-ldflags=-s -w', '-o', 'vault', '.'], say)
+    // A module that did not come is asked for again; what came and what was compiled is kept by Go meanwhile.
+    const build = ['build', '-mod=mod', '-trimpath', '-ldflags=-s -w', '-o', 'vault', '.']
+    await inAttempts('building Vault', () => run(work, build, say), say)
     mkdirSync(dirname(builtVaultPath), { recursive: true })
     // Into place by a rename, so that whoever looks never finds half a program.
     const staged = `${builtVaultPath}.${process.pid}`

@@ -50,5 +50,5 @@ export async function startMoto(path: string): Promise<RunningMoto> {
 
 /** A version manager leaves shims for programs that it does not have: only what runs is found. */
 function runs(program: string): boolean {
-  return existsSync(program) && spawnSync(program, ['--help'], { stdio: 'ignore', timeout: 20_000 }).status === 0
+  return existsSync(program) && spawnSync(program, ['--help'], { stdio: 'ignore', timeout: 90_000 }).status === 0
 }

@@ -58,16 +58,25 @@ export async function startPostgres(): Promise<RunningPostgres> {
   const { pid } = child
   if (pid === undefined) throw new Error('postgres could not be started')
   const ready = () => spawnSync(join(bin, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]).status === 0
-  await waitUntil('postgres', async () => ready() && child.exitCode === null)
+  const stop = async () => {
+    // SIGINT: ends open sessions instead of waiting for them.
+    await stopByPid(child, 'SIGINT')
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 })
+  }
+  try {
+    await waitUntil('postgres', async () => {
+      if (child.exitCode !== null) throw new Error(`postgres ended at once with ${child.exitCode}`)
+      return ready()
+    })
+  } catch (error) {
+    await stop()
+    throw error
+  }
   return {
     port,
     url: `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`,
     pid,
-    stop: async () => {
-      // SIGINT: ends open sessions instead of waiting for them.
-      await stopByPid(child, 'SIGINT')
-      rmSync(home, { recursive: true, force: true })
-    },
+    stop,
   }
 }
 

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 
 /** Looks every 50 ms until it holds; throws after `seconds`. */
-export async function waitUntil(what: string, holds: () => Promise<boolean>, seconds = 60): Promise<void> {
+export async function waitUntil(what: string, holds: () => Promise<boolean>, seconds = 90): Promise<void> {
   const end = performance.now() + seconds * 1000
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`${what} did not come up within ${seconds} s`)
@@ -11,12 +11,12 @@ export async function waitUntil(what: string, holds: () => Promise<boolean>, sec
   }
 }
 
-/** Asks it to end, waits, and kills it after five seconds. */
+/** Asks it to end, waits, and kills it after half a minute: a machine that is slow is no reason to leave half an end behind. */
 export async function stopByPid(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
   child.kill(signal)
-  const killer = setTimeout(() => child.kill('SIGKILL'), 5_000)
+  const killer = setTimeout(() => child.kill('SIGKILL'), 30_000)
   await ended
   clearTimeout(killer)
 }

@@ -122,14 +122,15 @@ export async function isAllowed(question: Question): Promise<boolean> {
   return answer.overallResult === 'Allowed'
 }
 
-/** A clock that a test can move; it runs on from there. */
+/** A clock that a test can move; it runs on from there. `monotonicMs`: it stands still there instead. */
 class MovableClock implements Clock {
   offsetMs = 0
+  monotonicMs: number | null = null
   now(): number {
     return systemClock.now() + this.offsetMs
   }
   monotonic(): number {
-    return systemClock.monotonic()
+    return this.monotonicMs ?? systemClock.monotonic()
   }
 }
 

@@ -17,9 +17,11 @@ export async function runHallpass(
     signals?: EventEmitter
     onTerminal?: boolean
     terminal?: Terminal
+    /** Filled while it runs, for a command that goes on until somebody ends it. */
+    written?: { stdout: string; stderr: string }
   } = {},
 ): Promise<Ran> {
-  const written = { stdout: '', stderr: '' }
+  const written = around.written ?? { stdout: '', stderr: '' }
   const exitCode = await runCommandLine(argv, {
     environment: around.environment ?? {},
     stdout: (text) => {

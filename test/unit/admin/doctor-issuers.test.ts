@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type OidcIssuer, startOidcIssuer } from '../../../scripts/servers/stand-ins/oidc-issuer.js'
 import { diagnoseIssuer } from '../../../src/admin/doctor-issuers.js'
 import { issuersConfig } from '../../../src/identity/issuer-config.js'
-import { createManualClock, createPool, ourIssuer } from '../identity/identity-fixtures.js'
+import { createPool, ourIssuer } from '../identity/identity-fixtures.js'
 
 let server: OidcIssuer
 beforeEach(async () => {
@@ -13,7 +13,7 @@ afterEach(() => server.stop())
 /** `aheadSeconds`: how far the server's clock, which is the real one, is ahead of ours. */
 function diagnose(extra: object = {}, aheadSeconds = 0, deps: object = {}) {
   const section = { ci: { type: 'oidc', issuer: server.issuer, ...extra } }
-  const clock = createManualClock(Date.now() - aheadSeconds * 1000)
+  const clock = { now: () => Date.now() - aheadSeconds * 1000, monotonic: () => performance.now() }
   return diagnoseIssuer(createPool(section, { clock, ...deps }).find('ci'), issuersConfig.parse(section).ci)
 }
 
@@ -52,12 +52,13 @@ describe('the doctor on an issuer', () => {
   })
 
   test.each([
-    [300, /clock is (299|300|301) s ahead of ours, leeway is 30 s.*not yet issued; set this host's clock/],
-    [-300, /clock is (299|300|301) s behind ours/],
+    // A server dates in whole seconds, and what lies between its date and our look at it is part of what is measured.
+    [300, /clock is (29[0-9]|30[0-9]) s ahead of ours, leeway is 30 s.*not yet issued; set this host's clock/],
+    [-300, /clock is (29[0-9]|30[0-9]) s behind ours/],
   ])('measures a clock that is %d s ahead', async (ahead, expected) => {
     const { problems, accepts } = await diagnose({}, ahead)
     expect(problems).toEqual([expect.stringMatching(expected)])
-    expect(Math.abs(Number(accepts.skewSeconds) - ahead)).toBeLessThan(3)
+    expect(Math.abs(Number(accepts.skewSeconds) - ahead)).toBeLessThan(10)
   })
 
   test('tells a skew within the leeway without complaint', async () => {
@@ -72,10 +73,11 @@ describe('the doctor on an issuer', () => {
     ['that hangs', () => server.behave('hang'), {}, /no whole answer in 300 ms; check that this host may reach it/],
     ['without keys', () => server.behave('empty'), { jwks: { uri: 'REPLACED/jwks' } }, /no usable key.*right address/],
     ['with keys for nothing allowed', () => undefined, { algorithms: ['RS256'] }, /none of its keys is for RS256/],
-  ])('says of an issuer %s what to do', async (_what, arrange, extra, expected) => {
+  ])('says of an issuer %s what to do', async (what, arrange, extra, expected) => {
     arrange()
     const settings = JSON.parse(JSON.stringify(extra).replace('REPLACED', server.issuer)) as object
-    const { problems, accepts } = await diagnose(settings, 0, { fetchTimeoutMs: 300 })
+    // A short time-out for the one that never answers alone: the others are to be seen, however slow the machine.
+    const { problems, accepts } = await diagnose(settings, 0, what === 'that hangs' ? { fetchTimeoutMs: 300 } : {})
     expect(problems).toEqual([expect.stringMatching(expected)])
     expect(accepts).toMatchObject({ iss: server.issuer, audiences: [ourIssuer] })
   })

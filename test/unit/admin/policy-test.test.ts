@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { runHallpass } from '../../support/command-line.js'
 import { type ExampleFolder, exampleEnv, writeExample } from '../../support/example-config.js'
+import { until } from '../../support/wire-checks.js'
 
 let example: ExampleFolder
 let tests: string
@@ -262,19 +263,24 @@ when { principal has agent && principal.agent == "fixer" && !context.account.gra
 
   test('--watch runs again on a change and ends with Ctrl-C', async () => {
     const signals = new EventEmitter()
-    let code: number | null = null
-    const done = runHallpass(['policy', 'test', '--watch', '--config', example.file], {
-      environment: exampleEnv,
-      signals,
-    }).then((ran) => {
-      code = ran.exitCode
-      return ran
+    const written = { stdout: '', stderr: '' }
+    const argv = ['policy', 'test', '--watch', '--config', example.file]
+    const running = runHallpass(argv, { environment: exampleEnv, signals, written })
+    // It goes on: whoever ends by itself is not waited for in vain.
+    let hasEnded = false
+    const done = running.finally(() => {
+      hasEnded = true
     })
-    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-    await pause(2500)
+    const untilPrinted = (words: string) =>
+      until(
+        () => ({ ...written, hasEnded }),
+        (seen) => seen.stdout.includes(words) || seen.hasEnded,
+        60,
+      )
+    await untilPrinted('26 ok, 0 failed')
     change(tests, 'ttl: 5m }', 'ttl: 6m }')
-    await pause(2500)
-    expect(code).toBeNull()
+    await untilPrinted('25 ok, 1 failed')
+    expect(hasEnded).toBe(false)
     signals.emit('SIGINT')
     const { exitCode, stdout, stderr } = await done
     expect(stdout).toContain('26 ok, 0 failed')

@@ -42,11 +42,11 @@ const exec = (options: string[], command: string[], { environment, ...around }: 
     ...around,
   })
 
-/** A real process that writes what it was given to `told`, then runs `more`. */
-function teller(more = ''): string[] {
+/** A real process that runs `first`, writes what it was given to `told`, then runs `more`. */
+function teller(more = '', first = ''): string[] {
   const script = join(folder, 'teller.cjs')
   const tell = `require('node:fs').writeFileSync(${JSON.stringify(told)}, JSON.stringify({ env: process.env, argv: process.argv }));`
-  writeFileSync(script, `${tell}${more}`)
+  writeFileSync(script, `${first}${tell}${more}`)
   return [process.execPath, script, '--its=own']
 }
 const readTold = () => JSON.parse(readFileSync(told, 'utf8')) as { env: Record<string, string>; argv: string[] }
@@ -116,16 +116,16 @@ describe('hallpass exec', () => {
 })
 
 describe('signals', () => {
-  const patient =
-    "process.on('SIGTERM',()=>process.exit(3));process.on('SIGINT',()=>{});setTimeout(()=>process.exit(9),8000)"
+  // Whoever has told of itself has its handlers: they come first.
+  const patient = "process.on('SIGTERM',()=>process.exit(3));process.on('SIGINT',()=>{});"
+  const stay = 'setTimeout(()=>process.exit(9),60000)'
   async function whenTold() {
     while (!existsSync(told) || readFileSync(told).length === 0) await sleep(20)
-    await sleep(50)
   }
 
   test('are passed on; the task is completed as cancelled', async () => {
     const signals = new EventEmitter()
-    const running = exec(query, teller(patient), { signals })
+    const running = exec(query, teller(stay, patient), { signals })
     await whenTold()
     signals.emit('SIGTERM')
     expect((await running).exitCode).toBe(3)
@@ -135,8 +135,8 @@ describe('signals', () => {
 
   test('two ^C do not keep us from completing, and a terminal has passed them on itself', async () => {
     const signals = new EventEmitter()
-    const fragile = "process.on('SIGTERM',()=>process.exit(3));setTimeout(()=>process.exit(9),8000)"
-    const running = exec(query, teller(fragile), { signals, onTerminal: true })
+    const fragile = "process.on('SIGTERM',()=>process.exit(3));"
+    const running = exec(query, teller(stay, fragile), { signals, onTerminal: true })
     await whenTold()
     signals.emit('SIGINT')
     signals.emit('SIGINT')
@@ -184,7 +184,7 @@ describe('what was not confirmed', () => {
   test('a pending receipt and an outage are waited through for as long as --settle says', async () => {
     offer({ pendingAnswers: 2 })
     wire.faults.push({ method: 'POST', path: '/v1/tasks/', answer: 'drop' })
-    expect(await exec([...query, '--settle', '5s'], teller())).toEqual({ exitCode: 0, stdout: '', stderr: '' })
+    expect(await exec([...query, '--settle', '60s'], teller())).toEqual({ exitCode: 0, stdout: '', stderr: '' })
     expect(completions()).toHaveLength(4)
   })
 

@@ -7,6 +7,7 @@ import { startHeartbeats } from '../../../src/cli/heartbeats.js'
 import { createBrokerClient, subjectTokenFrom } from '../../../src/client/index.js'
 import { credentials } from '../../support/answers.js'
 import { runHallpass } from '../../support/command-line.js'
+import { pause, until } from '../../support/wire-checks.js'
 import { startWireServer, type WireServer } from '../../support/wire-server.js'
 import { workloadToken } from '../../support/wire-state.js'
 
@@ -24,7 +25,6 @@ afterEach(async () => {
 
 const query = ['--action', 'database.query', '--resource', 'database:orders']
 const beats = () => wire.seen.filter(({ path }) => path.endsWith('/heartbeat'))
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const openOne = () => {
   const client = createBrokerClient({ url: wire.url, tokenSource: subjectTokenFrom(() => workloadToken) })
   const request = { action: 'database.query', resource: 'database:orders' }
@@ -46,12 +46,18 @@ test('exec opens its task with a heartbeat where its token can be renewed, and w
 
 test('beats with the subject token, the task token beside it, until it is stopped', async () => {
   const borrowed = await openOne()
-  const heartbeats = startHeartbeats(borrowed, () => undefined, 30)
-  for (let i = 0; i < 200 && beats().length < 3; i++) await pause(10)
+  const underWay = new Set<Promise<unknown>>()
+  const beat = () => {
+    const one = (borrowed.beat?.() ?? Promise.resolve()).finally(() => underWay.delete(one))
+    underWay.add(one)
+    return one
+  }
+  const heartbeats = startHeartbeats({ ...borrowed, beat }, () => undefined, 30)
+  await until(beats, (seen) => seen.length >= 3, 60)
   heartbeats.stop()
-  await pause(50)
+  // Those that were on their way still arrive.
+  await Promise.all(underWay)
   const count = beats().length
-  expect(count).toBeGreaterThanOrEqual(3)
   expect(beats()[0]).toMatchObject({
     path: `/v1/tasks/${borrowed.taskId}/heartbeat`,
     headers: { authorization: `Bearer ${workloadToken}`, 'hallpass-task-token': borrowed.taskToken },
@@ -66,10 +72,14 @@ test('an outage of the broker is waited out in silence; a task that has ended is
   for (let i = 0; i < 3; i++)
     wire.faults.push({ method: 'POST', path: `/v1/tasks/${borrowed.taskId}/heartbeat`, answer: 'drop' })
   const heartbeats = startHeartbeats(borrowed, (line) => notes.push(line), 20)
-  for (let i = 0; i < 200 && beats().length < 5; i++) await pause(10)
+  await until(beats, (seen) => seen.length >= 5, 60)
   expect(notes).toEqual([])
   await borrowed.giveBack('failed', 0)
-  for (let i = 0; i < 200 && notes.length === 0; i++) await pause(10)
+  await until(
+    () => notes,
+    (told) => told.length > 0,
+    60,
+  )
   await pause(100)
   heartbeats.stop()
   expect(notes).toHaveLength(1)

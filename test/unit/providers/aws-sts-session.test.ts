@@ -111,7 +111,9 @@ describe('the request', () => {
   test('of a task below another says who stands above, as long as there is room for it', () => {
     const chain = ['ci:agent', 'ci:boss', 'ci:root'].map((principal) => ({ principal, task: 'task_x' }))
     expect(planSession(leaseToIssue(600), objectRead).tags).not.toHaveProperty('hallpass_chain')
-    const lease = { ...leaseToIssue(600), chain }
+    // Ids of its own pack a byte better or worse each time.
+    const ids = { id: 'lease_0123456789abcdefghjkmnpqrs', taskId: 'task_0123456789abcdefghjkmnpqrs' }
+    const lease = { ...leaseToIssue(600), ...ids, deadline: 1_800_000_000_000, chain }
     expect(planSession(lease, objectRead).tags).toMatchObject({ hallpass_chain: 'ci:boss ci:root' })
     // As much of what does not pack as a session of a root task has room for.
     const noise = Array.from({ length: 64 }, (_, n) => createHash('sha512').update(`${n}`).digest('base64url')).join('')

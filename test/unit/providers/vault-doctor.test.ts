@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, expect, test } from '@jest/globals'
 import { secretRecipe } from '../../contracts/vault-under-test.js'
 import { startVaultBench, type VaultBench } from './vault-under-stand-in.js'
@@ -50,8 +53,15 @@ test.each([
 })
 
 test('a token file whose token Vault does not know', async () => {
-  bench = await startVaultBench({}, { auth: { method: 'token', token_file: '/etc/hostname' } })
-  expect((await bench.provider.diagnose()).join()).toContain('does not know our token')
+  const folder = mkdtempSync(join(tmpdir(), 'hallpass-token-'))
+  try {
+    const token_file = join(folder, 'token')
+    writeFileSync(token_file, 'of-somebody-else\n')
+    bench = await startVaultBench({}, { auth: { method: 'token', token_file } })
+    expect((await bench.provider.diagnose()).join()).toContain('does not know our token')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('each message says what to do', async () => {

@@ -127,6 +127,7 @@ describe('with the right over the accessors', () => {
 
   test('more than a pass looks at: the next goes on where it stopped', async () => {
     bench = await start(true)
+    bench.letRun()
     const accessors = Array.from({ length: 7_000 }, (_, i) => `stranger-${String(i).padStart(5, '0')}`)
     bench.standIn.changeNext('auth/token/accessors', () => ({ status: 200, body: { data: { keys: accessors } } }))
     expect(await all()).toEqual([])
@@ -139,7 +140,7 @@ describe('with the right over the accessors', () => {
     // A slow machine's pass ends by its time instead.
     expect(first).toBeLessThanOrEqual(5_000)
     expect(Math.min(...asked.slice(first, first + 4).map((name) => accessors.indexOf(name)))).toBe(first)
-  }, 90_000)
+  }, 240_000)
 
   test('what it lists of a secret is revoked once its mint is over for certain, with the secret', async () => {
     bench = await start(true)

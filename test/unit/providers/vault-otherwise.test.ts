@@ -28,7 +28,7 @@ describe('a token', () => {
     ['without the policy', { policies: [] }, 'policies  instead of hp-orders-reader'],
     ['that can be used without end', { num_uses: 0 }, '0 uses instead of 2'],
     ['that can be used once only', { num_uses: 1 }, '1 uses instead of 2'],
-    ['that lives longer', { lease_duration: 120 }, 'a life of 120 s'],
+    ['that lives longer', { lease_duration: 121 }, 'a life of 121 s instead of 120 s'],
     ['of the batch kind', { token_type: 'batch' }, 'token_type=service'],
     // Nobody could end it.
     ['without an accessor', { accessor: '' }, 'token_type=service'],

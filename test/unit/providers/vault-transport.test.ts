@@ -150,13 +150,13 @@ describe('TLS', () => {
     const ownEnv = runInThisContext('process.env') as NodeJS.ProcessEnv
     for (const env of [process.env, ownEnv]) Object.assign(env, trusting)
     try {
-      expect((await failure(address, { timeoutMs: 10_000 })).message).toContain('DEPTH_ZERO_SELF_SIGNED_CERT')
+      expect((await failure(address, { timeoutMs: 20_000 })).message).toContain('DEPTH_ZERO_SELF_SIGNED_CERT')
     } finally {
       for (const env of [process.env, ownEnv]) for (const name in trusting) delete env[name]
     }
     const transport = createVaultTransport({ address, ca, sockets: 2 })
     stops.push(() => transport.close())
-    expect(await transport.send({ ...request, timeoutMs: 2_000 })).toEqual({ status: 200, body: {} })
+    expect(await transport.send(request)).toEqual({ status: 200, body: {} })
   })
 })
 
@@ -191,7 +191,7 @@ describe('what it sends', () => {
     try {
       const transport = transportTo(address)
       await transport.send({ ...request, namespace: 'team' })
-      await transport.send({ method: 'GET', path: 'sys/health', timeoutMs: 400 })
+      await transport.send({ method: 'GET', path: 'sys/health', timeoutMs: 20_000 })
     } finally {
       for (const name of Object.keys(hostile)) delete process.env[name]
       Object.assign(process.env, before)
