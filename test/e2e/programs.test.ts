@@ -2,8 +2,11 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { type Stack, type StackOptions, startStack } from '../support/stack.js'
+
+// Each test starts several programs.
+jest.setTimeout(300_000)
 
 const bearer = async (stack: Stack) => ({ token: await stack.ciToken() })
 

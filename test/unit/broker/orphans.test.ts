@@ -6,7 +6,7 @@ import { type Story, startStory } from '../../support/story.js'
 
 let story: Story
 beforeAll(async () => {
-  story = await startStory({ provider: { timeoutSeconds: 1 } })
+  story = await startStory({ provider: { timeoutSeconds: 20 } })
 })
 afterAll(async () => {
   await story.close()
