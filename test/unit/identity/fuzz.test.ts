@@ -60,22 +60,27 @@ test(`any bytes at all in the Authorization header, for ${seconds} s (seed ${see
       details.add(error.detail.replaceAll(/".*"|\d+/g, ''))
     }
   }
-  const run = async (forMs: number) => {
-    for (const end = performance.now() + forMs; performance.now() < end; ) {
+  /** So long, and longer where a busy machine does not come to `atLeast` refusals in it; microseconds of CPU for each. */
+  const run = async (forMs: number, atLeast: number): Promise<number> => {
+    const [cpu, from] = [process.cpuUsage(), counted.refused]
+    for (const end = performance.now() + forMs; performance.now() < end || counted.refused - from < atLeast; ) {
       await present(mutated(random, corpus), random(2) === 0 ? 'owner' : 'workload')
     }
+    const { user, system } = process.cpuUsage(cpu)
+    return (user + system) / (counted.refused - from)
   }
   // What is compiled and cached once is not growth.
-  await run(seconds * 250)
-  const before = { heap: heapAfterGc(), cpu: process.cpuUsage(), refused: counted.refused }
-  await run(seconds * 750)
-  const { user, system } = process.cpuUsage(before.cpu)
+  await run(seconds * 250, 100)
+  const before = { heap: heapAfterGc(), refused: counted.refused }
+  // Of five parts the cheapest: others on the machine make some of them dearer, what is dear is dear in each.
+  const costs: number[] = []
+  for (let part = 0; part < 5; part++) costs.push(await run(seconds * 150, 100))
+  const microseconds = Math.min(...costs)
   const grown = heapAfterGc() - before.heap
   const tries = counted.refused - before.refused
-  const microseconds = (user + system) / tries
   process.stderr.write(
     `fuzz: seed ${seed}, ${counted.refused} refused with ${details.size} kinds of detail, ${counted.accepted} accepted, ` +
-      `${microseconds.toFixed(0)} µs of CPU each, heap ${(grown / 1024).toFixed(0)} KiB more\n`,
+      `${microseconds.toFixed(0)} µs of CPU each at best, heap ${(grown / 1024).toFixed(0)} KiB more\n`,
   )
   expect(tries).toBeGreaterThan(100)
   expect(details.size).toBeGreaterThan(15)
