@@ -102,7 +102,10 @@ async function writeConfig(directory: string, { url, servers, identities, redisP
   return file
 }
 
-/** As any client: an answer 503 means that nothing was done for the moment, and when to ask again (Retry-After). */
+/**
+ * As any client: a 503 says when to ask again (Retry-After). What the first try may have left, a task that nobody knows of, ends by its
+ * own time.
+ */
 async function askPatiently(url: string, method: string, path: string, options?: CallOptions): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
     const answer = await call(url, method, path, options)
